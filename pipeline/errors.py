@@ -1,0 +1,8 @@
+"""The one error that a user is meant to read."""
+
+
+class PipelineError(Exception):
+    """A problem that the user can mend: one line that says what is wrong, the value received, what to do.
+
+    The command line prints it and ends with exit code 2, without a traceback.
+    """

@@ -1,0 +1,175 @@
+"""Statistics of the raw text: no model, no vocabulary, every column has a meaning that one can name."""
+
+import re
+from collections import Counter
+from functools import lru_cache
+from statistics import fmean, pstdev
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from pipeline.progress import progress_bar
+from pipeline.text import check_texts, sentences, words
+
+_NEGATION = re.compile(
+    r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
+    r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
+)
+_CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
+_FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
+
+
+class TextStats(TransformerMixin, BaseEstimator):
+    """Counts, shares and sentiment of a text, one named column each.
+
+    Lengths (characters, words, sentences, paragraphs), vocabulary richness, capitals, digits, punctuation, repeated
+    letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
+    and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
+    and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral.
+
+    References
+    ----------
+    .. [1] C. J. Hutto, E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
+       Text", ICWSM 2014.
+
+    Examples
+    --------
+    >>> from pipeline.features import TextStats
+    >>> stats = TextStats().set_output(transform="pandas").fit_transform(["Great food!", "Never again. Not good."])
+    >>> stats[["n_words", "n_sentences", "negation_share"]].values.tolist()
+    [[2.0, 1.0, 0.0], [4.0, 2.0, 0.5]]
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the texts; nothing is learned.
+
+        Parameters
+        ----------
+        X : sequence of str
+            Texts.
+        y : ignored
+
+        Returns
+        -------
+        self : TextStats
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a sequence of str.
+        """
+        check_texts(X)
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the statistics.
+
+        Parameters
+        ----------
+        X : sequence of str
+            Texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_statistics), float64
+        """
+        texts = check_texts(X)
+        table = np.empty((len(texts), len(_NAMES)))
+        with progress_bar(total=len(texts), desc="text statistics", unit="review") as bar:
+            for row, text in zip(table, texts, strict=True):
+                row[:] = list(_statistics(text).values())
+                bar.update()
+        return table
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the statistics.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of shape (n_statistics,) of str
+        """
+        return np.asarray(_NAMES, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+@lru_cache(maxsize=1)
+def _vader() -> SentimentIntensityAnalyzer:
+    return SentimentIntensityAnalyzer()
+
+
+def _sentiment(text: str) -> dict[str, float]:
+    # VADER divides by the length of its tokens, which can be none at all.
+    return _vader().polarity_scores(text) if text.split() else {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
+
+
+def _statistics(text: str) -> dict[str, float]:
+    """Return every statistic of one text, by name."""
+    tokens = words(text)
+    lower = [token.lower().replace("’", "'") for token in tokens]
+    parts = sentences(text) or [""]
+    letters = [char for char in text if char.isalpha()]
+    sentence_words = [len(words(part)) for part in parts]
+    n_chars, n_words, n_letters = max(len(text), 1), max(len(tokens), 1), max(len(letters), 1)
+
+    whole = _sentiment(text)
+    spread = [_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
+
+    return {
+        "n_chars": len(text),
+        "n_words": len(tokens),
+        "n_sentences": len(sentences(text)),
+        "n_paragraphs": len([block for block in text.split("\n") if block.strip()]),
+        "log_n_words": float(np.log1p(len(tokens))),
+        "mean_word_length": sum(map(len, tokens)) / n_words,
+        "long_word_share": sum(len(token) > 6 for token in tokens) / n_words,
+        "mean_sentence_words": fmean(sentence_words),
+        "sd_sentence_words": pstdev(sentence_words),
+        "max_sentence_words": max(sentence_words),
+        "first_sentence_words": sentence_words[0],
+        "last_sentence_words": sentence_words[-1],
+        "distinct_word_share": len(set(lower)) / n_words,
+        "once_only_word_share": sum(count == 1 for count in Counter(lower).values()) / n_words,
+        "capital_share": sum(char.isupper() for char in letters) / n_letters,
+        "shouted_word_share": sum(len(token) > 1 and token.isupper() for token in tokens) / n_words,
+        "digit_share": sum(char.isdigit() for char in text) / n_chars,
+        "money_signs": sum(char in "$£€¥￥" for char in text),
+        "punctuation_share": sum(not (char.isalnum() or char.isspace()) for char in text) / n_chars,
+        "exclamation_marks": sum(char in "!！" for char in text),
+        "question_marks": sum(char in "?？" for char in text),
+        "ellipses": len(re.findall(r"\.{2,}|…", text)),
+        "commas_per_word": sum(char in ",、，" for char in text) / n_words,
+        "quotation_marks": sum(char in "\"“”「」" for char in text),
+        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
+        "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
+        "negation_share": sum(_NEGATION.fullmatch(token) is not None for token in lower) / n_words,
+        "contrast_share": sum(token in _CONTRAST for token in lower) / n_words,
+        "first_person_share": sum(token in _FIRST_PERSON for token in lower) / n_words,
+        "vader": whole["compound"],
+        "vader_positive": whole["pos"],
+        "vader_negative": whole["neg"],
+        "vader_neutral": whole["neu"],
+        "vader_sentence_mean": fmean(spread),
+        "vader_sentence_sd": pstdev(spread),
+        "vader_sentence_min": min(spread),
+        "vader_sentence_max": max(spread),
+        "vader_first_sentence": spread[0],
+        "vader_last_sentence": spread[-1],
+    }
+
+
+_NAMES = tuple(_statistics(""))

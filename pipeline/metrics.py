@@ -1,0 +1,190 @@
+"""How good a predicted star is: errors, ranks, agreement, S/N ratio, and bootstrap intervals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import bootstrap, rankdata
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from pipeline.taguchi import sensitivity_and_sn_ratio
+
+STARS = (1, 5)
+
+Array = npt.NDArray[np.float64]
+
+
+def clip_to_stars(y_pred: npt.ArrayLike) -> Array:
+    """Return predictions clipped to the scale of 1 to 5 stars."""
+    return np.clip(np.asarray(y_pred, dtype=np.float64), *STARS)
+
+
+def round_to_stars(y_pred: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return whole stars from 1 to 5; halves go up.
+
+    Examples
+    --------
+    >>> round_to_stars([0.2, 2.5, 3.49, 7.0]).tolist()
+    [1, 3, 3, 5]
+    """
+    return np.floor(clip_to_stars(y_pred) + 0.5).astype(np.int64)
+
+
+def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
+    r"""Return the quadratic weighted kappa of whole stars.
+
+    On numbers the quadratic weights reduce to sums, so that a bootstrap needs no confusion matrix:
+
+    .. math:: \kappa = 1 - \frac{\sum (y - \hat y)^2}{n (s_y^2 + s_{\hat y}^2 + (\bar y - \bar{\hat y})^2)}
+
+    with variances over n. It equals ``sklearn.metrics.cohen_kappa_score(weights="quadratic")``.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        Whole stars; leading axes are broadcast.
+    axis : int, default=-1
+        The axis of the reviews.
+
+    Returns
+    -------
+    float or ndarray
+        1 for full agreement, 0 for agreement by chance; nan where both are one and the same constant.
+
+    References
+    ----------
+    J. Cohen, "Weighted kappa", Psychological Bulletin 70, 1968.
+
+    Examples
+    --------
+    >>> round(float(qwk([1, 2, 3, 4, 5], [1, 2, 3, 4, 4])), 3)
+    0.94
+    """
+    a, b = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    observed = np.mean((a - b) ** 2, axis=axis)
+    expected = a.var(axis=axis) + b.var(axis=axis) + (a.mean(axis=axis) - b.mean(axis=axis)) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1 - observed / expected
+
+
+def spearman(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    """Return Spearman's rank correlation; nan where a side is constant, since it has no order then."""
+    a, b = rankdata(y_true), rankdata(y_pred)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def sn_ratio_db(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, center: float | None = None) -> float:
+    """Return the S/N ratio of an estimate in dB: ``10 log10(eta)`` with the estimate as the only item.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Target and its estimate.
+    center : float, optional
+        From where both are measured; the mean of `y_true` where not given.
+
+    Returns
+    -------
+    float
+        In dB, for eta in 1 / squared units of the target; nan where the estimate carries no signal (S_beta <= V_e) and
+        no dB value exists.
+
+    Examples
+    --------
+    >>> round(sn_ratio_db([1, 2, 3, 4, 5], [1.1, 1.9, 3.0, 4.1, 4.9]), 2)
+    20.92
+    """
+    y, estimate = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    center = y.mean() if center is None else center
+    M, M_hat = y - center, estimate - center
+    r = float(M @ M)
+    if r == 0:
+        return float("nan")
+    eta = sensitivity_and_sn_ratio(r, M @ M_hat, M_hat @ M_hat, len(y)).eta
+    return float(10 * np.log10(eta)) if eta > 0 else float("nan")
+
+
+def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
+    """Return every point metric of predicted stars, on the raw and on the clipped prediction.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Stars from 1 to 5.
+    y_pred : array-like of shape (n,)
+        Predicted stars, of any size.
+
+    Returns
+    -------
+    dict of str to float
+        r2, mae and rmse, each also with the suffix _clipped; spearman, qwk and accuracy of the rounded star; sn_db.
+        nan where a metric is not defined (a constant prediction has no ranks and no S/N ratio).
+    """
+    y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    clipped, stars = clip_to_stars(raw), round_to_stars(raw)
+    errors: dict[str, Callable[[Array, Array], float]] = {
+        "r2": r2_score,
+        "mae": mean_absolute_error,
+        "rmse": root_mean_squared_error,
+    }
+    result = {name: float(metric(y, raw)) for name, metric in errors.items()}
+    result |= {f"{name}_clipped": float(metric(y, clipped)) for name, metric in errors.items()}
+    return result | {
+        "spearman": spearman(y, raw),
+        "qwk": float(qwk(y, stars)),
+        "accuracy": float(np.mean(y == stars)),
+        "sn_db": sn_ratio_db(y, raw),
+    }
+
+
+def _absolute_error(y_true: Array, y_pred: Array, axis: int = -1) -> Any:
+    return np.mean(np.abs(y_true - y_pred), axis=axis)
+
+
+def _interval(
+    samples: tuple[Array, ...], statistic: Callable[..., Any], n_resamples: int, seed: int
+) -> tuple[float, float]:
+    """Return the 95% percentile bootstrap interval of a statistic of paired samples."""
+    result = bootstrap(
+        samples,
+        statistic,
+        paired=True,
+        vectorized=True,
+        axis=-1,
+        n_resamples=n_resamples,
+        method="percentile",
+        batch=max(1, 2**22 // samples[0].size),
+        rng=np.random.default_rng(seed),
+    )
+    low, high = result.confidence_interval
+    return float(low), float(high)
+
+
+def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
+    """Return 95% bootstrap intervals over the reviews: qwk_low, qwk_high, mae_low and mae_high."""
+    y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    qwk_low, qwk_high = _interval((y, round_to_stars(raw).astype(np.float64)), qwk, n_resamples, seed)
+    mae_low, mae_high = _interval((y, raw), _absolute_error, n_resamples, seed)
+    return {"qwk_low": qwk_low, "qwk_high": qwk_high, "mae_low": mae_low, "mae_high": mae_high}
+
+
+def qwk_difference(
+    y_true: npt.ArrayLike, y_pred_a: npt.ArrayLike, y_pred_b: npt.ArrayLike, n_resamples: int, seed: int
+) -> tuple[float, float, float]:
+    """Return QWK of a minus QWK of b on the same reviews, with its 95% paired bootstrap interval.
+
+    Returns
+    -------
+    difference, low, high : float
+    """
+    y = np.asarray(y_true, dtype=np.float64)
+    a, b = (round_to_stars(values).astype(np.float64) for values in (y_pred_a, y_pred_b))
+
+    def difference(y: Array, a: Array, b: Array, axis: int = -1) -> Any:
+        return qwk(y, a, axis=axis) - qwk(y, b, axis=axis)
+
+    low, high = _interval((y, a, b), difference, n_resamples, seed)
+    return float(difference(y, a, b)), low, high

@@ -1,0 +1,85 @@
+"""Every path of the project, in one place; all are relative to the directory that the command runs in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLE = Path("data/sample/reviews.jsonl")
+CONF = Path("conf")
+FEATURES_CONF = CONF / "features"
+MLFLOW_DB = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlruns")
+
+
+@dataclass(frozen=True)
+class DatasetPaths:
+    """Where the stages keep what belongs to one dataset."""
+
+    dataset: str
+
+    @property
+    def prepared(self) -> Path:
+        """Directory of the prepare stage."""
+        return Path("data/prepared", self.dataset)
+
+    @property
+    def reviews(self) -> Path:
+        """The checked reviews: review_id, text, stars, split."""
+        return self.prepared / "reviews.parquet"
+
+    @property
+    def rejected(self) -> Path:
+        """What prepare did not take, with line number and reason."""
+        return self.prepared / "rejected.jsonl"
+
+    @property
+    def features(self) -> Path:
+        """Directory of the features stage."""
+        return Path("data/features", self.dataset)
+
+    def feature(self, name: str) -> Path:
+        """Return the table of one feature: review_id and its columns."""
+        return self.features / f"{name}.parquet"
+
+    def transformer(self, name: str) -> Path:
+        """Return the fitted transformer behind one feature."""
+        return self.features / f"{name}.skops"
+
+    @property
+    def reports(self) -> Path:
+        """Directory of the score and report stages."""
+        return Path("reports", self.dataset)
+
+    @property
+    def leaderboard(self) -> Path:
+        """One line per features x model, best first."""
+        return self.reports / "leaderboard.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Every metric of every line of the leaderboard, intervals included."""
+        return self.reports / "metrics.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """The predicted star of every test review, one column per features x model."""
+        return self.reports / "predictions.parquet"
+
+    @property
+    def items(self) -> Path:
+        """Sensitivity and S/N ratio of every item of every T-method."""
+        return self.reports / "items.csv"
+
+    @property
+    def runs(self) -> Path:
+        """The MLflow run ids of the last score."""
+        return self.reports / "runs.json"
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.reports / "index.html"
+
+    @property
+    def figures(self) -> Path:
+        """The report's pictures as files of their own."""
+        return self.reports / "figures"

@@ -1,0 +1,210 @@
+"""The report stage: one page that opens offline and says who won."""
+
+import base64
+import logging
+import platform
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from pipeline import plots, tracking
+from pipeline.config import report_config, score_config
+from pipeline.errors import PipelineError
+from pipeline.features import AttentionPooling
+from pipeline.metrics import qwk_difference
+from pipeline.paths import DatasetPaths
+from pipeline.store import atomic_path, read_manifest, read_parquet, write_text
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the score stage has written."""
+
+    metrics: pd.DataFrame
+    predictions: pd.DataFrame
+    items: pd.DataFrame
+    feature_sets: dict[str, list[str]]
+    feature_configs: dict[str, dict[str, Any]]
+
+    def lines(self, mask: "pd.Series[bool]") -> pd.DataFrame:
+        """Return some lines of the leaderboard, best first."""
+        return self.metrics[mask]
+
+
+def read_results(paths: DatasetPaths) -> Results:
+    """Read the files of the score stage.
+
+    Raises
+    ------
+    PipelineError
+        If they are missing or incomplete.
+    """
+    manifest = read_manifest(paths.reports)
+    if "config" not in manifest:
+        raise PipelineError(f"{paths.reports} holds no complete score: run the score stage first")
+    try:
+        metrics, items = pd.read_csv(paths.metrics), pd.read_csv(paths.items)
+    except (FileNotFoundError, ValueError) as error:
+        raise PipelineError(f"{paths.reports}: {error}; run the score stage again") from None
+    return Results(
+        metrics.assign(name=metrics["features"] + " / " + metrics["model"]),
+        read_parquet(paths.predictions, made_by="score"),
+        items,
+        manifest["config"]["feature_sets"],
+        read_manifest(paths.features).get("config", {}),
+    )
+
+
+def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
+    """Return who won, in sentences with numbers and 95% intervals.
+
+    Parameters
+    ----------
+    results : Results
+    n_resamples, seed : int
+        Of the paired bootstrap behind each difference.
+    """
+    metrics, n_test = results.metrics, len(results.predictions)
+    best = metrics.iloc[0]
+    sentences = [
+        f"{_title(best)} won: of {len(metrics)} lines it has the highest agreement with the true stars of {n_test} "
+        f"held-out reviews, QWK {best.qwk:.3f} (95% interval {best.qwk_low:.3f} to {best.qwk_high:.3f})."
+    ]
+    is_t_method = metrics["model"].isin(results.items["model"].unique())
+    attention = {
+        name
+        for name, config in results.feature_configs.items()
+        if config["transformer"] == AttentionPooling.__name__ and config["params"].get("weights") != "uniform"
+    }
+    has_attention = metrics["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
+    for what, mask, rest in (
+        ("T-method", is_t_method, "learned model"),
+        ("line with attention weights", has_attention, "line without them"),
+    ):
+        if mask.any() and not mask.all():
+            sentences.append(_compare(results, what, results.lines(mask), rest, results.lines(~mask), n_resamples, seed))
+    return sentences
+
+
+def _compare(
+    results: Results,
+    what: str,
+    lines: pd.DataFrame,
+    rest: str,
+    others: pd.DataFrame,
+    n_resamples: int,
+    seed: int,
+) -> str:
+    a, b = lines.iloc[0], others.iloc[0]
+    stars, predictions = results.predictions["stars"], results.predictions
+    difference, low, high = qwk_difference(stars, predictions[a["name"]], predictions[b["name"]], n_resamples, seed)
+    if low > 0:
+        outcome = "it is ahead beyond chance"
+    elif high < 0:
+        outcome = "it is behind beyond chance"
+    else:
+        outcome = f"these {len(stars)} reviews do not tell the two apart"
+    return (
+        f"The best {what}, {_title(a)}, reaches {a.qwk:.3f}, the best {rest}, {_title(b)}, {b.qwk:.3f}: "
+        f"difference {difference:+.3f} (paired bootstrap {low:+.3f} to {high:+.3f}), {outcome}."
+    )
+
+
+def _title(line: Any) -> str:
+    return f"{line.model} on {line.features}"
+
+
+def item_lines(results: Results) -> list[tuple[str, pd.DataFrame]]:
+    """Return the items of the best T-method, and those of the T-method with the fewest items, which are easiest to read.
+
+    Returns
+    -------
+    list of (title, items sorted by S/N ratio)
+    """
+    t_methods = results.lines(results.metrics["model"].isin(results.items["model"].unique()))
+    if t_methods.empty:
+        return []
+    chosen = pd.concat([t_methods.head(1), t_methods.nsmallest(1, "n_features")]).drop_duplicates("name")
+    tables = []
+    for line in chosen.itertuples():
+        items = results.items
+        own = items[(items["features"] == line.features) & (items["model"] == line.model) & (items["eta"] > 0)]
+        tables.append((_title(line), own.sort_values("eta", ascending=False)))
+    return tables
+
+
+def render(dataset: str, results: Results, figures: dict[str, list[tuple[str, bytes]]], sentences: list[str]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    dataset : str
+    results : Results
+    figures : dict of str to list of (alternative text, PNG)
+        "predictions" and "items".
+    sentences : list of str
+        The verdict.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["number"] = lambda value, digits=3: "–" if value != value else f"{value:.{digits}f}"
+    embedded = {
+        kind: [(text, "data:image/png;base64," + base64.b64encode(png).decode()) for text, png in pictures]
+        for kind, pictures in figures.items()
+    }
+    facts = {
+        "Commit": tracking.git_commit(),
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("scikit-learn", "sentence-transformers", "torch", "mlflow")},
+    }
+    return environment.get_template("report.html").render(
+        dataset=dataset, lines=list(results.metrics.itertuples()), figures=embedded, sentences=sentences, facts=facts
+    )
+
+
+def run(dataset: str) -> None:
+    """Run the stage: draw, write the page, add it to the MLflow runs."""
+    paths, config, score = DatasetPaths(dataset), report_config(), score_config()
+    results = read_results(paths)
+    sentences = verdict(results, score.n_resamples, score.seed)
+
+    figures: dict[str, list[tuple[str, bytes]]] = {"predictions": [], "items": []}
+    files: dict[str, Path] = {}
+    for line in results.metrics.head(config.n_plots).itertuples():
+        figure = plots.predicted_against_true(
+            results.predictions["stars"], results.predictions[line.name], _title(line), line.qwk
+        )
+        files[line.name] = paths.figures / f"predicted_{_slug(line.name)}.png"
+        text = f"Predicted against true stars, {_title(line)}: QWK {line.qwk:.3f}, MAE {line.mae:.3f}."
+        figures["predictions"].append((text, _save(figure, files[line.name])))
+    for title, items in item_lines(results):
+        figure = plots.strongest_items(items.head(config.n_items), title)
+        strongest = ", ".join(items["item"].head(3))
+        text = f"S/N ratio in dB of the strongest items of {title}; first: {strongest}."
+        figures["items"].append((text, _save(figure, paths.figures / f"items_{_slug(title)}.png")))
+
+    write_text(paths.page, render(dataset, results, figures, sentences))
+    tracking.log_report(paths, files)
+    for sentence in sentences:
+        logger.info("%s", sentence)
+
+
+def _save(figure: Any, path: Path) -> bytes:
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(picture.getvalue())
+    return picture.getvalue()
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w+-]+", "_", name).strip("_").lower()

@@ -1,0 +1,242 @@
+"""The score stage: fit every feature set x model on the training reviews, score it on the held-out ones."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import skops.io
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from pipeline import tracking
+from pipeline.config import ScoreConfig, check_names, feature_configs, score_config
+from pipeline.errors import PipelineError
+from pipeline.metrics import evaluate, intervals
+from pipeline.models import BASELINES, MODELS
+from pipeline.paths import CONF, DatasetPaths
+from pipeline.progress import progress_bar
+from pipeline.store import (
+    atomic_path,
+    file_digest,
+    read_manifest,
+    read_parquet,
+    write_manifest,
+    write_parquet,
+)
+from pipeline.taguchi import TMethodRegressor
+
+logger = logging.getLogger(__name__)
+
+LEADERBOARD_COLUMNS = (
+    "dataset features model n_train n_test n_features r2 r2_clipped mae rmse spearman qwk qwk_low qwk_high accuracy "
+    "sn_db fit_seconds predict_seconds"
+).split()
+RAW_TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One line of the leaderboard, with what it stands on."""
+
+    features: str
+    model: str
+    estimator: Any
+    predictions: npt.NDArray[np.float64]
+    metrics: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Unique within a dataset."""
+        return f"{self.features} / {self.model}"
+
+
+def fit_and_score(
+    features: str,
+    model: str,
+    estimator: Any,
+    train: tuple[Any, npt.NDArray[np.int64]],
+    test: tuple[Any, npt.NDArray[np.int64]],
+    config: ScoreConfig,
+) -> Scored:
+    """Fit one estimator and measure it on the held-out reviews.
+
+    Returns
+    -------
+    Scored
+        Its metrics are those of `pipeline.metrics.evaluate` and `intervals`, sizes, and seconds.
+
+    Raises
+    ------
+    PipelineError
+        If the estimator refuses the data or predicts something that is not finite.
+    """
+    started = time.perf_counter()
+    try:
+        estimator.fit(*train)
+    except ValueError as error:
+        raise PipelineError(f"{model} on {features}: {error}") from None
+    fitted = time.perf_counter()
+    predictions = np.asarray(estimator.predict(test[0]), dtype=np.float64)
+    predicted = time.perf_counter()
+    if not np.isfinite(predictions).all():
+        raise PipelineError(f"{model} on {features} predicts values that are not finite: mend the model")
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    metrics = {
+        "n_train": len(train[1]),
+        "n_test": len(test[1]),
+        "n_features": getattr(last, "n_features_in_", 0) if features == RAW_TEXT else train[0].shape[1],
+        **evaluate(test[1], predictions),
+        **intervals(test[1], predictions, config.n_resamples, config.seed),
+        "fit_seconds": fitted - started,
+        "predict_seconds": predicted - fitted,
+    }
+    return Scored(features, model, estimator, predictions, metrics)
+
+
+def score(
+    reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreConfig
+) -> list[Scored]:
+    """Score every feature set x model and every baseline.
+
+    Parameters
+    ----------
+    reviews : DataFrame with columns review_id, text, stars, split
+    tables : dict of str to DataFrame
+        The features by name: review_id and columns, rows as in `reviews`.
+    config : ScoreConfig
+        Which feature sets, models and baselines.
+
+    Returns
+    -------
+    list of Scored
+        Best QWK first; of equals the smaller MAE first.
+    """
+    is_train = (reviews["split"] == "train").to_numpy()
+    stars = reviews["stars"].to_numpy()
+    texts = reviews["text"].to_numpy(dtype=object)
+    jobs = [
+        (features, name, MODELS[name], _columns(parts, tables))
+        for features, parts in config.feature_sets.items()
+        for name in config.models
+    ] + [(RAW_TEXT, name, BASELINES[name], texts) for name in config.baselines]
+    scored = []
+    with progress_bar(len(jobs), "score", "model") as bar:
+        for features, name, make, X in jobs:
+            train, test = (X[is_train], stars[is_train]), (X[~is_train], stars[~is_train])
+            scored.append(fit_and_score(features, name, make(), train, test, config))
+            bar.update()
+    return sorted(scored, key=lambda line: (-line.metrics["qwk"], line.metrics["mae"]))
+
+
+def _columns(parts: list[str], tables: dict[str, pd.DataFrame]) -> npt.NDArray[Any]:
+    return np.hstack([tables[part].drop(columns="review_id").to_numpy() for part in parts])
+
+
+def item_table(scored: list[Scored], names: dict[str, list[str]]) -> pd.DataFrame:
+    """Return sensitivity, S/N ratio and weight of every item of every T-method.
+
+    Parameters
+    ----------
+    scored : list of Scored
+    names : dict of str to list of str
+        The items of each feature set.
+    """
+    parts = [
+        pd.DataFrame(
+            {
+                "features": line.features,
+                "model": line.model,
+                "item": names[line.features],
+                "beta": line.estimator.beta_,
+                "eta": line.estimator.eta_,
+                "sn_db": line.estimator.sn_ratio_,
+                "weight": line.estimator.eta_ / max(line.estimator.eta_.sum(), np.finfo(float).tiny),
+            }
+        )
+        for line in scored
+        if isinstance(line.estimator, TMethodRegressor)
+    ]
+    columns = ["features", "model", "item", "beta", "eta", "sn_db", "weight"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def from_raw_text(line: Scored, parts: list[str], transformers: dict[str, Any]) -> Any:
+    """Return the fitted model as one pipeline that predicts from raw texts."""
+    if line.features == RAW_TEXT:
+        return line.estimator
+    union = FeatureUnion([(part, transformers[part]) for part in parts])
+    return Pipeline([("features", union), ("model", line.estimator)])
+
+
+def run(dataset: str) -> None:
+    """Run the stage: score, write the results, then log them to MLflow."""
+    paths, config = DatasetPaths(dataset), score_config()
+    where = str(CONF / "score.yaml")
+    check_names(config.models, list(MODELS), "model", where)
+    check_names(config.baselines, list(BASELINES), "baseline", where)
+    check_names([RAW_TEXT] * (RAW_TEXT in config.feature_sets), [], f"feature set (reserved for baselines)", where)
+    used = sorted({part for parts in config.feature_sets.values() for part in parts})
+    check_names(used, list(feature_configs()), "feature", where)
+    made = read_manifest(paths.features).get("made_from", {})
+    check_names(used, list(made), "feature in data/features", f"{where}: run the features stage first")
+
+    reviews = read_parquet(paths.reviews, made_by="prepare")
+    tables = {part: read_parquet(paths.feature(part), made_by="features") for part in used}
+    for part, table in tables.items():
+        if not table["review_id"].equals(reviews["review_id"]):
+            raise PipelineError(f"{paths.feature(part)} belongs to other reviews: run the features stage again")
+
+    scored = score(reviews, tables, config)
+    metrics = pd.DataFrame(
+        [{"dataset": dataset, "features": line.features, "model": line.model, **line.metrics} for line in scored]
+    )
+    items = {
+        features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in tables[part].columns[1:]]
+        for features, parts in config.feature_sets.items()
+    }
+    held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
+    predictions = pd.concat([held_out, pd.DataFrame({line.name: line.predictions for line in scored})], axis=1)
+    write_parquet(paths.predictions, predictions)
+    for path, table in (
+        (paths.items, item_table(scored, items)),
+        (paths.metrics, metrics),
+        (paths.leaderboard, metrics[LEADERBOARD_COLUMNS]),
+    ):
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False)
+
+    transformers = {part: _load_transformer(paths, part) for part in used}
+    tracking.log_scores(
+        dataset,
+        paths,
+        reviews,
+        {
+            line.name: (line, from_raw_text(line, config.feature_sets.get(line.features, []), transformers))
+            for line in scored
+        },
+    )
+    write_manifest(
+        paths.reports,
+        {
+            "stage": "score",
+            "dataset": dataset,
+            "config": config.model_dump(),
+            "inputs": {
+                str(path): file_digest(path) for path in (paths.reviews, *(paths.feature(part) for part in used))
+            },
+        },
+    )
+    best = scored[0]
+    logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), best.name, best.metrics["qwk"])
+
+
+def _load_transformer(paths: DatasetPaths, part: str) -> Any:
+    path = paths.transformer(part)
+    try:
+        own = [name for name in skops.io.get_untrusted_types(file=path) if name.startswith("pipeline.")]
+        return skops.io.load(path, trusted=own)
+    except (OSError, TypeError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({error}): delete it and run the features stage again") from None

@@ -1,0 +1,212 @@
+"""Where reviews come from: the sample, the hub, the user's files; each as a table of raw rows, nothing dropped."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from pipeline.config import YelpConfig
+from pipeline.errors import PipelineError
+from pipeline.progress import progress_bar
+from pipeline.store import first_line
+
+# A raw row: where it stood, its content as text (None where there is none), and why it cannot be read, if so.
+_COLUMNS = ["line", "review_id", "text", "stars", "label", "problem"]
+_ELSEWHERE = "use DATA=sample (embedded) or DATA=file FILE=path (your own reviews)"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw reviews; `test` where the source brings its own test split."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame | None = None
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """Read a Parquet, CSV or JSON lines file through `datasets`.
+
+    Parameters
+    ----------
+    path : Path
+        With columns `text` and `stars` (1 to 5) or `label` (0 to 4), and `review_id` if there is one.
+        The review file of the Yelp Open Dataset fits as it comes.
+
+    Returns
+    -------
+    DataFrame with columns line, review_id, text, stars, label, problem
+        Every line of the file, also the unreadable ones, whose `problem` says why.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, empty, a directory, damaged as a whole, or lacks a column.
+    """
+    if not path.exists():
+        raise PipelineError(f"{path} does not exist: check FILE=, TRAIN= and TEST=")
+    if path.is_dir():
+        raise PipelineError(f"{path} is a directory: name a Parquet, CSV or JSON lines file in it")
+    if path.stat().st_size == 0:
+        raise PipelineError(f"{path} is empty: it needs columns text and stars (1 to 5) or label (0 to 4)")
+    readers = {".parquet": _read_parquet, ".csv": _read_lines, ".json": _read_lines, ".jsonl": _read_lines}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise PipelineError(f"{path} has the suffix {path.suffix!r}: expected one of {', '.join(readers)}")
+    table = reader(path)
+    if table.empty:
+        raise PipelineError(f"{path} holds no review")
+    return table
+
+
+def read_hub(config: YelpConfig) -> Source:
+    """Load the pinned Yelp reviews from the hub, with their official test split.
+
+    Raises
+    ------
+    PipelineError
+        If the hub cannot be reached and the data set is not in its local cache.
+    """
+    import datasets
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        splits = datasets.load_dataset(config.repository, revision=config.revision)
+    except (OSError, ValueError, HfHubHTTPError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+        raise PipelineError(
+            f"{config.repository} cannot be loaded from the hub ({first_line(error)}): {_ELSEWHERE}"
+        ) from None
+    tables = {name: _raw(splits[name].to_pandas(), config.repository) for name in ("train", "test")}
+    return Source(tables["train"], tables["test"])
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow
+    import pyarrow.parquet
+    from datasets import Dataset, disable_progress_bars
+    from datasets.exceptions import DatasetsError
+
+    try:
+        columns = pyarrow.parquet.read_schema(path).names
+        disable_progress_bars()
+        wanted = [name for name in ("review_id", "text", "stars", "label") if name in columns]
+        _check_columns(columns, path)
+        with TemporaryDirectory() as cache:
+            table = Dataset.from_parquet(str(path), columns=wanted, cache_dir=cache).to_pandas()
+    except (pyarrow.ArrowException, DatasetsError, OSError) as error:
+        raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error)}): is it damaged?") from None
+    return _raw(table, path)
+
+
+def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
+    _check_columns(list(table.columns), origin)
+    raw = table.reindex(columns=_COLUMNS).astype(object)
+    raw["line"] = range(1, len(raw) + 1)
+    return raw.where(raw.notna(), None)
+
+
+def _check_columns(columns: list[str], origin: Path | str) -> None:
+    for needed in ({"text"}, {"stars", "label"}):
+        if not needed.intersection(columns):
+            raise PipelineError(
+                f"{origin} has no column {' or '.join(sorted(needed, reverse=True))}; found: {', '.join(columns)}"
+            )
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Read CSV or JSON lines by a generator that survives unreadable lines."""
+    from datasets import Dataset, Features, Value, disable_progress_bars
+
+    rows, first = (_csv_rows, _csv_header) if path.suffix.lower() == ".csv" else (_json_rows, _json_keys)
+    columns = first(path)
+    if columns is not None:
+        _check_columns(columns, path)
+    disable_progress_bars()
+    schema = Features({name: Value("int64" if name == "line" else "string") for name in _COLUMNS})
+    with TemporaryDirectory() as cache:
+        dataset = Dataset.from_generator(rows, features=schema, gen_kwargs={"path": path}, cache_dir=cache)
+        table = dataset.to_pandas().astype(object)
+    return table.where(table.notna(), None)
+
+
+def _row(line: int, content: dict[str, Any] | None = None, problem: str | None = None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"line": line, "problem": problem}
+    for name in ("review_id", "text", "stars", "label"):
+        value = (content or {}).get(name)
+        if value is not None:
+            row[name] = str(value)
+    return row
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file, progress_bar(path.stat().st_size, f"read {path.name}", "B") as bar:
+        for line, raw in enumerate(file, 1):
+            bar.update(len(raw))
+            if not raw.strip():
+                continue
+            try:
+                content = json.loads(raw)
+            except ValueError as error:
+                yield _row(line, problem=f"unreadable line: {first_line(error)}")
+                continue
+            if not isinstance(content, dict):
+                yield _row(line, problem=f"unreadable line: a {type(content).__name__}, expected a JSON object")
+            elif not isinstance(content.get("text") or "", str):
+                yield _row(line, content, problem=f"text is a {type(content['text']).__name__}, expected a string")
+            else:
+                yield _row(line, content)
+
+
+def _json_keys(path: Path) -> list[str] | None:
+    """Return the keys of the first readable object, or None where the first lines hold none."""
+    with path.open("rb") as file:
+        for raw, _ in zip(file, range(1000), strict=False):
+            try:
+                content = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(content, dict):
+                return list(content)
+    return None
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(2**31 - 1)
+    columns = _csv_header(path)
+    with _open_csv(path) as file:
+        reader = csv.reader(file, strict=True)
+        next(reader)
+        while True:
+            line = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield _row(line, problem=f"unreadable line: {error}")
+                continue
+            if not fields:
+                continue
+            if len(fields) != len(columns):
+                yield _row(line, problem=f"unreadable line: {len(fields)} fields, expected {len(columns)}")
+            elif any("\udc80" <= char <= "\udcff" for field in fields for char in field):
+                yield _row(line, problem="unreadable line: not UTF-8")
+            else:
+                yield _row(line, {name: field or None for name, field in zip(columns, fields, strict=True)})
+
+
+def _csv_header(path: Path) -> list[str]:
+    with _open_csv(path) as file:
+        try:
+            return [name.strip() for name in next(csv.reader(file))]
+        except (StopIteration, csv.Error):
+            raise PipelineError(f"{path} has no header line: expected column names such as text,stars") from None
+
+
+def _open_csv(path: Path) -> Any:
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

@@ -1,0 +1,108 @@
+"""Files that are either complete or not there: write to a temporary name, then rename."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import PipelineError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
+
+    A process that is killed in the block leaves `path` as it was. What it leaves under the temporary name
+    is overwritten by the next attempt.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, atomically."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
+    """Read a table that an earlier stage has written.
+
+    Raises
+    ------
+    PipelineError
+        If it is missing or damaged; `made_by` names the stage that makes it anew.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error)}): delete it and run {made_by} again") from None
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest in `directory`, or an empty one where there is none to trust."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest: the last act of a stage, and what make looks at."""
+    write_json(directory / MANIFEST, manifest)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def value_digest(*values: Any) -> str:
+    """Return the sha256 of JSON-able values, in hexadecimal."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def code_digest(*parts: str) -> str:
+    """Return the sha256 of modules and subpackages of `pipeline`, so that results follow the code."""
+    root = Path(__file__).parent
+    files = sorted(path for part in parts for path in (root.glob(part) if part.endswith(".py") else (root / part).rglob("*.py")))
+    return value_digest([(path.relative_to(root).as_posix(), file_digest(path)) for path in files])
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type's name where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,66 @@
+"""The zero-point proportional decomposition on which every T-method stands."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+class Decomposition(NamedTuple):
+    """Sensitivity and S/N ratio of each item."""
+
+    beta: Array
+    eta: Array
+
+
+def sensitivity_and_sn_ratio(
+    r: float, L: npt.ArrayLike, S_T: npt.ArrayLike, n: int, subtract_error: bool = True
+) -> Decomposition:
+    r"""Return sensitivity beta and S/N ratio eta from the sums over the signal data.
+
+    With the signal M and an item X, both measured from the centre of the unit space:
+    ``r = sum M^2``, ``L = sum M X``, ``S_T = sum X^2`` and
+
+    .. math:: \beta = L/r,\; S_\beta = L^2/r,\; S_e = S_T - S_\beta,\; V_e = S_e/(n-1),\;
+              \eta = (S_\beta - V_e)/(r V_e)
+
+    and eta = 0 where S_beta <= V_e. V_e is never taken below the rounding error of S_T, so that a perfect item gets a
+    large eta and no infinite one, whatever its unit of measurement.
+
+    Parameters
+    ----------
+    r : float
+        Effective divider, in squared units of the target; greater than 0.
+    L, S_T : array-like of shape (n_items,)
+        Linear form and total variation of each item.
+    n : int
+        Number of signal rows, 2 or more.
+    subtract_error : bool, default=True
+        Whether V_e is subtracted from S_beta, as Taguchi does.
+
+    Returns
+    -------
+    beta : ndarray of shape (n_items,)
+        Units of the item per unit of the target.
+    eta : ndarray of shape (n_items,)
+        A ratio, not in dB, in 1 / squared units of the target.
+
+    References
+    ----------
+    G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005.
+
+    Examples
+    --------
+    >>> beta, eta = sensitivity_and_sn_ratio(r=10.0, L=[20.0], S_T=[41.0], n=5)
+    >>> beta.tolist(), eta.tolist()
+    ([2.0], [15.9])
+    """
+    L, S_T = np.asarray(L, dtype=np.float64), np.asarray(S_T, dtype=np.float64)
+    beta = L / r
+    S_beta = beta * L
+    V_e = np.maximum(S_T - S_beta, np.finfo(np.float64).eps * S_T) / (n - 1)
+    gain = S_beta - V_e if subtract_error else S_beta
+    eta = np.divide(gain, r * V_e, out=np.zeros_like(V_e), where=(gain > 0) & (V_e > 0))
+    return Decomposition(beta, eta)

