@@ -1,0 +1,96 @@
+# make all                          the embedded sample
+# make all DATA=yelp [LIMIT=20000]  Yelp/yelp_review_full from the hub
+# make all DATA=file FILE=path      your own reviews; or TRAIN=path TEST=path; NAME=name to call them otherwise
+#
+# prepare -> features -> score -> report: each stage reads the files of the one before and writes a manifest when it is done.
+
+# Plain assignments: the command line overrides them, a variable that happens to be in the environment does not.
+DATA =
+FILE =
+TRAIN =
+TEST =
+LIMIT =
+NAME =
+PORT = 5000
+PYTHON = python3
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SHELL := /bin/bash
+
+source := $(or $(DATA),sample)
+stem := $(notdir $(subst $() $(),_,$(or $(FILE),$(TRAIN))))
+dataset := $(or $(NAME),$(basename $(stem)),$(source))
+files := $(wildcard $(foreach path,FILE TRAIN TEST,$(subst $() $(),\ ,$($(path)))))
+
+prepared := data/prepared/$(dataset)
+features := data/features/$(dataset)
+reports := reports/$(dataset)
+code := $(filter-out pipeline/__main__.py,$(wildcard pipeline/*.py))
+
+.PHONY: all prepare features score report test lint ui clean help
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+all: $(reports)/index.html
+prepare: $(prepared)/manifest.json
+features: $(features)/manifest.json
+score: $(reports)/manifest.json
+report: $(reports)/index.html
+	@echo "$(CURDIR)/$<"
+
+quoted = '$(subst ','\'',$(1))'
+# Other reviews under the same name are prepared anew: the options of the last time are kept in a file.
+options := --data $(source) --name $(call quoted,$(dataset)) $(if $(LIMIT),--limit $(call quoted,$(LIMIT))) \
+	$(if $(FILE),--file $(call quoted,$(FILE))) \
+	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST)))
+ifneq ($(filter all prepare features score report,$(MAKECMDGOALS)),)
+$(shell mkdir -p '$(prepared)' && printf '%s\n' $(call quoted,$(options)) > '$(prepared)/.options.new' \
+	&& { cmp -s '$(prepared)/.options.new' '$(prepared)/.options' || cp '$(prepared)/.options.new' '$(prepared)/.options'; })
+endif
+
+$(prepared)/manifest.json: conf/prepare.yaml $(if $(files),$(files),data/sample/reviews.jsonl) $(prepared)/.options \
+		pipeline/prepare.py pipeline/sources.py pipeline/near_identical.py pipeline/text.py | $(VENV)/.run
+	$(PY) -m pipeline prepare $(options)
+
+$(features)/manifest.json: $(prepared)/manifest.json $(wildcard conf/features/*.yaml) \
+		pipeline/featurize.py pipeline/text.py $(wildcard pipeline/features/*.py pipeline/encoder/*.py)
+	$(PY) -m pipeline features --dataset $(call quoted,$(dataset))
+
+$(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
+		pipeline/score.py pipeline/models.py pipeline/metrics.py pipeline/tracking.py $(wildcard pipeline/taguchi/*.py)
+	$(PY) -m pipeline score --dataset $(call quoted,$(dataset))
+
+$(reports)/index.html: $(reports)/manifest.json conf/report.yaml \
+		pipeline/report.py pipeline/plots.py pipeline/templates/report.html
+	$(PY) -m pipeline report --dataset $(call quoted,$(dataset))
+
+test: lint
+	$(PY) -m pytest --cov
+
+lint: | $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+ui: | $(VENV)/.run
+	$(PY) -m pipeline ui --port $(PORT)
+
+clean:
+	rm -rf data/prepared data/features mlflow.db mlruns
+	find reports -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@echo "Others: make prepare | features | score | report | ui | test | lint | clean"
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or newer is needed, got $$($(PYTHON) --version 2>&1): use make PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
