@@ -1,1 +1,1 @@
-"""T-method vs attention: must the weights be learned by deep learning at all?"""
+"""T-method vs attention on review texts: features, regressors and their comparison."""

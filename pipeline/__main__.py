@@ -36,10 +36,12 @@ Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare 
 @app.command()
 def prepare(
     data: Annotated[
-        Data, typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own.")
+        Data,
+        typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own."),
     ] = Data.sample,
     file: Annotated[
-        Path | None, typer.Option(help="Your reviews (Parquet, CSV or JSON lines), to be split into train and test.")
+        Path | None,
+        typer.Option(help="Your reviews (Parquet, CSV or JSON lines), to be split into train and test."),
     ] = None,
     train: Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")] = None,
     test: Annotated[Path | None, typer.Option(help="Your test reviews, together with --train.")] = None,

@@ -43,9 +43,7 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
         raise PipelineError(f"{where}: {first_line(error)}") from None
 
 
-def fit_transform(
-    transformers: dict[str, Any], reviews: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Fit on the training reviews, transform all of them.
 
     Parameters
@@ -95,8 +93,7 @@ def run(dataset: str) -> None:
     stale = [
         name
         for name in configs
-        if wanted[name] != made.get(name)
-        or not (paths.feature(name).exists() and paths.transformer(name).exists())
+        if wanted[name] != made.get(name) or not (paths.feature(name).exists() and paths.transformer(name).exists())
     ]
     if stale:
         # While the tables are being replaced, no manifest vouches for them.

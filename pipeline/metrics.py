@@ -65,10 +65,11 @@ def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
     observed = np.mean((a - b) ** 2, axis=axis)
     expected = a.var(axis=axis) + b.var(axis=axis) + (a.mean(axis=axis) - b.mean(axis=axis)) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 1 - observed / expected
+        # Rounded, since a constant prediction is 0 and not 1e-16.
+        return np.round(1 - observed / expected, 12)
 
 
-def spearman(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def spearman(y_true: Any, y_pred: Any) -> float:
     """Return Spearman's rank correlation; nan where a side is constant, since it has no order then."""
     a, b = rankdata(y_true), rankdata(y_pred)
     if np.ptp(a) == 0 or np.ptp(b) == 0:

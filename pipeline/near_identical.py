@@ -12,7 +12,7 @@ _PAIRS_AT_ONCE = 50_000
 
 
 def near_identical_groups(texts: list[str], threshold: float) -> npt.NDArray[np.int32]:
-    r"""Number the texts so that nearly identical ones share a number.
+    r"""Return a number for each text such that nearly identical ones share a number.
 
     Two texts are nearly identical if the Jaccard similarity of their sets of three successive words reaches
     `threshold`; groups are the connected components. No pair is missed: texts with similarity t or more must share

@@ -13,8 +13,8 @@ _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#8a8a8a"
 _SHOWN = (-0.5, 6.5)
 
 
-def predicted_against_true(stars: "pd.Series[int]", predictions: "pd.Series[float]", title: str, qwk: float) -> "Figure":
-    """Draw the raw predictions of each true star as points and a box; what lies outside the picture sits on its edge."""
+def predicted_against_true(stars: "pd.Series[int]", predictions: "pd.Series[float]", title: str) -> "Figure":
+    """Draw the raw predictions of each true star as points and a box; what lies outside sits on the edge."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2, 3.6), layout="constrained")
@@ -34,8 +34,8 @@ def predicted_against_true(stars: "pd.Series[int]", predictions: "pd.Series[floa
     )
     axes.axhspan(_SHOWN[0], 1, color=_GREY, alpha=0.12, linewidth=0)
     axes.axhspan(5, _SHOWN[1], color=_GREY, alpha=0.12, linewidth=0)
-    axes.set(xlabel="true stars", ylabel="predicted stars", ylim=_SHOWN, xticks=range(1, 6), yticks=range(0, 7))
-    axes.set_title(f"{title}\nQWK {qwk:.3f}", fontsize=9)
+    axes.set(xlabel="true stars", ylabel="predicted stars", ylim=_SHOWN, xticks=range(1, 6), yticks=range(7))
+    axes.set_title(title.replace(": ", "\n"), fontsize=9)
     return figure
 
 

@@ -66,38 +66,39 @@ def check(raw: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, list[dict[str, 
     stars = pd.to_numeric(raw["stars"], errors="coerce")
     label = pd.to_numeric(raw["label"], errors="coerce") + 1
     table = raw.assign(stars=stars.where(raw["stars"].notna(), label).astype(float))
-    reasons = raw["problem"].dropna().to_dict()
+    reasons: dict[Any, str] = raw["problem"].dropna().to_dict()
     try:
-        RAW_SCHEMA.validate(table.drop(index=list(reasons)), lazy=True)
+        RAW_SCHEMA.validate(_without(table, reasons), lazy=True)
     except pa.errors.SchemaErrors as error:
-        for case in error.failure_cases.itertuples():
-            if case.column == "text":
-                reasons[case.index] = _TEXT
-            else:
-                stars_given, label_given = raw.loc[case.index, ["stars", "label"]]
-                received = stars_given if stars_given is not None else f"label {label_given}"
-                reasons.setdefault(case.index, f"{_STARS}: {received}")
+        received = raw["stars"].where(raw["stars"].notna(), "label " + raw["label"].astype(str)).to_dict()
+        for column, index in error.failure_cases[["column", "index"]].itertuples(index=False, name=None):
+            reasons[index] = _TEXT if column == "text" else reasons.get(index, f"{_STARS}: {received[index]}")
 
-    good = table.drop(index=list(reasons))
-    keys = good["text"].str.split().str.join(" ")
-    first = good.groupby(keys, sort=False)["line"].transform("first")
-    for index in good.index[first != good["line"]]:
-        reasons[index] = f"duplicate text: same as line {first[index]}"
-    good = good.drop(index=[index for index in reasons if index in good.index])
+    good = _without(table, reasons)
+    same_text = good["text"].str.split().str.join(" ")
+    first = good["line"].groupby(same_text, sort=False).transform("first")
+    reasons |= {index: f"duplicate text: same as line {first[index]}" for index in good.index[first != good["line"]]}
 
-    given = good["review_id"].notna()
-    own = good["text"].map(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-    good = good.assign(review_id=good["review_id"].where(given, own).astype(str))
-    for index in good.index[good["review_id"].duplicated()]:
-        reasons[index] = f"review_id used before: {good.at[index, 'review_id']}"
-    good = good.drop(index=[index for index in reasons if index in good.index])
+    good = _without(table, reasons)
+    own_id = good["text"].map(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+    good = good.assign(review_id=good["review_id"].where(good["review_id"].notna(), own_id).astype(str))
+    used = good["review_id"][good["review_id"].duplicated()].to_dict()
+    reasons |= {index: f"review_id used before: {review_id}" for index, review_id in used.items()}
 
-    rejected = [
-        {"file": origin, "line": int(raw.at[index, "line"]), "reason": reason, "text": raw.at[index, "text"]}
+    reviews = _without(good, reasons)[["line", "review_id", "text", "stars"]].astype({"stars": int})
+    return reviews.reset_index(drop=True), _rejected(raw, origin, reasons)
+
+
+def _without(table: pd.DataFrame, reasons: dict[Any, str]) -> pd.DataFrame:
+    return table[~table.index.isin(list(reasons))]
+
+
+def _rejected(table: pd.DataFrame, origin: str, reasons: dict[Any, str]) -> list[dict[str, Any]]:
+    lines, texts = table["line"].to_dict(), table["text"].to_dict()
+    return [
+        {"file": origin, "line": lines[index], "reason": reason, "text": texts[index]}
         for index, reason in sorted(reasons.items())
     ]
-    reviews = good[["line", "review_id", "text", "stars"]].astype({"stars": int}).reset_index(drop=True)
-    return reviews, rejected
 
 
 def stratified(stars: npt.ArrayLike, n: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -152,16 +153,10 @@ def join_splits(
     groups = near_identical_groups(reviews["text"].tolist(), config.near_identical)
     is_train = (reviews["split"] == "train").to_numpy()
     leak = is_train & np.isin(groups, groups[~is_train])
-    rejected = [
-        {"file": origin, "line": int(row.line), "reason": "nearly identical to a test review", "text": row.text}
-        for row in reviews[leak].itertuples()
-    ]
-    used = reviews["review_id"].duplicated() & ~leak
-    rejected += [
-        {"file": origin, "line": int(row.line), "reason": f"review_id of a test review: {row.review_id}", "text": row.text}
-        for row in reviews[used].itertuples()
-    ]
-    return reviews[~leak & ~used].reset_index(drop=True), rejected
+    reasons: dict[Any, str] = dict.fromkeys(reviews.index[leak], "nearly identical to a test review")
+    used = reviews["review_id"][reviews["review_id"].duplicated() & ~leak].to_dict()
+    reasons |= {index: f"review_id of a test review: {review_id}" for index, review_id in used.items()}
+    return _without(reviews, reasons).reset_index(drop=True), _rejected(reviews, origin, reasons)
 
 
 def prepare(
@@ -237,7 +232,10 @@ def run(
     """Run the stage: read the source, write reviews, rejected rows and the manifest."""
     config, paths = prepare_config(), DatasetPaths(dataset)
     if data == "yelp":
-        source, origins = read_hub(config.yelp), (f"{config.yelp.repository}/train", f"{config.yelp.repository}/test")
+        source, origins = (
+            read_hub(config.yelp),
+            (f"{config.yelp.repository}/train", f"{config.yelp.repository}/test"),
+        )
         limit = limit or config.yelp.limit
         inputs = {config.yelp.repository: config.yelp.revision}
     else:

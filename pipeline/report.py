@@ -90,7 +90,9 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
         ("line with attention weights", has_attention, "line without them"),
     ):
         if mask.any() and not mask.all():
-            sentences.append(_compare(results, what, results.lines(mask), rest, results.lines(~mask), n_resamples, seed))
+            sentences.append(
+                _compare(results, what, results.lines(mask), rest, results.lines(~mask), n_resamples, seed)
+            )
     return sentences
 
 
@@ -119,11 +121,11 @@ def _compare(
 
 
 def _title(line: Any) -> str:
-    return f"{line.model} on {line.features}"
+    return f"{line['model']} on {line['features']}"
 
 
 def item_lines(results: Results) -> list[tuple[str, pd.DataFrame]]:
-    """Return the items of the best T-method, and those of the T-method with the fewest items, which are easiest to read.
+    """Return the items of the best T-method, and of the T-method with the fewest, which are easiest to read.
 
     Returns
     -------
@@ -134,10 +136,10 @@ def item_lines(results: Results) -> list[tuple[str, pd.DataFrame]]:
         return []
     chosen = pd.concat([t_methods.head(1), t_methods.nsmallest(1, "n_features")]).drop_duplicates("name")
     tables = []
-    for line in chosen.itertuples():
-        items = results.items
-        own = items[(items["features"] == line.features) & (items["model"] == line.model) & (items["eta"] > 0)]
-        tables.append((_title(line), own.sort_values("eta", ascending=False)))
+    items = results.items
+    for line in chosen.to_dict("records"):
+        own = (items["features"] == line["features"]) & (items["model"] == line["model"]) & (items["eta"] > 0)
+        tables.append((_title(line), items[own].sort_values("eta", ascending=False)))
     return tables
 
 
@@ -167,7 +169,11 @@ def render(dataset: str, results: Results, figures: dict[str, list[tuple[str, by
         **{name: version(name) for name in ("scikit-learn", "sentence-transformers", "torch", "mlflow")},
     }
     return environment.get_template("report.html").render(
-        dataset=dataset, lines=list(results.metrics.itertuples()), figures=embedded, sentences=sentences, facts=facts
+        dataset=dataset,
+        lines=results.metrics.to_dict("records"),
+        figures=embedded,
+        sentences=sentences,
+        facts=facts,
     )
 
 
@@ -179,13 +185,11 @@ def run(dataset: str) -> None:
 
     figures: dict[str, list[tuple[str, bytes]]] = {"predictions": [], "items": []}
     files: dict[str, Path] = {}
-    for line in results.metrics.head(config.n_plots).itertuples():
-        figure = plots.predicted_against_true(
-            results.predictions["stars"], results.predictions[line.name], _title(line), line.qwk
-        )
-        files[line.name] = paths.figures / f"predicted_{_slug(line.name)}.png"
-        text = f"Predicted against true stars, {_title(line)}: QWK {line.qwk:.3f}, MAE {line.mae:.3f}."
-        figures["predictions"].append((text, _save(figure, files[line.name])))
+    for line in results.metrics.head(config.n_plots).to_dict("records"):
+        name, title = line["name"], f"{_title(line)}: QWK {line['qwk']:.3f}, MAE {line['mae']:.3f}"
+        figure = plots.predicted_against_true(results.predictions["stars"], results.predictions[name], title)
+        files[name] = paths.figures / f"predicted_{_slug(name)}.png"
+        figures["predictions"].append((f"Predicted against true stars, {title}.", _save(figure, files[name])))
     for title, items in item_lines(results):
         figure = plots.strongest_items(items.head(config.n_items), title)
         strongest = ", ".join(items["item"].head(3))

@@ -30,10 +30,26 @@ from pipeline.taguchi import TMethodRegressor
 
 logger = logging.getLogger(__name__)
 
-LEADERBOARD_COLUMNS = (
-    "dataset features model n_train n_test n_features r2 r2_clipped mae rmse spearman qwk qwk_low qwk_high accuracy "
-    "sn_db fit_seconds predict_seconds"
-).split()
+LEADERBOARD_COLUMNS = [
+    "dataset",
+    "features",
+    "model",
+    "n_train",
+    "n_test",
+    "n_features",
+    "r2",
+    "r2_clipped",
+    "mae",
+    "rmse",
+    "spearman",
+    "qwk",
+    "qwk_low",
+    "qwk_high",
+    "accuracy",
+    "sn_db",
+    "fit_seconds",
+    "predict_seconds",
+]
 RAW_TEXT = "text"
 
 
@@ -96,9 +112,7 @@ def fit_and_score(
     return Scored(features, model, estimator, predictions, metrics)
 
 
-def score(
-    reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreConfig
-) -> list[Scored]:
+def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreConfig) -> list[Scored]:
     """Score every feature set x model and every baseline.
 
     Parameters
@@ -177,7 +191,7 @@ def run(dataset: str) -> None:
     where = str(CONF / "score.yaml")
     check_names(config.models, list(MODELS), "model", where)
     check_names(config.baselines, list(BASELINES), "baseline", where)
-    check_names([RAW_TEXT] * (RAW_TEXT in config.feature_sets), [], f"feature set (reserved for baselines)", where)
+    check_names([RAW_TEXT] * (RAW_TEXT in config.feature_sets), [], "feature set (reserved for baselines)", where)
     used = sorted({part for parts in config.feature_sets.values() for part in parts})
     check_names(used, list(feature_configs()), "feature", where)
     made = read_manifest(paths.features).get("made_from", {})

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,12 +72,13 @@ def read_hub(config: YelpConfig) -> Source:
         If the hub cannot be reached and the data set is not in its local cache.
     """
     import datasets
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
+    import huggingface_hub.utils.logging
 
+    # It retries for half a minute where there is no network; our own line says what to do then.
+    huggingface_hub.utils.logging.set_verbosity_error()
     try:
         splits = datasets.load_dataset(config.repository, revision=config.revision)
-    except (OSError, ValueError, HfHubHTTPError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise PipelineError(
             f"{config.repository} cannot be loaded from the hub ({first_line(error)}): {_ELSEWHERE}"
         ) from None
@@ -156,10 +157,21 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if not isinstance(content, dict):
                 yield _row(line, problem=f"unreadable line: a {type(content).__name__}, expected a JSON object")
+            elif not _is_unicode(content.values()):
+                yield _row(line, problem="unreadable line: half of a surrogate pair")
             elif not isinstance(content.get("text") or "", str):
                 yield _row(line, content, problem=f"text is a {type(content['text']).__name__}, expected a string")
             else:
                 yield _row(line, content)
+
+
+def _is_unicode(values: Iterable[Any]) -> bool:
+    """Tell whether the strings among `values` can be written in UTF-8."""
+    try:
+        "".join(value for value in values if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _json_keys(path: Path) -> list[str] | None:
@@ -194,7 +206,7 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if len(fields) != len(columns):
                 yield _row(line, problem=f"unreadable line: {len(fields)} fields, expected {len(columns)}")
-            elif any("\udc80" <= char <= "\udcff" for field in fields for char in field):
+            elif not _is_unicode(fields):
                 yield _row(line, problem="unreadable line: not UTF-8")
             else:
                 yield _row(line, {name: field or None for name, field in zip(columns, fields, strict=True)})

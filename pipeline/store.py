@@ -99,7 +99,9 @@ def value_digest(*values: Any) -> str:
 def code_digest(*parts: str) -> str:
     """Return the sha256 of modules and subpackages of `pipeline`, so that results follow the code."""
     root = Path(__file__).parent
-    files = sorted(path for part in parts for path in (root.glob(part) if part.endswith(".py") else (root / part).rglob("*.py")))
+    files = sorted(
+        path for part in parts for path in (root.glob(part) if part.endswith(".py") else (root / part).rglob("*.py"))
+    )
     return value_digest([(path.relative_to(root).as_posix(), file_digest(path)) for path in files])
 
 

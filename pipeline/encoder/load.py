@@ -61,13 +61,11 @@ def _bundled_directory() -> Path:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError) as error:
+    except (OSError, ValueError) as error:
         raise OSError(
             f"The model {name!r} is neither a directory nor can it be had from the hub ({first_line(error)}): "
             f"use model={BUNDLED!r} or the path of a directory."

@@ -72,9 +72,7 @@ class _EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         ndarray of shape (n_texts, n_dimensions), float32
         """
         check_is_fitted(self)
-        return encode(
-            load_encoder(self.model, self.revision), check_texts(X), [self.pooling()], self.batch_size
-        )[0]
+        return encode(load_encoder(self.model, self.revision), check_texts(X), [self.pooling()], self.batch_size)[0]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
@@ -107,7 +105,7 @@ class SentenceEmbedding(_EncoderTransformer):
     (2, 384)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = _ENCODER_CONSTRAINTS  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any]] = _ENCODER_CONSTRAINTS
 
     def __init__(self, model: str = BUNDLED, revision: str | None = None, batch_size: int = 8):
         self.model = model

@@ -20,7 +20,22 @@ _NEGATION = re.compile(
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
-_FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
+_FIRST_PERSON = {
+    "i",
+    "me",
+    "my",
+    "mine",
+    "we",
+    "us",
+    "our",
+    "i'm",
+    "i've",
+    "i'd",
+    "i'll",
+    "we're",
+    "we've",
+    "we'd",
+}
 
 
 class TextStats(TransformerMixin, BaseEstimator):
@@ -153,7 +168,7 @@ def _statistics(text: str) -> dict[str, float]:
         "question_marks": sum(char in "?？" for char in text),
         "ellipses": len(re.findall(r"\.{2,}|…", text)),
         "commas_per_word": sum(char in ",、，" for char in text) / n_words,
-        "quotation_marks": sum(char in "\"“”「」" for char in text),
+        "quotation_marks": sum(char in '"“”「」' for char in text),
         "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
         "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
         "negation_share": sum(_NEGATION.fullmatch(token) is not None for token in lower) / n_words,

@@ -81,7 +81,7 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
         self.unit_space = unit_space
         self.subtract_error = subtract_error
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, unit_space_mask: npt.ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: Any, unit_space_mask: Any = None) -> Self:
         """Learn centre, sensitivities and S/N ratios.
 
         Parameters
@@ -104,9 +104,7 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
             equals the mean of the unit space.
         """
         self._validate_params()
-        X, y = validate_data(
-            self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=2
-        )
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=2)
         y = y.astype(np.float64)
         if unit_space_mask is None:
             mask = _unit_space(y, self.unit_space)
@@ -130,7 +128,7 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
             )
         L, S_T = _signal_sums(X, signal, M, self.center_)
         # What is no more than the rounding of an item's mean carries nothing.
-        constant = S_T <= len(M) * (4 * np.finfo(np.float64).eps * self.center_) ** 2
+        constant = len(M) * (4 * np.finfo(np.float64).eps * self.center_) ** 2 >= S_T
         L[constant] = S_T[constant] = 0
         self.beta_, self.eta_ = sensitivity_and_sn_ratio(r, L, S_T, len(M), self.subtract_error)
         with np.errstate(divide="ignore"):
@@ -139,7 +137,7 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
         self.coef_ = np.divide(weight, self.beta_, out=np.zeros_like(weight), where=weight > 0)
         return self
 
-    def predict(self, X: npt.ArrayLike) -> Array:
+    def predict(self, X: Any) -> Array:
         """Return the integrated estimate of the target.
 
         Parameters
@@ -187,9 +185,7 @@ def _mean(X: npt.NDArray[Any], rows: npt.NDArray[np.integer]) -> Array:
     return first + total / len(rows)
 
 
-def _signal_sums(
-    X: npt.NDArray[Any], rows: npt.NDArray[np.integer], M: Array, center: Array
-) -> tuple[Array, Array]:
+def _signal_sums(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], M: Array, center: Array) -> tuple[Array, Array]:
     """Return sum M X and sum X^2 over the signal rows, X measured from `center`."""
     L, S_T = np.zeros(len(center)), np.zeros(len(center))
     for block in _blocks(rows, X.shape[1]):
