@@ -21,7 +21,8 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 import mlflow.sklearn
 import skops.io
-from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
