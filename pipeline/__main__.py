@@ -1,8 +1,8 @@
 """The command line: ``python -m pipeline --help``."""
 
 import logging
+import os
 import re
-import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -97,9 +97,11 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
+    if not MLFLOW_DB.exists():
+        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all first")
     store = f"sqlite:///{MLFLOW_DB.resolve()}"
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603
+    os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
 
 
 def dataset_name(name: str) -> str:

@@ -46,14 +46,13 @@ def strongest_items(items: "pd.DataFrame", title: str) -> "Figure":
     figure = Figure(figsize=(6.4, 0.9 + 0.27 * max(len(items), 3)), layout="constrained")
     axes = figure.subplots()
     floor = float(np.floor(items["sn_db"].min() - 1)) if len(items) else 0.0
+    position = np.arange(len(items))
     for sign, color, label in ((1, _BLUE, "more stars"), (-1, _ORANGE, "fewer stars")):
-        own = items[np.sign(items["beta"]) == sign]
-        axes.barh(own["item"], own["sn_db"] - floor, left=floor, color=color, label=f"grows with {label}")
-    order = items["item"].tolist()
-    axes.set_yticks(order, order, fontsize=8)
-    axes.set_ylim(len(order) - 0.4, -0.6)
+        own = (np.sign(items["beta"]) == sign).to_numpy()
+        axes.barh(position[own], items["sn_db"][own] - floor, left=floor, color=color, label=f"grows with {label}")
+    axes.set_yticks(position, items["item"].tolist(), fontsize=8)
+    axes.set_ylim(max(len(items), 1) - 0.4, -0.6)
     axes.set(xlabel="S/N ratio in dB", xlim=(floor, None))
     axes.set_title(title, fontsize=9)
-    if order:
-        axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower right")
     return figure

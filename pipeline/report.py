@@ -7,14 +7,13 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import pandas as pd
 
 from pipeline import plots, tracking
-from pipeline.config import report_config, score_config
+from pipeline.config import ReportConfig, report_config, score_config
 from pipeline.errors import PipelineError
 from pipeline.features import AttentionPooling
 from pipeline.metrics import qwk_difference
@@ -37,6 +36,16 @@ class Results:
     def lines(self, mask: "pd.Series[bool]") -> pd.DataFrame:
         """Return some lines of the leaderboard, best first."""
         return self.metrics[mask]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: what it shows, of which line of the leaderboard, in words and as a PNG."""
+
+    kind: Literal["predictions", "items"]
+    name: str
+    text: str
+    png: bytes
 
 
 def read_results(paths: DatasetPaths) -> Results:
@@ -75,7 +84,7 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     metrics, n_test = results.metrics, len(results.predictions)
     best = metrics.iloc[0]
     sentences = [
-        f"{_title(best)} won: of {len(metrics)} lines it has the highest agreement with the true stars of {n_test} "
+        f"{_title(best)} won: of {len(metrics)} combinations it agrees best with the true stars of {n_test} "
         f"held-out reviews, QWK {best.qwk:.3f} (95% interval {best.qwk_low:.3f} to {best.qwk_high:.3f})."
     ]
     is_t_method = metrics["model"].isin(results.items["model"].unique())
@@ -86,8 +95,8 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     }
     has_attention = metrics["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
     for what, mask, rest in (
-        ("T-method", is_t_method, "learned model"),
-        ("line with attention weights", has_attention, "line without them"),
+        ("T-method", is_t_method, "other model"),
+        ("combination with attention weights", has_attention, "one without them"),
     ):
         if mask.any() and not mask.all():
             sentences.append(
@@ -109,14 +118,14 @@ def _compare(
     stars, predictions = results.predictions["stars"], results.predictions
     difference, low, high = qwk_difference(stars, predictions[a["name"]], predictions[b["name"]], n_resamples, seed)
     if low > 0:
-        outcome = "it is ahead beyond chance"
+        outcome = "ahead beyond chance"
     elif high < 0:
-        outcome = "it is behind beyond chance"
+        outcome = "behind beyond chance"
     else:
         outcome = f"these {len(stars)} reviews do not tell the two apart"
     return (
         f"The best {what}, {_title(a)}, reaches {a.qwk:.3f}, the best {rest}, {_title(b)}, {b.qwk:.3f}: "
-        f"difference {difference:+.3f} (paired bootstrap {low:+.3f} to {high:+.3f}), {outcome}."
+        f"difference {difference:+.3f} (95% interval {low:+.3f} to {high:+.3f}, paired), {outcome}."
     )
 
 
@@ -124,12 +133,12 @@ def _title(line: Any) -> str:
     return f"{line['model']} on {line['features']}"
 
 
-def item_lines(results: Results) -> list[tuple[str, pd.DataFrame]]:
+def item_lines(results: Results) -> list[tuple[dict[Any, Any], pd.DataFrame]]:
     """Return the items of the best T-method, and of the T-method with the fewest, which are easiest to read.
 
     Returns
     -------
-    list of (title, items sorted by S/N ratio)
+    list of (line of the leaderboard, its items sorted by S/N ratio)
     """
     t_methods = results.lines(results.metrics["model"].isin(results.items["model"].unique()))
     if t_methods.empty:
@@ -139,19 +148,33 @@ def item_lines(results: Results) -> list[tuple[str, pd.DataFrame]]:
     items = results.items
     for line in chosen.to_dict("records"):
         own = (items["features"] == line["features"]) & (items["model"] == line["model"]) & (items["eta"] > 0)
-        tables.append((_title(line), items[own].sort_values("eta", ascending=False)))
+        tables.append((line, items[own].sort_values("eta", ascending=False)))
     return tables
 
 
-def render(dataset: str, results: Results, figures: dict[str, list[tuple[str, bytes]]], sentences: list[str]) -> str:
+def draw(results: Results, config: ReportConfig) -> list[Picture]:
+    """Draw the best line of each model, and the strongest items of the T-methods that `item_lines` chooses."""
+    pictures = []
+    for line in results.metrics.drop_duplicates("model").head(config.n_plots).to_dict("records"):
+        title = f"{_title(line)}: QWK {line['qwk']:.3f}, MAE {line['mae']:.3f}"
+        figure = plots.predicted_against_true(results.predictions["stars"], results.predictions[line["name"]], title)
+        text = f"Predicted against true stars, {title}."
+        pictures.append(Picture("predictions", line["name"], text, _png(figure)))
+    for line, items in item_lines(results):
+        figure = plots.strongest_items(items.head(config.n_items), _title(line))
+        text = f"S/N ratio in dB of the strongest items of {_title(line)}: {', '.join(items['item'].head(3))} lead."
+        pictures.append(Picture("items", line["name"], text, _png(figure)))
+    return pictures
+
+
+def render(dataset: str, results: Results, pictures: list[Picture], sentences: list[str]) -> str:
     """Return the page.
 
     Parameters
     ----------
     dataset : str
     results : Results
-    figures : dict of str to list of (alternative text, PNG)
-        "predictions" and "items".
+    pictures : list of Picture
     sentences : list of str
         The verdict.
     """
@@ -159,10 +182,7 @@ def render(dataset: str, results: Results, figures: dict[str, list[tuple[str, by
         loader=jinja2.PackageLoader("pipeline"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["number"] = lambda value, digits=3: "–" if value != value else f"{value:.{digits}f}"
-    embedded = {
-        kind: [(text, "data:image/png;base64," + base64.b64encode(png).decode()) for text, png in pictures]
-        for kind, pictures in figures.items()
-    }
+    environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     facts = {
         "Commit": tracking.git_commit(),
         "Python": platform.python_version(),
@@ -171,7 +191,7 @@ def render(dataset: str, results: Results, figures: dict[str, list[tuple[str, by
     return environment.get_template("report.html").render(
         dataset=dataset,
         lines=results.metrics.to_dict("records"),
-        figures=embedded,
+        pictures=pictures,
         sentences=sentences,
         facts=facts,
     )
@@ -182,32 +202,24 @@ def run(dataset: str) -> None:
     paths, config, score = DatasetPaths(dataset), report_config(), score_config()
     results = read_results(paths)
     sentences = verdict(results, score.n_resamples, score.seed)
+    pictures = draw(results, config)
 
-    figures: dict[str, list[tuple[str, bytes]]] = {"predictions": [], "items": []}
-    files: dict[str, Path] = {}
-    for line in results.metrics.head(config.n_plots).to_dict("records"):
-        name, title = line["name"], f"{_title(line)}: QWK {line['qwk']:.3f}, MAE {line['mae']:.3f}"
-        figure = plots.predicted_against_true(results.predictions["stars"], results.predictions[name], title)
-        files[name] = paths.figures / f"predicted_{_slug(name)}.png"
-        figures["predictions"].append((f"Predicted against true stars, {title}.", _save(figure, files[name])))
-    for title, items in item_lines(results):
-        figure = plots.strongest_items(items.head(config.n_items), title)
-        strongest = ", ".join(items["item"].head(3))
-        text = f"S/N ratio in dB of the strongest items of {title}; first: {strongest}."
-        figures["items"].append((text, _save(figure, paths.figures / f"items_{_slug(title)}.png")))
-
-    write_text(paths.page, render(dataset, results, figures, sentences))
-    tracking.log_report(paths, files)
+    files = {paths.figures / f"{picture.kind}_{_slug(picture.name)}.png": picture for picture in pictures}
+    for path, picture in files.items():
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(picture.png)
+    for stale in set(paths.figures.glob("*.png")) - set(files):
+        stale.unlink()
+    write_text(paths.page, render(dataset, results, pictures, sentences))
+    tracking.log_report(paths, {path: picture.name for path, picture in files.items()})
     for sentence in sentences:
         logger.info("%s", sentence)
 
 
-def _save(figure: Any, path: Path) -> bytes:
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(picture.getvalue())
-    return picture.getvalue()
+def _png(figure: Any) -> bytes:
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()
 
 
 def _slug(name: str) -> str:

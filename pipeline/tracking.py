@@ -165,20 +165,21 @@ def _log_child(
         return run.info.run_id
 
 
-def log_report(paths: DatasetPaths, figures: dict[str, Path]) -> None:
+def log_report(paths: DatasetPaths, figures: dict[Path, str]) -> None:
     """Add the report to the parent run of the last score, and to each child its figure.
 
     Parameters
     ----------
     paths : DatasetPaths
-    figures : dict of str to Path
-        The picture of each line of the leaderboard that has one, by its name.
+    figures : dict of Path to str
+        The pictures, each with the name of its line of the leaderboard.
     """
     try:
         runs = json.loads(paths.runs.read_text(encoding="utf-8"))
         client = connect()
         client.log_artifact(runs["parent"], str(paths.page), "report")
-        for name, figure in figures.items():
+        client.log_artifacts(runs["parent"], str(paths.figures), "figures")
+        for figure, name in figures.items():
             client.log_artifact(runs["children"][name], str(figure), "figures")
     except (MlflowException, FileNotFoundError) as error:
         raise PipelineError(f"MLflow: {first_line(error)}; the report is complete in {paths.page}") from None
