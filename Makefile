@@ -19,14 +19,16 @@ PY := $(VENV)/bin/python
 SHELL := /bin/bash
 
 source := $(or $(DATA),sample)
-stem := $(notdir $(subst $() $(),_,$(or $(FILE),$(TRAIN))))
+space := $() $()
+stem := $(notdir $(subst $(space),_,$(or $(FILE),$(TRAIN))))
 dataset := $(or $(NAME),$(basename $(stem)),$(source))
-files := $(wildcard $(foreach path,FILE TRAIN TEST,$(subst $() $(),\ ,$($(path)))))
+escaped = $(subst $(space),\ ,$(1))
+existing = $(if $(wildcard $(call escaped,$(1))),$(call escaped,$(1)))
+files := $(strip $(call existing,$(FILE)) $(call existing,$(TRAIN)) $(call existing,$(TEST)))
 
 prepared := data/prepared/$(dataset)
 features := data/features/$(dataset)
 reports := reports/$(dataset)
-code := $(filter-out pipeline/__main__.py,$(wildcard pipeline/*.py))
 
 .PHONY: all prepare features score report test lint ui clean help
 .DELETE_ON_ERROR:

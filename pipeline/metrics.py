@@ -65,8 +65,8 @@ def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
     observed = np.mean((a - b) ** 2, axis=axis)
     expected = a.var(axis=axis) + b.var(axis=axis) + (a.mean(axis=axis) - b.mean(axis=axis)) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Rounded, since a constant prediction is 0 and not 1e-16.
-        return np.round(1 - observed / expected, 12)
+        # A constant prediction is 0, and neither 1e-16 nor minus zero.
+        return np.round(1 - observed / expected, 12) + 0.0
 
 
 def spearman(y_true: Any, y_pred: Any) -> float:

@@ -100,7 +100,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         with TemporaryDirectory() as cache:
             table = Dataset.from_parquet(str(path), columns=wanted, cache_dir=cache).to_pandas()
     except (pyarrow.ArrowException, DatasetsError, OSError) as error:
-        raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error)}): is it damaged?") from None
+        raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error.__cause__ or error)}): is it damaged?") from None
     return _raw(table, path)
 
 
@@ -122,6 +122,7 @@ def _check_columns(columns: list[str], origin: Path | str) -> None:
 def _read_lines(path: Path) -> pd.DataFrame:
     """Read CSV or JSON lines by a generator that survives unreadable lines."""
     from datasets import Dataset, Features, Value, disable_progress_bars
+    from datasets.exceptions import DatasetsError
 
     rows, first = (_csv_rows, _csv_header) if path.suffix.lower() == ".csv" else (_json_rows, _json_keys)
     columns = first(path)
@@ -129,9 +130,12 @@ def _read_lines(path: Path) -> pd.DataFrame:
         _check_columns(columns, path)
     disable_progress_bars()
     schema = Features({name: Value("int64" if name == "line" else "string") for name in _COLUMNS})
-    with TemporaryDirectory() as cache:
-        dataset = Dataset.from_generator(rows, features=schema, gen_kwargs={"path": path}, cache_dir=cache)
-        table = dataset.to_pandas().astype(object)
+    try:
+        with TemporaryDirectory() as cache:
+            dataset = Dataset.from_generator(rows, features=schema, gen_kwargs={"path": path}, cache_dir=cache)
+            table = dataset.to_pandas().astype(object)
+    except DatasetsError as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error.__cause__ or error)})") from None
     return table.where(table.notna(), None)
 
 

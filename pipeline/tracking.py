@@ -57,7 +57,7 @@ def connect() -> mlflow.MlflowClient:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     local = f"sqlite:///{MLFLOW_DB.resolve()}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI", local)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or local
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == local else None

@@ -46,8 +46,6 @@ def encode(
     """
     import torch
 
-    for pooling in poolings:
-        _check_layer(encoder, pooling)
     arrays = [np.empty((len(texts), output_size(encoder, pooling)), dtype=np.float32) for pooling in poolings]
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
     with torch.inference_mode(), progress_bar(total=len(texts), desc="encode", unit="review") as bar:
@@ -60,12 +58,19 @@ def encode(
 
 
 def output_size(encoder: "SentenceTransformer", pooling: Pooling) -> int:
-    """Return the number of dimensions of a pooled vector."""
+    """Return the number of dimensions of a pooled vector.
+
+    Raises
+    ------
+    ValueError
+        If the encoder does not have the layer, or has no token states at all.
+    """
     if pooling.weights == "sentence":
         size = encoder.get_embedding_dimension()
         if size is None:
             raise ValueError("The encoder does not say how many dimensions its embedding has.")
         return size
+    _check_layer(encoder, pooling)
     return int(_transformer(encoder).config.hidden_size)
 
 
@@ -77,8 +82,6 @@ def _transformer(encoder: "SentenceTransformer") -> Any:
 
 
 def _check_layer(encoder: "SentenceTransformer", pooling: Pooling) -> None:
-    if pooling.weights == "sentence":
-        return
     n_layers = _transformer(encoder).config.num_hidden_layers
     lowest = 0 if pooling.weights == "uniform" else 1
     layer = pooling.layer if pooling.layer >= 0 else n_layers + 1 + pooling.layer

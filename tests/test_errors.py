@@ -1,0 +1,215 @@
+"""What a user gets for wrong input: one line that says what to do, exit code 2, no traceback."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from project import ROOT, make_project, run_cli
+
+Project = Path
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    make_project(tmp_path, n_per_star=4)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows(n: int, stars: list[int]) -> list[dict[str, object]]:
+    return [
+        {"text": f"Review number {i} says something else {i * i}.", "stars": stars[i % len(stars)]} for i in range(n)
+    ]
+
+
+def json_lines(path: Path, content: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in content))
+
+
+def damaged_parquet(path: Path) -> None:
+    pd.DataFrame(rows(50, [1, 5])).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        file = project / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def write(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
+    return lambda project: make(project / name)
+
+
+PREPARE_FILE = ["prepare", "--data", "file", "--file"]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (
+            edit("conf/prepare.yaml", "seed:", "sead: 1\nseed:"),
+            ["prepare"],
+            "prepare.yaml: unknown key 'sead'; known: seed,",
+        ),
+        (edit("conf/prepare.yaml", "0.25", "1.5"), ["prepare"], "test_size: Input should be less than 1, got '1.5'"),
+        (edit("conf/prepare.yaml", "seed:", "seed: ["), ["prepare"], "prepare.yaml is not valid YAML"),
+        (lambda project: (project / "conf/prepare.yaml").unlink(), ["prepare"], "prepare.yaml is missing"),
+        (lambda project: (project / "data/sample/reviews.jsonl").unlink(), ["prepare"], "reviews.jsonl does not exist"),
+        (lambda project: None, [*PREPARE_FILE, "none.csv"], "none.csv does not exist"),
+        (lambda project: None, [*PREPARE_FILE, "conf"], "conf is a directory"),
+        (write("empty.csv", Path.touch), [*PREPARE_FILE, "empty.csv"], "empty.csv is empty"),
+        (
+            write("r.txt", lambda path: path.write_text("x")),
+            [*PREPARE_FILE, "r.txt"],
+            "suffix '.txt': expected one of .parquet",
+        ),
+        (write("r.parquet", damaged_parquet), [*PREPARE_FILE, "r.parquet"], "cannot be read as Parquet"),
+        (
+            write("r.csv", lambda path: path.write_text("comment,stars\nfine,5\n")),
+            [*PREPARE_FILE, "r.csv"],
+            "has no column text; found: comment, stars",
+        ),
+        (
+            write("r.jsonl", lambda path: json_lines(path, [{"text": "fine", "rating": 5}])),
+            [*PREPARE_FILE, "r.jsonl"],
+            "has no column stars or label; found: text, rating",
+        ),
+        (
+            write("r.jsonl", lambda path: json_lines(path, rows(30, [4]))),
+            [*PREPARE_FILE, "r.jsonl"],
+            "all 30 reviews have 4 stars: one class only",
+        ),
+        (
+            write("r.jsonl", lambda path: json_lines(path, rows(9, [1, 5]))),
+            [*PREPARE_FILE, "r.jsonl"],
+            "9 usable reviews, at least 10 are needed",
+        ),
+        (
+            write("r.jsonl", lambda path: path.write_text("[1, 2]\n")),
+            [*PREPARE_FILE, "r.jsonl"],
+            "0 usable reviews, at least 10 are needed; first rejected: line 1, unreadable line: a list",
+        ),
+        (lambda project: None, ["prepare", "--data", "file"], "--data file needs either --file PATH"),
+        (lambda project: None, ["prepare", "--data", "file", "--train", "a.csv"], "got --train"),
+        (lambda project: None, ["prepare", "--file", "a.csv"], "--file goes with --data file"),
+        (lambda project: None, ["prepare", "--name", "../up"], "'../up' cannot be a dataset's name"),
+        (lambda project: None, ["features"], "reviews.parquet is missing: run the prepare stage first"),
+        (
+            edit("conf/features/embedding.yaml", "SentenceEmbedding", "WordClouds"),
+            ["features"],
+            "unknown transformer 'WordClouds'",
+        ),
+        (
+            edit("conf/features/mean_pooling.yaml", "layer: 3", "lair: 3"),
+            ["features"],
+            "mean_pooling.yaml: AttentionPooling.__init__() got an unexpected keyword argument 'lair'",
+        ),
+        (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["score"], "unknown model 'Rigde'; known: T(1), Ta, Ridge"),
+        (edit("conf/score.yaml", "- mean", "- median"), ["score"], "unknown baseline 'median'"),
+        (edit("conf/score.yaml", "- embedding", "- embeding"), ["score"], "unknown feature 'embeding'"),
+        (lambda project: None, ["score"], "run the features stage first"),
+        (lambda project: None, ["report"], "holds no complete score: run the score stage first"),
+        (lambda project: None, ["ui"], "there are no runs to show"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_wrong_input_ends_in_one_line_and_exit_code_2(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    arguments: list[str],
+    message: str,
+) -> None:
+    change(project)
+    assert run_cli(monkeypatch, *arguments) == 2
+    captured = capsys.readouterr()
+    errors = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit("conf/features/mean_pooling.yaml", "layer: 3", "layer: 99"), "mean_pooling.yaml: Got layer=99"),
+        (edit("conf/features/mean_pooling.yaml", "uniform", "unicorn"), "'unicorn'"),
+        (
+            edit("conf/features/embedding.yaml", "SentenceEmbedding", "SentenceEmbedding\nparams: {model: ./none}"),
+            "embedding.yaml: The model './none' is neither a directory",
+        ),
+    ],
+)
+def test_wrong_parameters_of_a_feature_are_named(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    message: str,
+) -> None:
+    assert run_cli(monkeypatch, "prepare") == 0
+    change(project)
+    assert run_cli(monkeypatch, "features") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_stale_feature_table_is_not_scored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = project / "conf/score.yaml"
+    conf.write_text(
+        "seed: 1\nn_resamples: 100\nfeature_sets: {text_stats: [text_stats]}\nmodels: [Ta]\nbaselines: []\n"
+    )
+    for name in ("embedding", "mean_pooling", "attention_pooling"):
+        (project / f"conf/features/{name}.yaml").unlink()
+    assert run_cli(monkeypatch, "prepare") == 0
+    assert run_cli(monkeypatch, "features") == 0
+    assert run_cli(monkeypatch, "prepare", "--limit", "15") == 0
+    monkeypatch.setattr(sys, "stderr", open(project / "stderr", "w"))  # noqa: SIM115 - closed with the process
+    assert run_cli(monkeypatch, "score") == 2
+    sys.stderr.flush()
+    assert "belongs to other reviews: run the features stage again" in (project / "stderr").read_text()
+
+
+def test_a_full_disk_leaves_one_line_and_the_old_result(project: Project) -> None:
+    """A limit on the size of files stands in for a full disk: the same calls fail, with another number."""
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline", "prepare", "--data", "file", "--file", "data/sample/reviews.jsonl"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=limit_files,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "File too large" in result.stderr.splitlines()[-1]
+    assert not (project / "data/prepared/reviews/reviews.parquet").exists()
+
+
+def test_help_describes_every_stage_and_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert run_cli(monkeypatch, "--help") == 0
+    text = capsys.readouterr().out
+    for stage in ("prepare", "features", "score", "report", "ui"):
+        assert stage in text
+    assert run_cli(monkeypatch, "prepare", "--help") == 0
+    text = capsys.readouterr().out
+    for option in ("--data", "--file", "--train", "--test", "--limit", "--name"):
+        (line,) = [line for line in text.splitlines() if line.strip("│ ").startswith(option)]
+        assert len(line.strip("│ ").split()) > 4
