@@ -191,11 +191,13 @@ def run(dataset: str) -> None:
     where = str(CONF / "score.yaml")
     check_names(config.models, list(MODELS), "model", where)
     check_names(config.baselines, list(BASELINES), "baseline", where)
-    check_names([RAW_TEXT] * (RAW_TEXT in config.feature_sets), [], "feature set (reserved for baselines)", where)
+    if RAW_TEXT in config.feature_sets:
+        raise PipelineError(f"{where}: the name {RAW_TEXT!r} is taken by the baselines: call the feature set otherwise")
     used = sorted({part for parts in config.feature_sets.values() for part in parts})
     check_names(used, list(feature_configs()), "feature", where)
     made = read_manifest(paths.features).get("made_from", {})
-    check_names(used, list(made), "feature in data/features", f"{where}: run the features stage first")
+    if missing := [part for part in used if part not in made]:
+        raise PipelineError(f"{paths.features} lacks {', '.join(missing)}: run the features stage first")
 
     reviews = read_parquet(paths.reviews, made_by="prepare")
     tables = {part: read_parquet(paths.feature(part), made_by="features") for part in used}

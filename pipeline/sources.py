@@ -100,7 +100,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         with TemporaryDirectory() as cache:
             table = Dataset.from_parquet(str(path), columns=wanted, cache_dir=cache).to_pandas()
     except (pyarrow.ArrowException, DatasetsError, OSError) as error:
-        raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error.__cause__ or error)}): is it damaged?") from None
+        cause = first_line(error.__cause__ or error)
+        raise PipelineError(f"{path} cannot be read as Parquet ({cause}): is it damaged?") from None
     return _raw(table, path)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-ROOT = Path(__file__).parents[1]
+from project import ROOT
+
 # What the real hub keeps in LFS, and so serves from elsewhere after a redirect.
 _LFS = (".parquet", ".safetensors", ".bin")
 
@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def hub_environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
-    """This process's environment, but with that hub, an empty cache below `home`, and no proxy, token or old settings."""
+    """This process's environment, but with that hub, a cache in `home`, and no proxy, token or other settings of it."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -204,6 +204,5 @@ def hub_environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "PYTHON": sys.executable,
         **more,
     }

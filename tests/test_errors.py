@@ -165,7 +165,9 @@ def test_wrong_parameters_of_a_feature_are_named(
     assert message in capsys.readouterr().err
 
 
-def test_a_stale_feature_table_is_not_scored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_feature_table_is_not_scored(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     conf = project / "conf/score.yaml"
     conf.write_text(
         "seed: 1\nn_resamples: 100\nfeature_sets: {text_stats: [text_stats]}\nmodels: [Ta]\nbaselines: []\n"
@@ -175,10 +177,8 @@ def test_a_stale_feature_table_is_not_scored(project: Project, monkeypatch: pyte
     assert run_cli(monkeypatch, "prepare") == 0
     assert run_cli(monkeypatch, "features") == 0
     assert run_cli(monkeypatch, "prepare", "--limit", "15") == 0
-    monkeypatch.setattr(sys, "stderr", open(project / "stderr", "w"))  # noqa: SIM115 - closed with the process
     assert run_cli(monkeypatch, "score") == 2
-    sys.stderr.flush()
-    assert "belongs to other reviews: run the features stage again" in (project / "stderr").read_text()
+    assert "belongs to other reviews: run the features stage again" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_one_line_and_the_old_result(project: Project) -> None:

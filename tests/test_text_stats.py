@@ -1,0 +1,210 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from pipeline.features import TextStats
+
+NAMES = TextStats().get_feature_names_out().tolist()
+
+# VADER's compound is valence / sqrt(valence^2 + 15); its lexicon has good at 1.9 and bad at -2.5.
+GOOD, BAD = 1.9 / (1.9**2 + 15) ** 0.5, -2.5 / (2.5**2 + 15) ** 0.5
+
+
+def statistics(text):
+    return dict(zip(NAMES, TextStats().transform([text])[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "Nice and clean.\nReally big breakfast!\n\nGo.",
+            {
+                "n_chars": 42,
+                "n_words": 7,
+                "n_sentences": 3,
+                "n_paragraphs": 3,
+                "log_n_words": np.log(8),
+                "mean_word_length": (4 + 3 + 5 + 6 + 3 + 9 + 2) / 7,
+                "long_word_share": 1 / 7,
+                "mean_sentence_words": 7 / 3,
+                "sd_sentence_words": (2 / 9 * 4) ** 0.5,
+                "max_sentence_words": 3,
+                "first_sentence_words": 3,
+                "last_sentence_words": 1,
+            },
+            id="lengths",
+        ),
+        pytest.param(
+            "The food, the wine and THE view",
+            {"distinct_word_share": 5 / 7, "once_only_word_share": 4 / 7, "commas_per_word": 1 / 7},
+            id="vocabulary",
+        ),
+        pytest.param(
+            "GREAT place I say",
+            {"capital_share": 6 / 14, "shouted_word_share": 1 / 4},
+            id="one capital letter is no shouting",
+        ),
+        pytest.param(
+            "Paid $20 plus 15€ or £9", {"money_signs": 3, "digit_share": 5 / 23, "punctuation_share": 3 / 23}, id="money"
+        ),
+        pytest.param("ラーメン￥900", {"money_signs": 1, "digit_share": 3 / 8}, id="full-width yen"),
+        pytest.param(
+            "What?! So so... fine… \"ok\" “yes” really!! Why?",
+            {"exclamation_marks": 3, "question_marks": 2, "ellipses": 2, "quotation_marks": 4, "repeated_marks": 2},
+            id="marks",
+        ),
+        pytest.param(
+            "Sooooo gooood, hmmm, book 1000 ____ --- !!!", {"repeated_letters": 3}, id="letters three times in a row"
+        ),
+        pytest.param("I told my wife we'd go, but you think I’m mad", {"first_person_share": 4 / 11}, id="first person"),
+        pytest.param("Cheap but cold, however clean, though small. BUT!", {"contrast_share": 4 / 8}, id="contrast"),
+    ],
+)
+def test_values_counted_by_hand(text, expected):
+    actual = statistics(text)
+    assert {name: actual[name] for name in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["not", "NOT", "no", "never", "nobody", "don't", "don’t", "dont", "Didn't", "didnt", "can't", "cant", "cannot"]
+    + ["won’t", "wont", "isn't", "isnt", "wasnt", "weren't", "hadn't", "havent", "couldnt", "ain't", "aint", "without"],
+)
+def test_negations_with_and_without_an_apostrophe(word):
+    assert statistics(f"We {word} go")["negation_share"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "word", ["want", "went", "plant", "elegant", "now", "note", "know", "north", "nice", "dent", "cent", "another", "on"]
+)
+def test_words_that_only_look_like_negations(word):
+    assert statistics(f"We {word} go")["negation_share"] == 0
+
+
+def test_vader_of_the_whole_text_and_of_its_sentences():
+    actual = statistics("The food was good. The room was bad. We sat at a table.")
+    expected = {
+        "vader_first_sentence": GOOD,
+        "vader_last_sentence": 0,
+        "vader_sentence_min": BAD,
+        "vader_sentence_max": GOOD,
+        "vader_sentence_mean": (GOOD + BAD) / 3,
+        "vader_sentence_sd": ((GOOD**2 + BAD**2) / 3 - ((GOOD + BAD) / 3) ** 2) ** 0.5,
+        "vader": -0.6 / (0.6**2 + 15) ** 0.5,
+    }
+    assert {name: actual[name] for name in expected} == pytest.approx(expected, abs=1e-4)
+    shares = [actual[f"vader_{name}"] for name in ("positive", "negative", "neutral")]
+    assert sum(shares) == pytest.approx(1, abs=2e-3)
+    assert min(shares) > 0
+
+
+def test_one_sentence_has_no_spread():
+    actual = statistics("The food was good")
+    assert actual["vader_sentence_sd"] == 0
+    same = ["vader", "vader_sentence_mean", "vader_sentence_min", "vader_first_sentence", "vader_last_sentence"]
+    assert [actual[name] for name in same] == pytest.approx([GOOD] * 5, abs=1e-4)
+
+
+def test_there_are_many_columns_with_names_of_their_own():
+    assert len(NAMES) >= 25
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(name.isidentifier() for name in NAMES)
+
+
+def test_an_empty_text_is_all_zeros():
+    assert not TextStats().transform([""]).any()
+
+
+@pytest.mark.parametrize("text", ["   ", "\n\n\n", "\t \r\n"])
+def test_blank_text_has_characters_and_nothing_else(text):
+    assert {name for name, value in statistics(text).items() if value} == {"n_chars"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Good", "terrible, really. " * 2500, "😀👍🏽❤️ 😡", "味は最高。店員さんも親切！", "味道很好，服务太慢。", "\x00\u200d"],
+    ids=["empty", "one word", "5,000 words", "emoji", "Japanese", "Chinese", "invisible"],
+)
+def test_odd_texts_give_finite_values(text):
+    vectors = TextStats().fit_transform([text, "an ordinary one"])
+    assert vectors.shape == (2, len(NAMES))
+    assert np.isfinite(vectors).all()
+
+
+def test_japanese_and_chinese_count_characters_and_their_own_marks():
+    japanese = statistics("安い。うまい！また行く？")
+    assert (japanese["n_words"], japanese["n_sentences"]) == (9, 3)
+    assert (japanese["exclamation_marks"], japanese["question_marks"], japanese["first_sentence_words"]) == (1, 1, 2)
+    assert statistics("味道很好，服务太慢。")["commas_per_word"] == pytest.approx(1 / 8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=6), st.randoms())
+def test_any_texts_in_any_order_give_the_same_finite_rows(texts, random):
+    order = random.sample(range(len(texts)), len(texts))
+    vectors = TextStats().transform(texts)
+    assert np.isfinite(vectors).all()
+    np.testing.assert_array_equal(TextStats().transform([texts[i] for i in order]), vectors[order])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(alphabet=st.sampled_from("aB c.!?,'\n1$店。"), max_size=60))
+def test_shares_lie_between_zero_and_one(text):
+    shares = {name: value for name, value in statistics(text).items() if name.endswith("_share")}
+    assert len(shares) >= 8
+    assert all(0 <= value <= 1 for value in shares.values()), shares
+
+
+class TestScikitLearn:
+    @parametrize_with_checks([TextStats()])
+    def test_contract(self, estimator, check):
+        check(estimator)
+
+    def test_pandas_output_has_the_names_and_the_index_of_the_given_series(self, texts):
+        series = pd.Series(texts, index=[f"review-{i}" for i in range(12)])
+        table = TextStats().set_output(transform="pandas").fit_transform(series)
+        assert table.columns.tolist() == NAMES
+        assert table.index.tolist() == series.index.tolist()
+        np.testing.assert_array_equal(table.to_numpy(), TextStats().transform(texts))
+
+    @pytest.mark.parametrize(
+        "kind", [list, tuple, np.array, pd.Series, lambda texts: pd.DataFrame({"text": texts})], ids=range(5)
+    )
+    def test_any_sequence_of_texts_will_do_and_is_not_changed(self, kind, texts):
+        given_texts = kind(texts)
+        vectors = TextStats().fit_transform(given_texts)
+        np.testing.assert_array_equal(vectors, TextStats().transform(texts))
+        assert np.asarray(given_texts).ravel().tolist() == texts
+
+    def test_clone_and_pickle(self, texts):
+        stats = TextStats().fit(texts)
+        np.testing.assert_array_equal(
+            pickle.loads(pickle.dumps(stats)).transform(texts), clone(stats).fit_transform(texts)
+        )
+
+    def test_in_a_pipeline(self, texts, stars):
+        predictions = make_pipeline(TextStats(), Ridge()).fit(texts, stars).predict(["Great!"])
+        assert np.isfinite(predictions).all()
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ("Great!", "single string 'Great!': put it into a list"),
+            (["good", None], r"Expected str, got NoneType \(None\) at position 1"),
+            ([1.5], r"Expected str, got float \(1.5\) at position 0"),
+            ([["a", "b"], ["c", "d"]], r"one column of them, got shape \(2, 2\)"),
+        ],
+    )
+    def test_what_is_no_sequence_of_texts_is_refused(self, wrong, message):
+        for method in (TextStats().fit, TextStats().transform):
+            with pytest.raises(ValueError, match=message):
+                method(wrong)
