@@ -20,8 +20,10 @@ SHELL := /bin/bash
 
 source := $(or $(DATA),sample)
 space := $() $()
-stem := $(notdir $(subst $(space),_,$(or $(FILE),$(TRAIN))))
-dataset := $(or $(NAME),$(basename $(stem)),$(source))
+quoted = '$(subst ','\'',$(1))'
+# What is neither letter, digit nor one of . _ + - in a name becomes an underscore.
+plain = $(shell printf '%s' $(call quoted,$(1)) | sed 's|.*/||; s/[^[:alnum:]._+-]/_/g')
+dataset := $(or $(call plain,$(NAME)),$(basename $(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 escaped = $(subst $(space),\ ,$(1))
 existing = $(if $(wildcard $(call escaped,$(1))),$(call escaped,$(1)))
 files := $(strip $(call existing,$(FILE)) $(call existing,$(TRAIN)) $(call existing,$(TEST)))
@@ -41,14 +43,14 @@ score: $(reports)/manifest.json
 report: $(reports)/index.html
 	@echo "$(CURDIR)/$<"
 
-quoted = '$(subst ','\'',$(1))'
 # Other reviews under the same name are prepared anew: the options of the last time are kept in a file.
-options := --data $(source) --name $(call quoted,$(dataset)) $(if $(LIMIT),--limit $(call quoted,$(LIMIT))) \
+options := $(strip --data $(call quoted,$(source)) --name $(call quoted,$(dataset)) $(if $(LIMIT),--limit $(call quoted,$(LIMIT))) \
 	$(if $(FILE),--file $(call quoted,$(FILE))) \
-	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST)))
+	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST))))
 ifneq ($(filter all prepare features score report,$(MAKECMDGOALS)),)
-$(shell mkdir -p '$(prepared)' && printf '%s\n' $(call quoted,$(options)) > '$(prepared)/.options.new' \
-	&& { cmp -s '$(prepared)/.options.new' '$(prepared)/.options' || cp '$(prepared)/.options.new' '$(prepared)/.options'; })
+ifneq ($(shell cat '$(prepared)/.options' 2> /dev/null),$(options))
+$(shell mkdir -p '$(prepared)' && printf '%s\n' $(call quoted,$(options)) > '$(prepared)/.options')
+endif
 endif
 
 $(prepared)/manifest.json: conf/prepare.yaml $(if $(files),$(files),data/sample/reviews.jsonl) $(prepared)/.options \

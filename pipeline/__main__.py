@@ -6,7 +6,7 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,6 @@ from pipeline.store import first_line
 
 app = typer.Typer(
     help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, report.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -29,6 +28,9 @@ class Data(StrEnum):
     yelp = "yelp"
     file = "file"
 
+
+# What is wrong with the options themselves; typer exports no other name for it.
+_UsageError: Any = typer.BadParameter.__base__
 
 Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
 
@@ -63,7 +65,7 @@ def prepare(
             f"got {', '.join(names) or 'neither'}"
         )
     main_file = file or train
-    stem = re.sub(r"\s", "_", main_file.stem) if main_file else str(data)
+    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else str(data)
     stage.run(dataset_name(name or stem), str(data), file, train, test, limit)
 
 
@@ -122,10 +124,15 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="python -m pipeline", standalone_mode=False))
+    except _UsageError as error:
+        message = f"{error.format_message().rstrip('.')}; see python -m pipeline --help"
     except (PipelineError, OSError) as error:
-        typer.echo(f"error: {first_line(error)}", err=True)
-        sys.exit(2)
+        message = first_line(error)
+    except typer.Abort:
+        sys.exit(130)
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

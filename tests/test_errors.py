@@ -104,6 +104,10 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (lambda project: None, ["prepare", "--data", "file", "--train", "a.csv"], "got --train"),
         (lambda project: None, ["prepare", "--file", "a.csv"], "--file goes with --data file"),
         (lambda project: None, ["prepare", "--name", "../up"], "'../up' cannot be a dataset's name"),
+        (lambda project: None, ["prepare", "--data", "foo"], "'foo' is not one of 'sample', 'yelp', 'file'"),
+        (lambda project: None, ["prepare", "--limit", "5"], "Invalid value for '--limit'"),
+        (lambda project: None, ["prepare", "--bogus"], "No such option: --bogus"),
+        (lambda project: None, ["nonsense"], "No such command 'nonsense'"),
         (lambda project: None, ["features"], "reviews.parquet is missing: run the prepare stage first"),
         (
             edit("conf/features/embedding.yaml", "SentenceEmbedding", "WordClouds"),
