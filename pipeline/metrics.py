@@ -59,7 +59,7 @@ def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
     Examples
     --------
     >>> round(float(qwk([1, 2, 3, 4, 5], [1, 2, 3, 4, 4])), 3)
-    0.94
+    0.941
     """
     a, b = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     observed = np.mean((a - b) ** 2, axis=axis)
@@ -96,7 +96,7 @@ def sn_ratio_db(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, center: float | No
     Examples
     --------
     >>> round(sn_ratio_db([1, 2, 3, 4, 5], [1.1, 1.9, 3.0, 4.1, 4.9]), 2)
-    20.92
+    20.28
     """
     y, estimate = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     center = y.mean() if center is None else center
@@ -148,7 +148,10 @@ def _absolute_error(y_true: Array, y_pred: Array, axis: int = -1) -> Any:
 def _interval(
     samples: tuple[Array, ...], statistic: Callable[..., Any], n_resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Return the 95% percentile bootstrap interval of a statistic of paired samples."""
+    """Return the 95% percentile bootstrap interval of a statistic of paired samples.
+
+    Resamples in which the statistic is not defined are left out.
+    """
     result = bootstrap(
         samples,
         statistic,
@@ -160,12 +163,15 @@ def _interval(
         batch=max(1, 2**22 // samples[0].size),
         rng=np.random.default_rng(seed),
     )
-    low, high = result.confidence_interval
+    defined = result.bootstrap_distribution[~np.isnan(result.bootstrap_distribution)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, [2.5, 97.5])
     return float(low), float(high)
 
 
 def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
-    """Return 95% bootstrap intervals over the reviews: qwk_low, qwk_high, mae_low and mae_high."""
+    """Return 95% bootstrap intervals over two or more reviews: qwk_low, qwk_high, mae_low and mae_high."""
     y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     qwk_low, qwk_high = _interval((y, round_to_stars(raw).astype(np.float64)), qwk, n_resamples, seed)
     mae_low, mae_high = _interval((y, raw), _absolute_error, n_resamples, seed)

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi import TMethodRegressor
@@ -44,6 +45,21 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     def __init__(self, classifier: Any):
         self.classifier = classifier
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the classifier was fitted with."""
+        return self.classifier_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> npt.NDArray[np.object_]:
+        """Names of those columns, where they had names."""
+        return self.classifier_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.classifier).input_tags
+        return tags
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit a clone of the classifier."""

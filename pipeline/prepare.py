@@ -205,10 +205,10 @@ def prepare(
         rejected += rejected_test + leaks
     for name in ("train", "test"):
         stars = reviews.loc[reviews["split"] == name, "stars"]
-        if stars.empty or (name == "train" and stars.nunique() < 2):
+        if len(stars) < 2 or (name == "train" and stars.nunique() < 2):
             raise PipelineError(
                 f"the {name} split has {len(stars)} reviews with {stars.nunique()} different stars: "
-                "more reviews with different stars are needed"
+                "two reviews are needed, and two different stars to train on"
             )
     return REVIEWS_SCHEMA.validate(reviews[["review_id", "text", "stars", "split"]]), rejected
 

@@ -3,7 +3,12 @@
 import string
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A busy machine is slow now and then; that is no failure.
+hypothesis.settings.register_profile("project", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("project")
 
 # Every letter is a piece of its own, so that no English word is unknown to the tiny encoder.
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -58,10 +63,10 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,
-        initializer_range=0.6,
+        initializer_range=0.5,
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(2)
         BertModel(config).save_pretrained(parts)
     (parts / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
     BertTokenizerFast(str(parts / "vocab.txt")).save_pretrained(parts)

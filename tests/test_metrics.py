@@ -125,7 +125,8 @@ class TestEvaluate:
 
     def test_known_values(self):
         result = evaluate([1, 2, 4, 5], [0, 2, 5, 9])
-        # Errors 1, 0, 1, 4 raw and 0, 0, 1, 0 clipped; the variation of y around 3 is 10.
+        # Errors 1, 0, 1, 4 raw and 0, 0, 1, 0 clipped; the variation of y around 3 is 10. For the S/N ratio r = 10,
+        # L = 21, S_T = 50, S_beta = 44.1, V_e = 5.9 / 3.
         expected = {
             "r2": 1 - 18 / 10,
             "mae": 1.5,
@@ -135,6 +136,7 @@ class TestEvaluate:
             "rmse_clipped": 0.5,
             "spearman": 1,
             "accuracy": 0.75,
+            "sn_db": 10 * np.log10((44.1 - 5.9 / 3) / (10 * 5.9 / 3)),
         }
         assert {name: result[name] for name in expected} == pytest.approx(expected)
 

@@ -23,7 +23,7 @@ EXPECTED_FAILURES = dict.fromkeys(
         "check_n_features_in_after_fitting",
     ],
     CONTINUOUS,
-) | {"check_estimator_sparse_tag": "its tags do not follow those of the classifier"}
+)
 
 
 @parametrize_with_checks(

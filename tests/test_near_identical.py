@@ -118,10 +118,10 @@ def test_texts_without_spaces_are_compared_by_their_characters() -> None:
 
 
 def test_more_pairs_than_fit_into_one_block_are_all_compared() -> None:
-    """400 texts with a common beginning are 79,800 candidate pairs; ten of them have a twin."""
+    """The common beginning makes each of 80,000 pairs a candidate, but only twins are similar enough."""
     opening = "we came here for dinner with the whole family and"
     texts = [f"{opening} a{i} b{i} c{i} d{i} e{i} f{i} g{i} h{i} i{i} j{i}" for i in range(400)]
-    twins = [f"{text} again" for text in texts[-10:]]
-    groups = near_identical_groups(texts + twins, 0.8)
+    twins = [f"{text} again" for text in texts[::10]]
+    groups = near_identical_groups(texts + twins, 0.3)
     assert len(set(groups.tolist())) == 400
-    assert groups[400:].tolist() == groups[390:400].tolist()
+    assert groups[400:].tolist() == groups[:400:10].tolist()

@@ -118,7 +118,9 @@ def test_own_files_with_spaces_in_their_names_run_through_make(project: Path, tm
     assert result.returncode == 0, result.stderr
     prepared = pd.read_parquet(copy / "data/prepared/my_reviews__1_/reviews.parquet")
     assert sorted(prepared["text"]) == sorted(reviews["text"])
-    assert make(copy, "prepare", "DATA=file", f"FILE={tmp_path / 'my reviews (1).csv'}").stdout.startswith("make: Nothing")
+    assert make(copy, "prepare", "DATA=file", f"FILE={tmp_path / 'my reviews (1).csv'}").stdout.startswith(
+        "make: Nothing"
+    )
 
 
 def test_the_leaderboard_has_the_promised_columns_and_is_sorted(reports: Path) -> None:

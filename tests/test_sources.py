@@ -32,9 +32,13 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_quoted_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    pd.DataFrame(rows).to_csv(path, index=False, quoting=csv.QUOTE_ALL)
 
 
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -50,7 +54,7 @@ WRITERS = {
     "r.csv": write_csv,
     "r.jsonl": write_jsonl,
     "r.json": write_escaped_jsonl,
-    "R.CSV": write_csv,
+    "R.CSV": write_quoted_csv,
 }
 every_format = pytest.mark.parametrize("name", WRITERS)
 

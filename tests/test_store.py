@@ -32,18 +32,25 @@ class TestAtomicPath:
     def test_readers_see_the_old_content_until_the_block_ends(self, tmp_path):
         path = tmp_path / "file.txt"
         path.write_text("old")
-        with store.atomic_path(path) as temporary:
-            temporary.write_text("new")
-            assert path.read_text() == "old"
-        assert path.read_text() == "new"
+        with path.open() as reader:
+            with store.atomic_path(path) as temporary:
+                temporary.write_text("new")
+                assert path.read_text() == "old"
+            assert path.read_text() == "new"
+            assert reader.read() == "old"
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
     def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(self, tmp_path, error):
         path = tmp_path / "file.txt"
         path.write_text("old")
-        with pytest.raises(error, match="half way"), store.atomic_path(path) as temporary:
-            temporary.write_text("half of the n")
-            raise error("half way")
+
+        def write_half():
+            with store.atomic_path(path) as temporary:
+                temporary.write_text("half of the n")
+                raise error("half way")
+
+        with pytest.raises(error, match="half way"):
+            write_half()
         assert path.read_text() == "old"
         assert names(tmp_path) == ["file.txt"]
 

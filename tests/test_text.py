@@ -103,7 +103,7 @@ def test_no_texts_are_an_empty_list() -> None:
 def test_a_single_string_is_refused_with_its_beginning() -> None:
     with pytest.raises(ValueError, match=r"got the single string 'The ramen was superb.': put it into a list"):
         check_texts("The ramen was superb.")
-    with pytest.raises(ValueError, match="x{40}'") as caught:
+    with pytest.raises(ValueError, match=r"x{40}'") as caught:
         check_texts("x" * 100_000)
     assert len(str(caught.value)) < 200
 

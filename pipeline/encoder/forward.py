@@ -142,6 +142,8 @@ def pool(states: "Tensor", attention: "Tensor | None", mask: "Tensor", weights: 
     elif weights == "received":
         token_weights = (attention.mean(dim=1) * real[:, :, None]).sum(dim=1) * real
     else:
-        token_weights = attention.mean(dim=1)[:, 0] * real
+        # The first token that is no padding: some tokenizers pad on the left.
+        first, rows = mask.argmax(dim=1), range(len(mask))
+        token_weights = attention.mean(dim=1)[rows, first] * real
     total = token_weights.sum(dim=1, keepdim=True).clamp_min(1e-9)
     return ((token_weights / total)[:, :, None] * states).sum(dim=1)

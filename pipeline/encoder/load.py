@@ -16,9 +16,8 @@ BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
-@lru_cache(maxsize=2)
 def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
-    """Return the encoder; two are kept in memory, so that transformers with the same model share its weights.
+    """Return the encoder; the last two are kept in memory, so that transformers with the same model share its weights.
 
     Parameters
     ----------
@@ -36,6 +35,11 @@ def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "Sentence
     OSError
         If the model is not to be had.
     """
+    return _load_once(model, revision)
+
+
+@lru_cache(maxsize=2)
+def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
     if model == BUNDLED:
         directory = _bundled_directory()
     elif Path(model).is_dir():

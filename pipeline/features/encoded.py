@@ -121,10 +121,10 @@ class AttentionPooling(_EncoderTransformer):
     r"""Token states of one layer, averaged with attention weights.
 
     With the states :math:`h_k` and the attention weights :math:`A_{qk}` of the layer, averaged over its heads, a text
-    becomes :math:`\\sum_k w_k h_k` with :math:`\\sum_k w_k = 1`, where :math:`w_k` is
+    becomes :math:`\sum_k w_k h_k` with :math:`\sum_k w_k = 1`, where :math:`w_k` is
 
     - "uniform": the same for every token (mean pooling),
-    - "received": :math:`\\propto \\sum_q A_{qk}`, the attention that the token receives from all tokens,
+    - "received": :math:`\propto \sum_q A_{qk}`, the attention that the token receives from all tokens,
     - "cls": :math:`A_{0k}`, the attention that the first token pays to it.
 
     Parameters

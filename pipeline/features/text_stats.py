@@ -19,6 +19,7 @@ _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
+_VADER_WORDS = 2000
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
 _FIRST_PERSON = {
     "i",
@@ -44,7 +45,8 @@ class TextStats(TransformerMixin, BaseEstimator):
     Lengths (characters, words, sentences, paragraphs), vocabulary richness, capitals, digits, punctuation, repeated
     letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
     and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
-    and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral.
+    and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral. VADER reads the first
+    2,000 words.
 
     References
     ----------
@@ -128,8 +130,11 @@ def _vader() -> SentimentIntensityAnalyzer:
 
 
 def _sentiment(text: str) -> dict[str, float]:
-    # VADER divides by the length of its tokens, which can be none at all.
-    return _vader().polarity_scores(text) if text.split() else {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
+    # VADER divides by the number of its tokens, and its time grows with their square.
+    tokens = text.split()[:_VADER_WORDS]
+    if not tokens:
+        return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
+    return _vader().polarity_scores(" ".join(tokens))
 
 
 def _statistics(text: str) -> dict[str, float]:

@@ -60,7 +60,7 @@ def sensitivity_and_sn_ratio(
     L, S_T = np.asarray(L, dtype=np.float64), np.asarray(S_T, dtype=np.float64)
     beta = L / r
     S_beta = beta * L
-    V_e = np.maximum(S_T - S_beta, np.finfo(np.float64).eps * S_T) / (n - 1)
+    V_e = np.maximum(S_T - S_beta, n * np.finfo(np.float64).eps * S_T) / (n - 1)
     gain = S_beta - V_e if subtract_error else S_beta
     eta = np.divide(gain, r * V_e, out=np.zeros_like(V_e), where=(gain > 0) & (V_e > 0))
     return Decomposition(beta, eta)

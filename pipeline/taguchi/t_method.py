@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_array
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
@@ -100,8 +100,8 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the unit space is empty, if fewer than two rows remain as signal, or if the target of all of them
-            equals the mean of the unit space.
+            If `unit_space_mask` is no column of booleans, if the unit space is empty, if fewer than two rows remain as
+            signal, or if the target of all of them equals the mean of the unit space.
         """
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=2)
@@ -109,8 +109,10 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
         if unit_space_mask is None:
             mask = _unit_space(y, self.unit_space)
         else:
-            mask = check_array(unit_space_mask, ensure_2d=False, dtype=bool, input_name="unit_space_mask")
+            mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
             check_consistent_length(y, mask)
+            if mask.dtype != bool:
+                raise ValueError(f"unit_space_mask must hold booleans, got {mask.dtype}.")
         if not mask.any():
             raise ValueError("The unit space is empty: unit_space_mask has no True row.")
         self.center_ = _mean(X, np.flatnonzero(mask))
@@ -166,7 +168,8 @@ def _unit_space(y: Array, rule: str) -> npt.NDArray[np.bool_]:
     if rule == "all":
         return np.ones(len(y), dtype=bool)
     distance = np.abs(y - {"low": low, "middle": (low + high) / 2, "high": high}[rule])
-    return distance <= max((high - low) / 10, distance.min())
+    # A little more than the smallest distance, so that rounding does not decide between equally near rows.
+    return distance <= max((high - low) / 10, distance.min() + 1e-12 * (high - low))
 
 
 def _blocks(rows: npt.NDArray[Any], n_features: int) -> Iterator[slice]:
