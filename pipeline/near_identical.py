@@ -55,7 +55,7 @@ def near_identical_groups(texts: list[str], threshold: float) -> npt.NDArray[np.
     for start in range(0, len(first), _PAIRS_AT_ONCE):
         block = slice(start, start + _PAIRS_AT_ONCE)
         shared = np.asarray(sets[first[block]].multiply(sets[second[block]]).sum(axis=1)).ravel()
-        same[block] = shared >= threshold * (sizes[first[block]] + sizes[second[block]] - shared)
+        same[block] = shared >= threshold * (sizes[first[block]] + sizes[second[block]] - shared) - 1e-9
     links = coo_array((np.ones(same.sum()), (first[same], second[same])), (len(texts), len(texts)))
     return connected_components(links, directed=False)[1]
 

@@ -73,15 +73,19 @@ def read_hub(config: YelpConfig) -> Source:
     """
     import datasets
     import huggingface_hub.utils.logging
+    from huggingface_hub.errors import HTTPError
 
     # It retries for half a minute where there is no network; our own line says what to do then.
     huggingface_hub.utils.logging.set_verbosity_error()
     try:
         splits = datasets.load_dataset(config.repository, revision=config.revision)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, HTTPError, datasets.exceptions.DatasetsError) as error:
+        hidden = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
         raise PipelineError(
-            f"{config.repository} cannot be loaded from the hub ({first_line(error)}): {_ELSEWHERE}"
+            f"{config.repository} cannot be loaded from the hub ({first_line(hidden or error)}): {_ELSEWHERE}"
         ) from None
+    if not {"train", "test"} <= set(splits):
+        raise PipelineError(f"{config.repository} has no train and test split: {_ELSEWHERE}")
     tables = {name: _raw(splits[name].to_pandas(), config.repository) for name in ("train", "test")}
     return Source(tables["train"], tables["test"])
 
@@ -97,12 +101,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         disable_progress_bars()
         wanted = [name for name in ("review_id", "text", "stars", "label") if name in columns]
         _check_columns(columns, path)
-        with TemporaryDirectory() as cache:
-            table = Dataset.from_parquet(str(path), columns=wanted, cache_dir=cache).to_pandas()
+        table = _raw(Dataset(pyarrow.parquet.ParquetFile(path).read(columns=wanted)).to_pandas(), path)
     except (pyarrow.ArrowException, DatasetsError, OSError) as error:
         cause = first_line(error.__cause__ or error)
         raise PipelineError(f"{path} cannot be read as Parquet ({cause}): is it damaged?") from None
-    return _raw(table, path)
+    return table
 
 
 def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
@@ -129,6 +132,9 @@ def _read_lines(path: Path) -> pd.DataFrame:
     columns = first(path)
     if columns is not None:
         _check_columns(columns, path)
+    # `datasets` cannot make a data set without rows.
+    if next(rows(path), None) is None:
+        raise PipelineError(f"{path} holds no review")
     disable_progress_bars()
     schema = Features({name: Value("int64" if name == "line" else "string") for name in _COLUMNS})
     try:
@@ -144,7 +150,7 @@ def _row(line: int, content: dict[str, Any] | None = None, problem: str | None =
     row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"line": line, "problem": problem}
     for name in ("review_id", "text", "stars", "label"):
         value = (content or {}).get(name)
-        if value is not None:
+        if value is not None and (value != "" or name != "review_id"):
             row[name] = str(value)
     return row
 
@@ -157,14 +163,14 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 content = json.loads(raw)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield _row(line, problem=f"unreadable line: {first_line(error)}")
                 continue
             if not isinstance(content, dict):
                 yield _row(line, problem=f"unreadable line: a {type(content).__name__}, expected a JSON object")
             elif not _is_unicode(content.values()):
                 yield _row(line, problem="unreadable line: half of a surrogate pair")
-            elif not isinstance(content.get("text") or "", str):
+            elif not isinstance(content.get("text", ""), str | None):
                 yield _row(line, content, problem=f"text is a {type(content['text']).__name__}, expected a string")
             else:
                 yield _row(line, content)
@@ -180,16 +186,17 @@ def _is_unicode(values: Iterable[Any]) -> bool:
 
 
 def _json_keys(path: Path) -> list[str] | None:
-    """Return the keys of the first readable object, or None where the first lines hold none."""
+    """Return the keys of the objects in the first lines, or None where there are none."""
+    keys: dict[str, None] = {}
     with path.open("rb") as file:
         for raw, _ in zip(file, range(1000), strict=False):
             try:
                 content = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(content, dict):
-                return list(content)
-    return None
+                keys |= dict.fromkeys(content)
+    return list(keys) or None
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -205,7 +212,8 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield _row(line, problem=f"unreadable line: {error}")
+                for swallowed in range(line, max(line, reader.line_num) + 1):
+                    yield _row(swallowed, problem=f"unreadable line: {error}")
                 continue
             if not fields:
                 continue
@@ -220,9 +228,13 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _csv_header(path: Path) -> list[str]:
     with _open_csv(path) as file:
         try:
-            return [name.strip() for name in next(csv.reader(file))]
+            columns = [name.strip() for name in next(csv.reader(file))]
         except (StopIteration, csv.Error):
             raise PipelineError(f"{path} has no header line: expected column names such as text,stars") from None
+    for name in ("review_id", "text", "stars", "label"):
+        if columns.count(name) > 1:
+            raise PipelineError(f"{path} has {columns.count(name)} columns {name}: keep one of them")
+    return columns
 
 
 def _open_csv(path: Path) -> Any:

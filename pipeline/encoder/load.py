@@ -49,7 +49,15 @@ def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
     for pickled in directory.rglob("pytorch_model*.bin"):
         if not any(pickled.parent.glob("*.safetensors")):
             raise ValueError(f"{pickled} is a pickle and there are no safetensors beside it: convert the model first.")
-    return _load(directory)
+    if not any(directory.rglob("*.safetensors")):
+        raise ValueError(f"The model {model!r} has no safetensors: convert it first, or use model={BUNDLED!r}.")
+    try:
+        return _load(directory)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
+            f"use another one, or model={BUNDLED!r}."
+        ) from None
 
 
 def _bundled_directory() -> Path:
@@ -66,10 +74,11 @@ def _bundled_directory() -> Path:
 
 def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         raise OSError(
             f"The model {name!r} is neither a directory nor can it be had from the hub ({first_line(error)}): "
             f"use model={BUNDLED!r} or the path of a directory."
