@@ -40,8 +40,9 @@ def stage(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # MLflow leaves the tracking URI of this process in the environment.
-    return {**os.environ, "PYTHONPATH": str(ROOT)} | {"MLFLOW_TRACKING_URI": ""}
+    """Return the environment less what MLflow and an outer make have left in it."""
+    left = {"MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    return {name: value for name, value in os.environ.items() if name not in left} | {"PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_the_environment_does_not_name_the_dataset(project: Path) -> None:
     result = subprocess.run(
         ["make", "--dry-run", "all"],
         cwd=project,
-        env={**os.environ, "NAME": "workstation", "DATA": "yelp", "FILE": "x"},
+        env=environment() | {"NAME": "workstation", "DATA": "yelp", "FILE": "x"},
         capture_output=True,
         text=True,
     )
