@@ -22,7 +22,7 @@ source := $(or $(DATA),sample)
 space := $() $()
 quoted = '$(subst ','\'',$(1))'
 # What is neither letter, digit nor one of . _ + - in a name becomes an underscore.
-plain = $(shell printf '%s' $(call quoted,$(1)) | sed 's|.*/||; s/[^[:alnum:]._+-]/_/g')
+plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|.*/||; s/[^[:alnum:]._+-]/_/g')
 dataset := $(or $(call plain,$(NAME)),$(basename $(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 escaped = $(subst $(space),\ ,$(1))
 existing = $(if $(wildcard $(call escaped,$(1))),$(call escaped,$(1)))
@@ -33,7 +33,6 @@ features := data/features/$(dataset)
 reports := reports/$(dataset)
 
 .PHONY: all prepare features score report test lint ui clean help
-.DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 all: $(reports)/index.html

@@ -1,10 +1,11 @@
 """conf/*.yaml as typed values; an unknown or wrong key stops before any work."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import PipelineError
 from pipeline.paths import CONF, FEATURES_CONF
@@ -12,7 +13,27 @@ from pipeline.store import first_line
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _unique(names: list[str]) -> list[str]:
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{', '.join(sorted(repeated))} stands there twice")
+    return names
+
+
+Names = Annotated[list[str], AfterValidator(_unique)]
+SomeNames = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that takes no key twice, where PyYAML would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        if repeated := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {repeated.pop()!r} stands there twice")
+        return super().construct_mapping(node, deep)
 
 
 class YelpConfig(_Config):
@@ -44,9 +65,9 @@ class ScoreConfig(_Config):
 
     seed: Annotated[int, Field(ge=0)]
     n_resamples: Annotated[int, Field(ge=100)]
-    feature_sets: Annotated[dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=1)]
-    models: Annotated[list[str], Field(min_length=1)]
-    baselines: list[str]
+    feature_sets: Annotated[dict[str, SomeNames], Field(min_length=1)]
+    models: SomeNames
+    baselines: Names
 
 
 class ReportConfig(_Config):
@@ -68,10 +89,10 @@ def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
         If the file is missing, is no YAML, or has an unknown, missing or wrong key.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing: run this in the project's root directory, or restore it") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise PipelineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return model.model_validate({} if content is None else content)

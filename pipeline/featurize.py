@@ -1,6 +1,7 @@
 """The features stage: one table of columns per conf/features/<name>.yaml, encoded in one forward pass."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ from pipeline.store import (
     code_digest,
     file_digest,
     first_line,
-    read_manifest,
+    read_made_from,
     read_parquet,
     value_digest,
     write_manifest,
@@ -80,41 +81,44 @@ def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[s
     return tables
 
 
+def digests(configs: dict[str, FeatureConfig], reviews: Path) -> dict[str, str]:
+    """Return what each feature's table is made from: its configuration, the reviews and the code."""
+    reviews_digest, code = file_digest(reviews), code_digest("features", "encoder", "text.py")
+    return {name: value_digest(config.model_dump(), reviews_digest, code) for name, config in configs.items()}
+
+
 def run(dataset: str) -> None:
     """Run the stage: encode what is not up to date, write one table and one fitted transformer per feature."""
     paths, configs = DatasetPaths(dataset), feature_configs()
     transformers = {name: make_transformer(name, config) for name, config in configs.items()}
     reviews = read_parquet(paths.reviews, made_by="prepare")
-    reviews_digest = file_digest(paths.reviews)
-    code = code_digest("features", "encoder", "text.py")
-    wanted = {name: value_digest(config.model_dump(), reviews_digest, code) for name, config in configs.items()}
+    made_from = digests(configs, paths.reviews)
 
-    made = read_manifest(paths.features).get("made_from", {})
     stale = [
         name
         for name in configs
-        if wanted[name] != made.get(name) or not (paths.feature(name).exists() and paths.transformer(name).exists())
+        if read_made_from(paths.feature(name)) != made_from[name] or not paths.transformer(name).exists()
     ]
     if stale:
-        # While the tables are being replaced, no manifest vouches for them.
-        kept = {name: digest for name, digest in made.items() if name not in stale}
-        write_manifest(paths.features, {"stage": "features", "dataset": dataset, "made_from": kept})
         tables = fit_transform({name: transformers[name] for name in stale}, reviews)
         for name, table in tables.items():
-            write_parquet(paths.feature(name), table)
+            # The table goes first and comes last: where it stands, the transformer beside it is its own.
+            paths.feature(name).unlink(missing_ok=True)
             with atomic_path(paths.transformer(name)) as temporary:
                 skops.io.dump(transformers[name], temporary)
+            table.attrs["made_from"] = made_from[name]
+            write_parquet(paths.feature(name), table)
             logger.info("%s: %d reviews x %d columns", name, len(table), table.shape[1] - 1)
+    for name in configs:
+        if name not in stale:
+            logger.info("%s: up to date", name)
     write_manifest(
         paths.features,
         {
             "stage": "features",
             "dataset": dataset,
             "config": {name: config.model_dump() for name, config in configs.items()},
-            "inputs": {str(paths.reviews): reviews_digest},
-            "made_from": wanted,
+            "inputs": {str(paths.reviews): file_digest(paths.reviews)},
+            "made_from": made_from,
         },
     )
-    for name in configs:
-        if name not in stale:
-            logger.info("%s: up to date", name)

@@ -19,7 +19,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi import TMethodRegressor
-from pipeline.text import check_texts
+from pipeline.text import check_texts, words
 
 
 class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -82,7 +82,7 @@ def _logistic_regression() -> BaseEstimator:
 
 
 def _tfidf_ridge() -> BaseEstimator:
-    words_and_pairs = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    words_and_pairs = TfidfVectorizer(tokenizer=words, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
     return make_pipeline(FunctionTransformer(check_texts), words_and_pairs, Ridge(alpha=1.0))
 
 

@@ -1,11 +1,14 @@
 """Which texts are nearly the same: an exact join on the Jaccard similarity of their word triples."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
+from pipeline.progress import progress_bar
 from pipeline.text import words
 
 _PAIRS_AT_ONCE = 50_000
@@ -47,19 +50,41 @@ def near_identical_groups(texts: list[str], threshold: float) -> npt.NDArray[np.
     kept = position < sizes[row] - np.ceil(threshold * sizes[row] - 1e-9) + 1
     prefixes = csr_array((np.ones(kept.sum(), dtype=np.int32), (row[kept], sets.indices[order][kept])), sets.shape)
 
-    candidates = coo_array(prefixes @ prefixes.T)
-    first, second = candidates.coords[0], candidates.coords[1]
-    upper = first < second
-    first, second = first[upper], second[upper]
+    groups = np.arange(len(texts), dtype=np.int32)
+    block_size = max(64, len(texts) // 256)
+    with progress_bar(len(texts), "compare texts", "review") as bar:
+        for start in range(0, len(texts), block_size):
+            block = coo_array(prefixes[start : start + block_size] @ prefixes.T)
+            first, second = block.coords[0] + start, block.coords[1]
+            # Only what is not one group yet is worth a comparison.
+            new = (first < second) & (groups[first] != groups[second])
+            first, second = first[new], second[new]
+            same = _similar(sets, sizes, first, second, threshold)
+            if same.any():
+                links = np.concatenate([first[same], np.arange(len(texts))]), np.concatenate([second[same], groups])
+                graph = coo_array((np.ones(len(links[0])), links), (len(texts), len(texts)))
+                groups = _smallest_member(connected_components(graph, directed=False)[1])
+            bar.update(min(block_size, len(texts) - start))
+    return np.unique(groups, return_inverse=True)[1].astype(np.int32)
+
+
+def _similar(
+    sets: csr_array, sizes: npt.NDArray[Any], first: npt.NDArray[Any], second: npt.NDArray[Any], threshold: float
+) -> npt.NDArray[np.bool_]:
+    """Tell which pairs of rows reach the similarity."""
     same = np.zeros(len(first), dtype=bool)
     for start in range(0, len(first), _PAIRS_AT_ONCE):
-        block = slice(start, start + _PAIRS_AT_ONCE)
-        shared = np.asarray(sets[first[block]].multiply(sets[second[block]]).sum(axis=1)).ravel()
-        same[block] = shared >= threshold * (sizes[first[block]] + sizes[second[block]] - shared) - 1e-9
-    links = coo_array((np.ones(same.sum()), (first[same], second[same])), (len(texts), len(texts)))
-    return connected_components(links, directed=False)[1]
+        i, j = first[start : start + _PAIRS_AT_ONCE], second[start : start + _PAIRS_AT_ONCE]
+        shared = np.asarray(sets[i].multiply(sets[j]).sum(axis=1)).ravel()
+        same[start : start + _PAIRS_AT_ONCE] = shared >= threshold * (sizes[i] + sizes[j] - shared) - 1e-9
+    return same
+
+
+def _smallest_member(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Name each group by its first member, so that a group is a star of links to it."""
+    return np.unique(labels, return_index=True)[1].astype(np.int32)[labels]
 
 
 def _triples(text: str) -> list[str]:
-    tokens = [token.casefold() for token in words(text)] or [text]
+    tokens = [token.casefold() for token in words(text)] or [" ".join(text.split())]
     return [" ".join(tokens[i : i + 3]) for i in range(max(1, len(tokens) - 2))]

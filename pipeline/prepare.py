@@ -70,7 +70,8 @@ def check(raw: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, list[dict[str, 
     try:
         RAW_SCHEMA.validate(_without(table, reasons), lazy=True)
     except pa.errors.SchemaErrors as error:
-        received = raw["stars"].where(raw["stars"].notna(), "label " + raw["label"].astype(str)).to_dict()
+        given = raw["stars"].where(raw["stars"].notna(), "label " + raw["label"].astype(str))
+        received = given.where(raw["stars"].notna() | raw["label"].notna(), "none given").to_dict()
         for column, index in error.failure_cases[["column", "index"]].itertuples(index=False, name=None):
             reasons[index] = _TEXT if column == "text" else reasons.get(index, f"{_STARS}: {received[index]}")
 
@@ -101,20 +102,37 @@ def _rejected(table: pd.DataFrame, origin: str, reasons: dict[Any, str]) -> list
     ]
 
 
-def stratified(stars: npt.ArrayLike, n: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def stratified(
+    stars: npt.ArrayLike, n: int, rng: np.random.Generator, sizes: npt.ArrayLike | None = None
+) -> npt.NDArray[np.bool_]:
     """Draw `n` of the reviews so that every star keeps its share, to within one review.
 
     Systematic sampling: sort by star, in random order within a star, and take evenly spaced positions.
 
+    Parameters
+    ----------
+    stars : array-like of shape (n_units,)
+        What is drawn: reviews, or groups of reviews that stay together.
+    n : int
+        How many reviews to draw.
+    rng : Generator
+        The order within a star.
+    sizes : array-like of int of shape (n_units,), optional
+        How many reviews each unit holds; a unit is taken once its share has added up to its size.
+
     Returns
     -------
-    ndarray of bool, shape (n_reviews,)
+    ndarray of bool, shape (n_units,)
     """
     stars = np.asarray(stars)
-    order = np.lexsort((rng.random(len(stars)), stars))
-    position = np.arange(len(stars))
+    size = np.ones(len(stars), dtype=int) if sizes is None else np.asarray(sizes)
     taken = np.zeros(len(stars), dtype=bool)
-    taken[order] = (position + 1) * n // len(stars) > position * n // len(stars)
+    owed, total = 0, int(size.sum())
+    for unit in np.lexsort((rng.random(len(stars)), stars)).tolist():
+        owed += n * int(size[unit])
+        if owed >= total * int(size[unit]):
+            taken[unit] = True
+            owed -= total * int(size[unit])
     return taken
 
 
@@ -133,9 +151,9 @@ def split(reviews: pd.DataFrame, config: PrepareConfig) -> pd.DataFrame:
         `reviews` with "train" or "test" in `split`.
     """
     groups = near_identical_groups(reviews["text"].tolist(), config.near_identical)
-    heads = reviews.assign(group=groups).groupby("group")["stars"].first()
-    n_test = round(config.test_size * len(heads))
-    in_test = stratified(heads, n_test, np.random.default_rng(config.seed))
+    stars = reviews["stars"].groupby(groups).first()
+    n_test = round(config.test_size * len(reviews))
+    in_test = stratified(stars, n_test, np.random.default_rng(config.seed), np.bincount(groups))
     return reviews.assign(split=np.where(in_test[groups], "test", "train"))
 
 

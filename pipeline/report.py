@@ -60,7 +60,10 @@ def read_results(paths: DatasetPaths) -> Results:
     if "config" not in manifest:
         raise PipelineError(f"{paths.reports} holds no complete score: run the score stage first")
     try:
-        metrics, items = pd.read_csv(paths.metrics), pd.read_csv(paths.items)
+        names: dict[str, Any] = {"dtype": dict.fromkeys(["dataset", "features", "model", "item"], str)}
+        metrics, items = (
+            pd.read_csv(path, **names, keep_default_na=False, na_values=[""]) for path in (paths.metrics, paths.items)
+        )
     except (FileNotFoundError, ValueError) as error:
         raise PipelineError(f"{paths.reports}: {error}; run the score stage again") from None
     return Results(
@@ -83,6 +86,8 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     """
     metrics, n_test = results.metrics, len(results.predictions)
     best = metrics.iloc[0]
+    if not best.qwk > 0:
+        return [f"Nobody won: no combination agrees with the true stars of {n_test} held-out reviews beyond chance."]
     sentences = [
         f"{_title(best)} won: of {len(metrics)} combinations it agrees best with the true stars of {n_test} "
         f"held-out reviews, QWK {best.qwk:.3f} (95% interval {best.qwk_low:.3f} to {best.qwk_high:.3f})."
@@ -118,9 +123,9 @@ def _compare(
     stars, predictions = results.predictions["stars"], results.predictions
     difference, low, high = qwk_difference(stars, predictions[a["name"]], predictions[b["name"]], n_resamples, seed)
     if low > 0:
-        outcome = "ahead beyond chance"
+        outcome = "it is ahead, and the interval leaves out 0"
     elif high < 0:
-        outcome = "behind beyond chance"
+        outcome = "it is behind, and the interval leaves out 0"
     else:
         outcome = f"these {len(stars)} reviews do not tell the two apart"
     return (
@@ -210,8 +215,12 @@ def run(dataset: str) -> None:
             temporary.write_bytes(picture.png)
     for stale in set(paths.figures.glob("*.png")) - set(files):
         stale.unlink()
-    write_text(paths.page, render(dataset, results, pictures, sentences))
-    tracking.log_report(paths, {path: picture.name for path, picture in files.items()})
+    page = render(dataset, results, pictures, sentences)
+    try:
+        tracking.log_report(paths, page, {path: picture.name for path, picture in files.items()})
+    finally:
+        # Last, so that a report that was not logged for a kill is made again; and in any case, so that it is not lost.
+        write_text(paths.page, page)
     for sentence in sentences:
         logger.info("%s", sentence)
 

@@ -14,6 +14,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from pipeline import tracking
 from pipeline.config import ScoreConfig, check_names, feature_configs, score_config
 from pipeline.errors import PipelineError
+from pipeline.featurize import digests
 from pipeline.metrics import evaluate, intervals
 from pipeline.models import BASELINES, MODELS
 from pipeline.paths import CONF, DatasetPaths
@@ -21,7 +22,7 @@ from pipeline.progress import progress_bar
 from pipeline.store import (
     atomic_path,
     file_digest,
-    read_manifest,
+    read_made_from,
     read_parquet,
     write_manifest,
     write_parquet,
@@ -131,18 +132,18 @@ def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreC
     is_train = (reviews["split"] == "train").to_numpy()
     stars = reviews["stars"].to_numpy()
     texts = reviews["text"].to_numpy(dtype=object)
-    jobs = [
-        (features, name, MODELS[name], _columns(parts, tables))
-        for features, parts in config.feature_sets.items()
-        for name in config.models
-    ] + [(RAW_TEXT, name, BASELINES[name], texts) for name in config.baselines]
+    sets = [(features, config.models, MODELS) for features in config.feature_sets]
+    sets.append((RAW_TEXT, config.baselines, BASELINES))
     scored = []
-    with progress_bar(len(jobs), "score", "model") as bar:
-        for features, name, make, X in jobs:
+    with progress_bar(sum(len(names) for _, names, _ in sets), "score", "model") as bar:
+        for features, names, makers in sets:
+            X = texts if features == RAW_TEXT else _columns(config.feature_sets[features], tables)
             train, test = (X[is_train], stars[is_train]), (X[~is_train], stars[~is_train])
-            scored.append(fit_and_score(features, name, make(), train, test, config))
-            bar.update()
-    return sorted(scored, key=lambda line: (-line.metrics["qwk"], line.metrics["mae"]))
+            for name in names:
+                scored.append(fit_and_score(features, name, makers[name](), train, test, config))
+                bar.update()
+    # Where the held-out stars are all the same, QWK may not be defined: such lines come last.
+    return sorted(scored, key=lambda line: (-np.nan_to_num(line.metrics["qwk"], nan=-np.inf), line.metrics["mae"]))
 
 
 def _columns(parts: list[str], tables: dict[str, pd.DataFrame]) -> npt.NDArray[Any]:
@@ -194,16 +195,15 @@ def run(dataset: str) -> None:
     if RAW_TEXT in config.feature_sets:
         raise PipelineError(f"{where}: the name {RAW_TEXT!r} is taken by the baselines: call the feature set otherwise")
     used = sorted({part for parts in config.feature_sets.values() for part in parts})
-    check_names(used, list(feature_configs()), "feature", where)
-    made = read_manifest(paths.features).get("made_from", {})
-    if missing := [part for part in used if part not in made]:
-        raise PipelineError(f"{paths.features} lacks {', '.join(missing)}: run the features stage first")
+    configs = feature_configs()
+    check_names(used, list(configs), "feature", where)
 
     reviews = read_parquet(paths.reviews, made_by="prepare")
+    made_from = digests(configs, paths.reviews)
     tables = {part: read_parquet(paths.feature(part), made_by="features") for part in used}
-    for part, table in tables.items():
-        if not table["review_id"].equals(reviews["review_id"]):
-            raise PipelineError(f"{paths.feature(part)} belongs to other reviews: run the features stage again")
+    for part in used:
+        if read_made_from(paths.feature(part)) != made_from[part]:
+            raise PipelineError(f"{paths.feature(part)} is of other reviews or settings: run the features stage again")
 
     scored = score(reviews, tables, config)
     metrics = pd.DataFrame(

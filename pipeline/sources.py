@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.store import first_line
 
 # A raw row: where it stood, its content as text (None where there is none), and why it cannot be read, if so.
 _COLUMNS = ["line", "review_id", "text", "stars", "label", "problem"]
+_WANTED = ["review_id", "text", "stars", "label"]
 _ELSEWHERE = "use DATA=sample (embedded) or DATA=file FILE=path (your own reviews)"
 
 
@@ -93,26 +95,38 @@ def read_hub(config: YelpConfig) -> Source:
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow
     import pyarrow.parquet
-    from datasets import Dataset, disable_progress_bars
+    from datasets import Dataset
     from datasets.exceptions import DatasetsError
 
     try:
         columns = pyarrow.parquet.read_schema(path).names
-        disable_progress_bars()
-        wanted = [name for name in ("review_id", "text", "stars", "label") if name in columns]
         _check_columns(columns, path)
-        table = _raw(Dataset(pyarrow.parquet.ParquetFile(path).read(columns=wanted)).to_pandas(), path)
+        table = pyarrow.parquet.ParquetFile(path).read(columns=[name for name in _WANTED if name in columns])
+        if "review_id" in columns:
+            # As numbers with gaps they would become floats, and long ones lose their last digits.
+            position = table.column_names.index("review_id")
+            table = table.set_column(position, "review_id", table["review_id"].cast(pyarrow.string()))
+        return _raw(Dataset(table).to_pandas(), path)
     except (pyarrow.ArrowException, DatasetsError, OSError) as error:
         cause = first_line(error.__cause__ or error)
         raise PipelineError(f"{path} cannot be read as Parquet ({cause}): is it damaged?") from None
-    return table
 
 
 def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
     _check_columns(list(table.columns), origin)
     raw = table.reindex(columns=_COLUMNS).astype(object)
     raw["line"] = range(1, len(raw) + 1)
-    return raw.where(raw.notna(), None)
+    raw = raw.where(raw.notna(), None)
+    for name in ("stars", "label"):
+        raw[name] = raw[name].map(str, na_action="ignore")
+    wrong = ~raw["text"].map(lambda text: text is None or isinstance(text, str)).astype(bool)
+    raw.loc[wrong, "problem"] = [_not_a_string(text) for text in raw.loc[wrong, "text"]]
+    raw.loc[wrong, "text"] = None
+    return raw
+
+
+def _not_a_string(text: Any) -> str:
+    return f"text not a string: {type(text).__name__}"
 
 
 def _check_columns(columns: list[str], origin: Path | str) -> None:
@@ -121,6 +135,9 @@ def _check_columns(columns: list[str], origin: Path | str) -> None:
             raise PipelineError(
                 f"{origin} has no column {' or '.join(sorted(needed, reverse=True))}; found: {', '.join(columns)}"
             )
+    for name in _WANTED:
+        if columns.count(name) > 1:
+            raise PipelineError(f"{origin} has {columns.count(name)} columns {name}: keep one of them")
 
 
 def _read_lines(path: Path) -> pd.DataFrame:
@@ -148,7 +165,7 @@ def _read_lines(path: Path) -> pd.DataFrame:
 
 def _row(line: int, content: dict[str, Any] | None = None, problem: str | None = None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"line": line, "problem": problem}
-    for name in ("review_id", "text", "stars", "label"):
+    for name in _WANTED:
         value = (content or {}).get(name)
         if value is not None and (value != "" or name != "review_id"):
             row[name] = str(value)
@@ -164,14 +181,15 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 content = json.loads(raw)
             except (ValueError, RecursionError) as error:
-                yield _row(line, problem=f"unreadable line: {first_line(error)}")
+                text = raw.decode(errors="replace").strip()
+                yield _row(line, {"text": text}, problem=f"unreadable line: {first_line(error)}")
                 continue
             if not isinstance(content, dict):
                 yield _row(line, problem=f"unreadable line: a {type(content).__name__}, expected a JSON object")
             elif not _is_unicode(content.values()):
                 yield _row(line, problem="unreadable line: half of a surrogate pair")
             elif not isinstance(content.get("text", ""), str | None):
-                yield _row(line, content, problem=f"text is a {type(content['text']).__name__}, expected a string")
+                yield _row(line, content, problem=_not_a_string(content["text"]))
             else:
                 yield _row(line, content)
 
@@ -202,39 +220,49 @@ def _json_keys(path: Path) -> list[str] | None:
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(2**31 - 1)
     columns = _csv_header(path)
-    with _open_csv(path) as file:
-        reader = csv.reader(file, strict=True)
+    with _open_csv(path) as file, progress_bar(path.stat().st_size, f"read {path.name}", "B") as bar:
+        numbered = enumerate(file, 1)
+        again: deque[tuple[int, str]] = deque()
+        record: list[tuple[int, str]] = []
+
+        def feed() -> Iterator[str]:
+            while line := again.popleft() if again else next(numbered, None):
+                record.append(line)
+                bar.update(len(line[1]))
+                yield line[1]
+
+        reader = csv.reader(feed(), strict=True)
         next(reader)
         while True:
-            line = reader.line_num + 1
+            record.clear()
             try:
                 fields = next(reader)
+                problem = f"{len(fields)} fields, expected {len(columns)}" if len(fields) != len(columns) else None
             except StopIteration:
                 return
             except csv.Error as error:
-                for swallowed in range(line, max(line, reader.line_num) + 1):
-                    yield _row(swallowed, problem=f"unreadable line: {error}")
+                fields, problem = [], str(error)
+            if not (fields or problem) or not "".join(text for _, text in record).strip():
                 continue
-            if not fields:
-                continue
-            if len(fields) != len(columns):
-                yield _row(line, problem=f"unreadable line: {len(fields)} fields, expected {len(columns)}")
+            number, line = record[0]
+            if problem:
+                # A quote that is never closed swallows the lines behind it: they are read again, without the first.
+                again.extendleft(reversed(record[1:]))
+                reader = csv.reader(feed(), strict=True)
+                raw = line.rstrip("\r\n").encode(errors="replace").decode()
+                yield _row(number, {"text": raw}, problem=f"unreadable line: {problem}")
             elif not _is_unicode(fields):
-                yield _row(line, problem="unreadable line: not UTF-8")
+                yield _row(number, problem="unreadable line: not UTF-8")
             else:
-                yield _row(line, {name: field or None for name, field in zip(columns, fields, strict=True)})
+                yield _row(number, {name: field or None for name, field in zip(columns, fields, strict=True)})
 
 
 def _csv_header(path: Path) -> list[str]:
     with _open_csv(path) as file:
         try:
-            columns = [name.strip() for name in next(csv.reader(file))]
+            return [name.strip() for name in next(csv.reader(file))]
         except (StopIteration, csv.Error):
             raise PipelineError(f"{path} has no header line: expected column names such as text,stars") from None
-    for name in ("review_id", "text", "stars", "label"):
-        if columns.count(name) > 1:
-            raise PipelineError(f"{path} has {columns.count(name)} columns {name}: keep one of them")
-    return columns
 
 
 def _open_csv(path: Path) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet
 
 from pipeline.errors import PipelineError
 
@@ -69,6 +70,15 @@ def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
         raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
     except (OSError, ValueError) as error:
         raise PipelineError(f"{path} cannot be read ({first_line(error)}): delete it and run {made_by} again") from None
+
+
+def read_made_from(path: Path) -> str | None:
+    """Return the attribute `made_from` that a table was written with, or None where there is no such table."""
+    try:
+        attributes = json.loads(pyarrow.parquet.read_schema(path).metadata[b"PANDAS_ATTRS"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return attributes.get("made_from")
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

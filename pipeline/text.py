@@ -1,4 +1,4 @@
-"""Words and sentences of any language, by rules that need no model."""
+"""Words and sentences by rules that need no model, for scripts with spaces and for Japanese and Chinese."""
 
 import re
 

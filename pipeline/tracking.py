@@ -26,9 +26,12 @@ from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-
 from mlflow.entities import Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from pipeline.score import Scored
+
+logger = logging.getLogger(__name__)
 
 EXPERIMENT = "t-method-vs-attention"
 
@@ -91,7 +94,7 @@ def log_scores(
     """
     try:
         _log_scores(dataset, paths, reviews, lines)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise PipelineError(
             f"MLflow: {first_line(error)}; the scores are complete in {paths.leaderboard}, run score again to log them"
         ) from None
@@ -167,24 +170,38 @@ def _log_child(
         return run.info.run_id
 
 
-def log_report(paths: DatasetPaths, figures: dict[Path, str]) -> None:
+def log_report(paths: DatasetPaths, page: str, figures: dict[Path, str]) -> None:
     """Add the report to the parent run of the last score, and to each child its figure.
 
     Parameters
     ----------
     paths : DatasetPaths
+    page : str
+        The report's HTML.
     figures : dict of Path to str
         The pictures, each with the name of its line of the leaderboard.
     """
+    runs = _read_runs(paths)
+    if not runs.get("complete"):
+        raise PipelineError(f"{paths.runs} holds no complete run: run the score stage again to log the report")
     try:
-        runs = json.loads(paths.runs.read_text(encoding="utf-8"))
         client = connect()
-        client.log_artifact(runs["parent"], str(paths.page), "report")
+        client.log_text(runs["parent"], page, "report/index.html")
         client.log_artifacts(runs["parent"], str(paths.figures), "figures")
         for figure, name in figures.items():
             client.log_artifact(runs["children"][name], str(figure), "figures")
-    except (MlflowException, FileNotFoundError) as error:
-        raise PipelineError(f"MLflow: {first_line(error)}; the report is complete in {paths.page}") from None
+    except (MlflowException, SQLAlchemyError) as error:
+        raise PipelineError(
+            f"MLflow: {first_line(error)}; the report is complete in {paths.page}, run score again to log it"
+        ) from None
+
+
+def _read_runs(paths: DatasetPaths) -> dict[str, Any]:
+    """Return the run ids of the last score, empty where there are none to trust."""
+    try:
+        return json.loads(paths.runs.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def git_commit() -> str:
@@ -201,11 +218,8 @@ def git_commit() -> str:
 
 def _delete_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths) -> None:
     """Delete the runs of a score that was killed while it logged."""
-    try:
-        runs = json.loads(paths.runs.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return
-    if runs["complete"]:
+    runs = _read_runs(paths)
+    if not runs or runs.get("complete"):
         return
     children = mlflow.search_runs(
         experiment_names=[EXPERIMENT],
@@ -213,7 +227,10 @@ def _delete_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths) -> None
         output_format="list",
     )
     for run_id in [*(run.info.run_id for run in children), runs["parent"]]:
-        client.delete_run(run_id)
+        try:
+            client.delete_run(run_id)
+        except MlflowException:
+            logger.warning("MLflow no longer knows the unfinished run %s", run_id)
 
 
 def _datasets(dataset: str, paths: DatasetPaths, reviews: pd.DataFrame) -> dict[str, Any]:

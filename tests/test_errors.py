@@ -120,9 +120,21 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
             "mean_pooling.yaml: AttentionPooling.__init__() got an unexpected keyword argument 'lair'",
         ),
         (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["score"], "unknown model 'Rigde'; known: T(1), Ta, Ridge"),
+        (
+            edit("conf/score.yaml", "- Ta", "- Ridge"),
+            ["score"],
+            "score.yaml: models: Value error, Ridge stands there twice",
+        ),
+        (edit("conf/score.yaml", "seed: 1", "seed: 1\nseed: 2"), ["score"], "the key 'seed' stands there twice"),
+        (
+            edit("conf/score.yaml", "seed: 1", "seed: yes"),
+            ["score"],
+            "seed: Input should be a valid integer, got 'True'",
+        ),
+        (edit("conf/score.yaml", "seed: 1", "seed: 2026-13-45"), ["score"], "score.yaml is not valid YAML"),
         (edit("conf/score.yaml", "- mean", "- median"), ["score"], "unknown baseline 'median'"),
         (edit("conf/score.yaml", "- embedding", "- embeding"), ["score"], "unknown feature 'embeding'"),
-        (lambda project: None, ["score"], "run the features stage first"),
+        (lambda project: None, ["score"], "run the prepare stage first"),
         (lambda project: None, ["report"], "holds no complete score: run the score stage first"),
         (lambda project: None, ["ui"], "there are no runs to show"),
     ],
@@ -182,7 +194,50 @@ def test_a_stale_feature_table_is_not_scored(
     assert run_cli(monkeypatch, "features") == 0
     assert run_cli(monkeypatch, "prepare", "--limit", "15") == 0
     assert run_cli(monkeypatch, "score") == 2
-    assert "belongs to other reviews: run the features stage again" in capsys.readouterr().err
+    assert "text_stats.parquet is of other reviews or settings: run the features stage again" in capsys.readouterr().err
+
+
+def only_text_stats(project: Project) -> None:
+    for name in ("embedding", "mean_pooling", "attention_pooling"):
+        (project / f"conf/features/{name}.yaml").unlink()
+    (project / "conf/score.yaml").write_text(
+        "seed: 1\nn_resamples: 100\nfeature_sets: {'1': [text_stats]}\nmodels: [Ta]\nbaselines: []\n"
+    )
+
+
+@pytest.fixture
+def encoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    only_text_stats(project)
+    assert run_cli(monkeypatch, "prepare") == 0
+    assert run_cli(monkeypatch, "features") == 0
+    return project
+
+
+def test_a_damaged_tracking_store_costs_no_result(
+    encoded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (encoded / "mlflow.db").write_text("no database")
+    assert run_cli(monkeypatch, "score") == 2
+    assert "the scores are complete in reports/sample/leaderboard.csv" in capsys.readouterr().err
+    assert len(pd.read_csv(encoded / "reports/sample/leaderboard.csv")) == 1
+
+
+def test_runs_that_mlflow_no_longer_knows_are_no_obstacle(
+    encoded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = encoded / "reports/sample/runs.json"
+    runs.parent.mkdir(parents=True)
+    runs.write_text('{"parent": "gone", "children": {}, "complete": false}')
+    assert run_cli(monkeypatch, "score") == 0
+    assert run_cli(monkeypatch, "report") == 0
+
+    for damaged in ("{", '{"parent": "gone", "children": {}, "complete": true}'):
+        runs.write_text(damaged)
+        (encoded / "reports/sample/index.html").unlink()
+        assert run_cli(monkeypatch, "report") == 2
+        assert "run score" in capsys.readouterr().err.splitlines()[-1]
+        assert (encoded / "reports/sample/index.html").exists()
 
 
 def test_a_full_disk_leaves_one_line_and_the_old_result(project: Project) -> None:

@@ -124,3 +124,19 @@ def test_tfidf_learns_words(texts, stars):
 def test_tfidf_refuses_what_is_no_sequence_of_texts(wrong, message):
     with pytest.raises(ValueError, match=message):
         BASELINES["TF-IDF + Ridge"]().fit(wrong, [1, 5])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["とても美味しい", "最悪でした", "普通", "接客が良い", "高すぎる"],
+        ["Great", "Bad", "Fine", "Lovely", "Rude"],
+        ["😀", "😡", "!", "?", "…"],
+    ],
+    ids=["Japanese", "one word", "no word"],
+)
+def test_the_baselines_take_what_reviews_there_are(texts):
+    for name, make in BASELINES.items():
+        if name == "TF-IDF + Ridge" and not any(map(str.isalpha, "".join(texts))):
+            continue
+        assert np.isfinite(make().fit(texts, [5, 1, 3, 4, 2]).predict(texts)).all()

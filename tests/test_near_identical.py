@@ -98,8 +98,8 @@ def test_a_chain_of_similar_texts_is_one_group() -> None:
     assert near_identical_groups(chain, 0.6).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_texts_without_a_word_are_compared_as_they_stand() -> None:
-    assert near_identical_groups(["👍👍", "🍜", "👍👍", "!!!", "🍜 ", "good ramen"], 0.5).tolist() == [0, 1, 0, 2, 3, 4]
+def test_texts_without_a_word_are_compared_by_their_characters() -> None:
+    assert near_identical_groups(["👍👍", "🍜", "👍👍", "!!!", "🍜 ", "good ramen"], 0.5).tolist() == [0, 1, 0, 2, 1, 3]
 
 
 def test_texts_of_one_or_two_words_match_only_the_same_words() -> None:

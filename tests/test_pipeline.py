@@ -319,6 +319,23 @@ def test_killed_stages_finish_with_the_same_numbers(project: Path, reports: Path
     assert not list(copy.rglob(".*.tmp"))
 
 
+def test_make_goes_on_after_everything_was_killed_in_the_middle_of_encoding(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, copy_function=shutil.copy2)
+    features = copy / "data/features/sample"
+    shutil.rmtree(features)
+    running = subprocess.Popen(
+        ["make", "features", f"PY={sys.executable}"], cwd=copy, env=environment(), start_new_session=True
+    )
+    while not (features / "attention_pooling.parquet").exists() and running.poll() is None:
+        time.sleep(0.005)
+    os.killpg(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    assert make(copy, "all").returncode == 0
+    for table in sorted((project / "data/features/sample").glob("*.parquet")):
+        pd.testing.assert_frame_equal(pd.read_parquet(features / table.name), pd.read_parquet(table), check_exact=True)
+
+
 def test_features_that_are_up_to_date_are_not_encoded_again(project: Path) -> None:
     features = project / "data/features/sample"
     before = {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")}

@@ -48,8 +48,8 @@ def results(noise: dict[tuple[str, str], float], n: int = 200) -> Results:
 @pytest.mark.parametrize(
     ("t_method", "ridge", "outcome"),
     [
-        (0.2, 2.0, "ahead beyond chance"),
-        (2.0, 0.2, "behind beyond chance"),
+        (0.2, 2.0, "it is ahead, and the interval leaves out 0"),
+        (2.0, 0.2, "it is behind, and the interval leaves out 0"),
         (0.8, 0.8, "these 200 reviews do not tell the two apart"),
     ],
 )
@@ -66,11 +66,18 @@ def test_the_verdict_compares_attention_weights_with_their_absence() -> None:
     sentences = verdict(results({("attention", "Ridge"): 0.2, ("mean", "Ridge"): 2.0}), n_resamples=500, seed=0)
     assert len(sentences) == 2
     assert "with attention weights, Ridge on attention," in sentences[1]
-    assert "ahead beyond chance" in sentences[1]
+    assert "it is ahead, and the interval leaves out 0" in sentences[1]
 
 
 def test_a_single_line_has_nothing_to_be_compared_with() -> None:
     assert len(verdict(results({("mean", "Ta"): 0.5}), n_resamples=200, seed=0)) == 1
+
+
+def test_nobody_wins_where_nothing_agrees_beyond_chance() -> None:
+    shown = results({("mean", "Ta"): 0.5, ("mean", "Ridge"): 0.6})
+    for undefined in (0.0, float("nan")):
+        shown.metrics["qwk"] = undefined
+        assert verdict(shown, n_resamples=200, seed=0)[0].startswith("Nobody won")
 
 
 def test_names_from_configuration_and_data_are_escaped() -> None:

@@ -179,12 +179,12 @@ BAD_JSON = {
     b"true": "unreadable line: a bool, expected a JSON object",
     b'{"text": "half \\ud83d", "stars": 5}': "unreadable line: half of a surrogate pair",
     b'{"text": "x", "stars": 5, "review_id": "\\udc00"}': "unreadable line: half of a surrogate pair",
-    b'{"text": 5, "stars": 3}': "text is a int, expected a string",
-    b'{"text": ["x"], "stars": 3}': "text is a list, expected a string",
-    b'{"text": {"en": "x"}, "stars": 3}': "text is a dict, expected a string",
-    b'{"text": 0, "stars": 3}': "text is a int, expected a string",
-    b'{"text": false, "stars": 3}': "text is a bool, expected a string",
-    b'{"text": [], "stars": 3}': "text is a list, expected a string",
+    b'{"text": 5, "stars": 3}': "text not a string: int",
+    b'{"text": ["x"], "stars": 3}': "text not a string: list",
+    b'{"text": {"en": "x"}, "stars": 3}': "text not a string: dict",
+    b'{"text": 0, "stars": 3}': "text not a string: int",
+    b'{"text": false, "stars": 3}': "text not a string: bool",
+    b'{"text": [], "stars": 3}': "text not a string: list",
 }
 BAD_CSV = {
     b"no star": "unreadable line: 1 fields, expected 2",

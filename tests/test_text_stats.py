@@ -207,3 +207,8 @@ class TestScikitLearn:
         for method in (TextStats().fit, TextStats().transform):
             with pytest.raises(ValueError, match=message):
                 method(wrong)
+
+
+def test_a_curly_apostrophe_reads_like_a_straight_one():
+    curly, straight = TextStats().fit_transform(["It isn’t good, they don’t care.", "It isn't good, they don't care."])
+    np.testing.assert_array_equal(curly, straight)

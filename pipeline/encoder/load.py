@@ -4,6 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
+
 from pipeline.store import file_digest, first_line
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
         raise ValueError(f"The model {model!r} has no safetensors: convert it first, or use model={BUNDLED!r}.")
     try:
         return _load(directory)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ValueError(
             f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
             f"use another one, or model={BUNDLED!r}."

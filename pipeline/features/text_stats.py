@@ -130,8 +130,8 @@ def _vader() -> SentimentIntensityAnalyzer:
 
 
 def _sentiment(text: str) -> dict[str, float]:
-    # VADER divides by the number of its tokens, and its time grows with their square.
-    tokens = text.split()[:_VADER_WORDS]
+    # VADER divides by the number of its tokens, its time grows with their square, and it reads isn't but not isn’t.
+    tokens = text.replace("’", "'").split()[:_VADER_WORDS]
     if not tokens:
         return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
     return _vader().polarity_scores(" ".join(tokens))
