@@ -32,6 +32,10 @@ prepared := data/prepared/$(dataset)
 features := data/features/$(dataset)
 reports := reports/$(dataset)
 
+known := DATA FILE TRAIN TEST LIMIT NAME PORT PYTHON PY
+unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+$(if $(unknown),$(error unknown option $(unknown); known: $(known)))
+
 .PHONY: all prepare features score report test lint ui clean help
 .DEFAULT_GOAL := help
 

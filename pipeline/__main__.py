@@ -43,11 +43,16 @@ def prepare(
     ] = Data.sample,
     file: Annotated[
         Path | None,
-        typer.Option(help="Your reviews (Parquet, CSV or JSON lines), to be split into train and test."),
+        typer.Option(
+            help="Your reviews, to be split into train and test: .parquet, .csv, .json or .jsonl with columns text and "
+            "stars (1 to 5) or label (0 to 4).",
+        ),
     ] = None,
     train: Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")] = None,
     test: Annotated[Path | None, typer.Option(help="Your test reviews, together with --train.")] = None,
-    limit: Annotated[int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star (yelp: 20000).")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")
     ] = None,

@@ -92,6 +92,8 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
         f"{_title(best)} won: of {len(metrics)} combinations it agrees best with the true stars of {n_test} "
         f"held-out reviews, QWK {best.qwk:.3f} (95% interval {best.qwk_low:.3f} to {best.qwk_high:.3f})."
     ]
+    if n_test < 50:
+        sentences.append(f"With only {n_test} held-out reviews the ranking is mostly noise.")
     is_t_method = metrics["model"].isin(results.items["model"].unique())
     attention = {
         name
@@ -101,7 +103,7 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     has_attention = metrics["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
     for what, mask, rest in (
         ("T-method", is_t_method, "other model"),
-        ("combination with attention weights", has_attention, "one without them"),
+        ("combination pooled by attention", has_attention, "one without it"),
     ):
         if mask.any() and not mask.all():
             sentences.append(

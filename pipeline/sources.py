@@ -133,7 +133,8 @@ def _check_columns(columns: list[str], origin: Path | str) -> None:
     for needed in ({"text"}, {"stars", "label"}):
         if not needed.intersection(columns):
             raise PipelineError(
-                f"{origin} has no column {' or '.join(sorted(needed, reverse=True))}; found: {', '.join(columns)}"
+                f"{origin} has no column {' or '.join(sorted(needed, reverse=True))}; found: {', '.join(columns)}; "
+                "needed: text, and stars (1 to 5) or label (0 to 4)"
             )
     for name in _WANTED:
         if columns.count(name) > 1:

@@ -30,11 +30,15 @@ def test_the_first_30_lines_show_what_it_is_the_commands_and_the_leaderboard() -
         assert re.search(rf"^\| \d+ \| .*{re.escape(model)}", top, flags=re.MULTILINE), model
 
 
-def test_an_extractor_is_reused_in_five_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    code = code_with("make_pipeline(TextStats()")
+def test_an_extractor_is_reused_in_five_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    code = code_with("train = pd.read_json")
     assert len([line for line in code.splitlines() if line]) == 5
-    exec(compile(code, "README", "exec"), {})
-    assert 3 < float(capsys.readouterr().out.strip("[]\n")) < 9
+    names: dict[str, object] = {}
+    exec(compile(code, "README", "exec"), names)
+    use = re.search(r"`(model\.predict\(.*?)` gives the stars", README).group(1)
+    assert 4 < eval(use, names) <= 5
+    assert eval(use.replace("Good food, lovely people.", "Awful, rude, never again!"), names) < 2
 
 
 def test_the_feature_of_the_readme_runs_through_the_pipeline_and_its_model_loads(

@@ -65,12 +65,17 @@ def test_the_verdict_says_how_the_t_method_stands_and_how_sure_that_is(
 def test_the_verdict_compares_attention_weights_with_their_absence() -> None:
     sentences = verdict(results({("attention", "Ridge"): 0.2, ("mean", "Ridge"): 2.0}), n_resamples=500, seed=0)
     assert len(sentences) == 2
-    assert "with attention weights, Ridge on attention," in sentences[1]
+    assert "combination pooled by attention, Ridge on attention," in sentences[1]
     assert "it is ahead, and the interval leaves out 0" in sentences[1]
 
 
 def test_a_single_line_has_nothing_to_be_compared_with() -> None:
     assert len(verdict(results({("mean", "Ta"): 0.5}), n_resamples=200, seed=0)) == 1
+
+
+def test_few_reviews_are_called_few() -> None:
+    sentences = verdict(results({("mean", "Ta"): 0.5, ("mean", "Ridge"): 0.6}, n=12), n_resamples=200, seed=0)
+    assert "With only 12 held-out reviews the ranking is mostly noise." in sentences
 
 
 def test_nobody_wins_where_nothing_agrees_beyond_chance() -> None:
