@@ -287,5 +287,8 @@ def run(
         },
     )
     logger.info("%s: %d read, %d train, %d test; stars %s", dataset, n_read, counts["train"], counts["test"], stars)
+    given = pd.to_numeric(source.train["stars"], errors="coerce")
+    if given.eq(0).any() and not given.eq(5).any():
+        logger.warning("%s: stars run from 0 to 4: if 0 means one star, call the column label", dataset)
     if rejected:
         logger.warning("%s: %d rejected, see %s", dataset, len(rejected), paths.rejected)

@@ -516,6 +516,17 @@ def test_whole_numbers_with_gaps_stay_what_they_are_as_ids(project: Path) -> Non
     assert len(kept) == 20
 
 
+def test_stars_from_0_to_4_are_remarked_on(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = pd.DataFrame(reviews(40)).assign(stars=[i % 5 for i in range(40)])
+    table.to_csv("mine.csv", index=False)
+    stage.run("mine", "file", file=Path("mine.csv"))
+    assert "stars run from 0 to 4: if 0 means one star, call the column label" in caplog.text
+    table.rename(columns={"stars": "label"}).to_csv("mine.csv", index=False)
+    caplog.clear()
+    stage.run("mine", "file", file=Path("mine.csv"))
+    assert "stars run from" not in caplog.text
+
+
 def test_true_is_no_star(project: Path) -> None:
     table = pd.DataFrame(reviews(20)).assign(stars=True)
     table.to_parquet("mine.parquet")
