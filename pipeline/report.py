@@ -33,10 +33,6 @@ class Results:
     feature_sets: dict[str, list[str]]
     feature_configs: dict[str, dict[str, Any]]
 
-    def lines(self, mask: "pd.Series[bool]") -> pd.DataFrame:
-        """Return some lines of the leaderboard, best first."""
-        return self.metrics[mask]
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -106,9 +102,7 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
         ("combination pooled by attention", has_attention, "one without it"),
     ):
         if mask.any() and not mask.all():
-            sentences.append(
-                _compare(results, what, results.lines(mask), rest, results.lines(~mask), n_resamples, seed)
-            )
+            sentences.append(_compare(results, what, metrics[mask], rest, metrics[~mask], n_resamples, seed))
     return sentences
 
 
@@ -147,7 +141,7 @@ def item_lines(results: Results) -> list[tuple[dict[Any, Any], pd.DataFrame]]:
     -------
     list of (line of the leaderboard, its items sorted by S/N ratio)
     """
-    t_methods = results.lines(results.metrics["model"].isin(results.items["model"].unique()))
+    t_methods = results.metrics[results.metrics["model"].isin(results.items["model"].unique())]
     if t_methods.empty:
         return []
     chosen = pd.concat([t_methods.head(1), t_methods.nsmallest(1, "n_features")]).drop_duplicates("name")

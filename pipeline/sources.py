@@ -96,7 +96,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow
     import pyarrow.parquet
     from datasets import Dataset
-    from datasets.exceptions import DatasetsError
 
     try:
         columns = pyarrow.parquet.read_schema(path).names
@@ -107,9 +106,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             position = table.column_names.index("review_id")
             table = table.set_column(position, "review_id", table["review_id"].cast(pyarrow.string()))
         return _raw(Dataset(table).to_pandas(), path)
-    except (pyarrow.ArrowException, DatasetsError, OSError) as error:
-        cause = first_line(error.__cause__ or error)
-        raise PipelineError(f"{path} cannot be read as Parquet ({cause}): is it damaged?") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error)}): is it damaged?") from None
 
 
 def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
