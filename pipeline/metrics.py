@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.stats import bootstrap, rankdata
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from pipeline.taguchi import sensitivity_and_sn_ratio
+from pipeline.taguchi import sn_ratio
 
 STARS = (1, 5)
 
@@ -77,37 +77,6 @@ def spearman(y_true: Any, y_pred: Any) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def sn_ratio_db(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, center: float | None = None) -> float:
-    """Return the S/N ratio of an estimate in dB: ``10 log10(eta)`` with the estimate as the only item.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n,)
-        Target and its estimate.
-    center : float, optional
-        From where both are measured; the mean of `y_true` where not given.
-
-    Returns
-    -------
-    float
-        In dB, for eta in 1 / squared units of the target; nan where the estimate carries no signal (S_beta <= V_e) and
-        no dB value exists.
-
-    Examples
-    --------
-    >>> round(sn_ratio_db([1, 2, 3, 4, 5], [1.1, 1.9, 3.0, 4.1, 4.9]), 2)
-    20.28
-    """
-    y, estimate = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
-    center = y.mean() if center is None else center
-    M, M_hat = y - center, estimate - center
-    r = float(M @ M)
-    if r == 0:
-        return float("nan")
-    eta = sensitivity_and_sn_ratio(r, M @ M_hat, M_hat @ M_hat, len(y)).eta
-    return float(10 * np.log10(eta)) if eta > 0 else float("nan")
-
-
 def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
     """Return every point metric of predicted stars, on the raw and on the clipped prediction.
 
@@ -125,6 +94,7 @@ def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
         nan where a metric is not defined (a constant prediction has no ranks and no S/N ratio).
     """
     y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    signal = sn_ratio(y, raw)
     clipped, stars = clip_to_stars(raw), round_to_stars(raw)
     errors: dict[str, Callable[[Array, Array], float]] = {
         "r2": r2_score,
@@ -137,7 +107,7 @@ def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
         "spearman": spearman(y, raw),
         "qwk": float(qwk(y, stars)),
         "accuracy": float(np.mean(y == stars)),
-        "sn_db": sn_ratio_db(y, raw),
+        "sn_db": signal if np.isfinite(signal) else float("nan"),
     }
 
 

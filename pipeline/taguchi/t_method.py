@@ -1,21 +1,24 @@
-"""T(1), T(2) and Ta: regression with one signal-to-noise ratio per item, in one pass, without iteration."""
+"""T(1), T(2), Ta and their full-covariance form: regression by S/N ratios, in one pass, without iteration."""
 
-from collections.abc import Iterator
-from typing import Any, Self
+from numbers import Real
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length
 
-from pipeline.taguchi.sn_ratio import Array, sensitivity_and_sn_ratio
+from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
+from pipeline.taguchi.integrated import IntegratedEstimator, check_items, check_weights, in_db
+from pipeline.taguchi.moments import Array, Moments, TMoments, t_moments
 
-_BLOCK_BYTES = 2**22
+# Below this share of the largest eigenvalue a direction of the error is taken as free of error.
+_EIGENVALUE_FLOOR = 1e-8
+_CONSTANT = "The target y is constant ({:g}): a T-method needs at least two different values."
 
 
-class TMethodRegressor(RegressorMixin, BaseEstimator):
+class TMethodRegressor(IntegratedEstimator):
     r"""Taguchi's T-method: every item estimates the target alone, the S/N ratios weigh the estimates.
 
     Rows are measured from the mean of the *unit space*, a group of ordinary rows. Each item j gets its
@@ -24,19 +27,48 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
 
     .. math:: \hat{M} = \sum_j \eta_j (x_j / \beta_j) / \sum_j \eta_j .
 
-    No equation system is solved, so more items than rows are no difficulty. The estimate does not change when an
-    item is shifted or scaled. It is over-dispersed (in the signal data its slope on the target is exactly 1), so
-    R2 suffers where ranks do not; clip the prediction to the range of the target.
+    It is the best linear unbiased average of the single estimates :math:`x_j / \beta_j` if their errors are
+    independent with variances :math:`1/\eta_j`. With ``covariance="full"`` their correlations R count too:
+
+    .. math:: \hat{M} = u' R^{-1} v / u' R^{-1} u, \quad
+              u_j = \operatorname{sign}(\beta_j) \sqrt{\eta_j}, \quad v_j = \sqrt{\eta_j}\, x_j / |\beta_j| ,
+
+    where R, the correlation of the items' errors :math:`x_j - \beta_j M`, is shrunk to
+    :math:`(1 - \lambda) R + \lambda I`: :math:`\lambda = 1` is the T-method, :math:`\lambda = 0` without
+    `subtract_error` is least squares (through the centre of the unit space) divided by its R2.
+
+    ============================================  ==================================================================
+    published method                              parameters
+    ============================================  ==================================================================
+    T(1), two-sided T-method                      ``unit_space="middle"``
+    T(2), one-sided T-method                      ``unit_space="low"`` or ``"high"``
+    Ta (Inoh, Nagata et al. 2012)                 ``unit_space="all"``
+    generalised inverse regression (calibration)  ``unit_space="all", covariance="full", subtract_error=False``
+    ============================================  ==================================================================
+
+    The estimate does not change when an item is shifted or scaled. Its slope on the target is exactly 1 in the signal
+    data, so it spreads too far: R2 suffers where ranks do not. `recalibrate` and `clip` mend that.
 
     Parameters
     ----------
     unit_space : {"middle", "low", "high", "all"}, default="middle"
         Which rows are the unit space: those whose target lies within a tenth of the target's range of its
-        mid-range (T(1); 3-star reviews where stars go from 1 to 5), of its minimum or of its maximum (T(2)). They are
+        mid-range (3-star reviews where stars go from 1 to 5), of its minimum or of its maximum. They are
         not signal rows. Where nothing is that near the mid-range, the nearest rows serve. With "all" every row is
-        unit space and signal at once (Ta).
+        unit space and signal at once.
+    covariance : {"diagonal", "full"}, default="diagonal"
+        Whether the errors of the items count as independent. "full" takes memory of n_features squared and no missing
+        values.
+    shrinkage : "auto" or float in [0, 1], default="auto"
+        The share :math:`\lambda` with "full". "auto" is the oracle approximating shrinkage of the correlation matrix,
+        which needs no more than the sums. Directions without error (more items than rows) are given a tiny one.
     subtract_error : bool, default=True
-        Whether the error variance is subtracted in the S/N ratio, as Taguchi does.
+        Whether the error variance is subtracted in the S/N ratio, as Taguchi does. With "full" it sets items without
+        signal to exactly 0, too.
+    recalibrate : bool, default=False
+        Whether the estimate is followed by a least-squares line of the target on it over all training rows.
+    clip : None, "range" or (low, high), default=None
+        Limits of the prediction; "range" is the range of the training target.
 
     Attributes
     ----------
@@ -51,47 +83,92 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
     sn_ratio_ : ndarray of shape (n_features_in_,)
         ``10 log10(eta_)`` in dB; -inf where eta_ is 0.
     coef_ : ndarray of shape (n_features_in_,)
-        Weight of each item in the estimate.
+        Weight of each item in the integrated estimate.
+    recalibration_ : ndarray of shape (2,)
+        Intercept and slope of the target on the integrated estimate; (0, 1) without `recalibrate`.
+    shrinkage_ : float
+        The share used with "full"; 1 with "diagonal".
+    unit_space_interval_ : ndarray of shape (2,)
+        Targets that the rule took as unit space.
+    item_target_center_ : ndarray of shape (n_features_in_,)
+        Mean of the target over those rows of the unit space in which the item is there: `target_center_`, unless
+        values are missing.
+    target_range_ : ndarray of shape (2,)
+        Smallest and largest training target.
+    moments_ : TMoments
+        The sums on which all of this stands.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the items, where `X` has column names.
 
+    With a target of shape (n_samples, n_targets) every array has one axis more in front and every float becomes an
+    array, with one entry for each target; `moments_` becomes a list.
+
+    See Also
+    --------
+    TbRegressor : The origin of each item is the training row that suits it best.
+
+    Notes
+    -----
+    X may be sparse (CSR or CSC) and stays so. A missing value (NaN) drops the item from the sums of that row, and from
+    that row's estimate. float32 items give float32 attributes and predictions; sums are gathered in float64.
+
     References
     ----------
-    Values agree with the R package MTSYS 1.2.0 (functions ``T1`` and ``Ta``).
+    G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005. Values agree with the R
+    package MTSYS 1.2.0 (functions ``T1`` and ``Ta``). Shrinkage: Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero,
+    "Shrinkage algorithms for MMSE covariance estimation", IEEE Transactions on Signal Processing 58, 2010.
 
     Examples
     --------
     >>> import numpy as np
     >>> X = np.array([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0], [4.0, 9.0], [5.0, 9.0]])
     >>> model = TMethodRegressor().fit(X, [1, 2, 3, 4, 5])
-    >>> model.predict([[2.5, 9.0]]).round(6).tolist()
-    [2.5]
+    >>> model.predict([[2.5, 9.0], [2.5, np.nan]]).round(6).tolist()
+    [2.5, 2.5]
     >>> model.coef_.round(6).tolist()
     [1.0, 0.0]
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
         "unit_space": [StrOptions({"middle", "low", "high", "all"})],
+        "covariance": [StrOptions({"diagonal", "full"})],
+        "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "subtract_error": ["boolean"],
+        "recalibrate": ["boolean"],
+        "clip": [None, StrOptions({"range"}), "array-like"],
     }
 
-    def __init__(self, unit_space: str = "middle", subtract_error: bool = True):
+    def __init__(
+        self,
+        unit_space: str = "middle",
+        covariance: str = "diagonal",
+        shrinkage: str | float = "auto",
+        subtract_error: bool = True,
+        recalibrate: bool = False,
+        clip: str | tuple[float, float] | None = None,
+    ):
         self.unit_space = unit_space
+        self.covariance = covariance
+        self.shrinkage = shrinkage
         self.subtract_error = subtract_error
+        self.recalibrate = recalibrate
+        self.clip = clip
 
-    def fit(self, X: Any, y: Any, unit_space_mask: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Learn centre, sensitivities and S/N ratios.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-        y : array-like of shape (n_samples,)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The items; NaN is a missing value.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The target.
         unit_space_mask : array-like of bool of shape (n_samples,), default=None
             True for the rows of the unit space; overrides the rule `unit_space`. All True means Ta.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of 0 or more; 2 equals a row that stands there twice, 0 one that does not.
 
         Returns
         -------
@@ -104,95 +181,274 @@ class TMethodRegressor(RegressorMixin, BaseEstimator):
             signal, or if the target of all of them equals the mean of the unit space.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=2)
-        y = y.astype(np.float64)
+        X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        self._forget()
+        weight = check_weights(sample_weight, X)
+        moments = self._moments(X, y, unit_space_mask, weight, gram=self.covariance == "full")
+        for part in moments:
+            if problem := _problem(part):
+                raise ValueError(problem)
+        return self._learn(moments, y.ndim > 1, X.dtype, (X, y, weight))
+
+    def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
+        """Add rows to those already seen; the result is that of one `fit` on all of them.
+
+        Without `unit_space_mask` the first call places the unit space: the rule's interval of the target is that of
+        its rows, see `unit_space_interval_`. Until there are rows inside and outside of it, `predict` raises
+        `NotFittedError`. `recalibrate` takes memory of n_features squared here.
+
+        Parameters
+        ----------
+        X, y, unit_space_mask, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self : TMethodRegressor
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, but for what later rows can mend.
+        """
+        self._validate_params()
+        seen = getattr(self, "moments_", None)
+        X, y = check_items(self, X, y, y_numeric=True, multi_output=True, reset=seen is None)
+        weight = check_weights(sample_weight, X)
+        gram = self.covariance == "full" or self.recalibrate
+        moments = self._moments(X, y, unit_space_mask, weight, gram)
+        if seen is not None:
+            before = seen if isinstance(seen, list) else [seen]
+            if len(before) != len(moments):
+                raise ValueError(f"y has {len(moments)} targets, but there were {len(before)} before.")
+            moments = [a + b for a, b in zip(before, moments, strict=True)]
+        return self._learn(moments, y.ndim > 1, X.dtype)
+
+    def fit_moments(self, moments: TMoments) -> Self:
+        """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
+
+        Parameters
+        ----------
+        moments : TMoments
+            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`.
+
+        Returns
+        -------
+        self : TMethodRegressor
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, or if `gram` is needed and not there.
+        """
+        self._validate_params()
+        if (self.covariance == "full" or self.recalibrate) and not moments.has_gram:
+            raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
+        if problem := _problem(moments):
+            raise ValueError(problem)
+        self._forget()
+        self.n_features_in_ = moments.n_items
+        return self._learn([moments], False, np.dtype(np.float64))
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit learned of the unit space."""
+        for name in ("unit_space_interval_", "moments_"):
+            self.__dict__.pop(name, None)
+
+    def _moments(self, X: Any, y: Array, unit_space_mask: Any, weight: Array, gram: bool) -> list[TMoments]:
+        """Return the moments for each target."""
+        columns = y.astype(np.float64).reshape(len(y), -1).T
         if unit_space_mask is None:
-            mask = _unit_space(y, self.unit_space)
+            if not hasattr(self, "unit_space_interval_"):
+                intervals = [_interval(column[weight > 0], self.unit_space) for column in columns]
+                self.unit_space_interval_ = np.array(intervals if y.ndim > 1 else intervals[0])
+            limits = np.atleast_2d(self.unit_space_interval_)
+            masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
         else:
             mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
             check_consistent_length(y, mask)
             if mask.dtype != bool:
                 raise ValueError(f"unit_space_mask must hold booleans, got {mask.dtype}.")
-        if not mask.any():
-            raise ValueError("The unit space is empty: unit_space_mask has no True row.")
-        self.center_ = _mean(X, np.flatnonzero(mask))
-        self.target_center_ = float(y[mask].mean())
+            masks = [mask] * len(columns)
+        return [t_moments(X, column, mask, weight, gram) for column, mask in zip(columns, masks, strict=True)]
 
-        signal = np.arange(len(y)) if mask.all() else np.flatnonzero(~mask)
-        if len(signal) < 2:
-            raise ValueError(f"The T-method needs 2 or more signal rows outside the unit space, got {len(signal)}.")
-        M = y[signal] - self.target_center_
-        r = float(M @ M)
-        if not r > (len(M) * np.finfo(np.float64).eps * self.target_center_) ** 2:
-            raise ValueError(
-                f"The target y of all {len(M)} signal rows equals the unit space's mean ({self.target_center_:g}): "
-                "there is nothing to estimate."
-            )
-        L, S_T = _signal_sums(X, signal, M, self.center_)
-        # What is no more than the rounding of an item's mean carries nothing.
-        constant = len(M) * (4 * np.finfo(np.float64).eps * self.center_) ** 2 >= S_T
-        L[constant] = S_T[constant] = 0
-        self.beta_, self.eta_ = sensitivity_and_sn_ratio(r, L, S_T, len(M), self.subtract_error)
-        with np.errstate(divide="ignore"):
-            self.sn_ratio_ = 10 * np.log10(self.eta_)
-        weight = self.eta_ / self.eta_.sum() if self.eta_.any() else self.eta_
-        self.coef_ = np.divide(weight, self.beta_, out=np.zeros_like(weight), where=weight > 0)
+    def _learn(
+        self,
+        moments: list[TMoments],
+        several: bool,
+        dtype: np.dtype[Any],
+        rows: tuple[Any, Array, Array] | None = None,
+    ) -> Self:
+        """Set the attributes; nothing but `moments_` where the rows do not suffice yet."""
+        self.moments_ = moments if several else moments[0]
+        if any(_problem(part) for part in moments):
+            return self
+        shrinkage = None if self.covariance == "diagonal" else self.shrinkage
+        self._set([_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
+        self.target_range_ = np.array([part.target_range for part in moments] if several else moments[0].target_range)
+        targets = list(np.ndindex(np.shape(self.target_center_)))
+        lines = [(0.0, 1.0)] * len(moments)
+        if self.recalibrate:
+            lines = [self._line(part, at, rows) for part, at in zip(moments, targets, strict=True)]
+        self.recalibration_ = np.array(lines if several else lines[0])
         return self
 
-    def predict(self, X: Any) -> Array:
-        """Return the integrated estimate of the target.
+    def _line(
+        self, moments: TMoments, target: tuple[int, ...], rows: tuple[Any, Array, Array] | None
+    ) -> tuple[float, float]:
+        """Return intercept and slope of the target on its estimate over all rows."""
+        everything = moments.all
+        total, y_mean, y_squares = everything.target
+        if rows is None or everything.gram is not None:
+            coef = self.coef_[target].astype(np.float64)
+            mean = float(np.asarray(self.target_center_)[target] + (everything.x_mean - self.center_[target]) @ coef)
+            squares, products = coef @ everything.gram @ coef, everything.xy @ coef
+        else:
+            X, y, weight = rows
+            estimate = self._integrated(X, target)
+            mean = float(weight @ estimate / total)
+            deviation = y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean
+            squares, products = weight @ (estimate - mean) ** 2, (weight * deviation) @ estimate
+        # An estimate that does not vary beyond rounding says nothing of the target.
+        slope = float(products / squares) if squares > 1e-20 * y_squares else 0.0
+        return y_mean - slope * mean, slope
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,), float64
-            In units of the target; the unit space's mean where no item carries anything.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        y_pred = np.empty(len(X))
-        for block in _blocks(y_pred, X.shape[1]):
-            y_pred[block] = self.target_center_ + (X[block] - self.center_) @ self.coef_
-        return y_pred
+    def _adjusted(self, estimate: Array, target: tuple[int, ...]) -> Array:
+        intercept, slope = self.recalibration_[target]
+        adjusted = intercept + slope * estimate
+        if self.clip is None:
+            return adjusted
+        return np.clip(adjusted, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
 
 
-def _unit_space(y: Array, rule: str) -> npt.NDArray[np.bool_]:
-    """Return the mask of the rows that the rule takes as unit space."""
-    low, high = y.min(), y.max()
+class _Estimate(NamedTuple):
+    """What the sums say about one target; see the attributes of `TMethodRegressor`."""
+
+    center: Array
+    item_target_center: Array
+    target_center: float
+    beta: Array
+    eta: Array
+    sn_ratio: Array
+    coef: Array
+    shrinkage: float
+
+
+def _estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | None) -> _Estimate:
+    """Return centres, sensitivities, S/N ratios and weights; with a `shrinkage` those of the full covariance."""
+    unit, signal = moments.unit, _signal(moments)
+    center, center_y = unit.x_mean, np.where(unit.weight > 0, unit.y_mean, unit.target[1])
+    r, L, S_T = signal.about(center, center_y)
+    n = signal.weight
+    # What is no more than the rounding of an item's mean carries nothing, nor does an item without centre.
+    nothing = (n * (4 * moments.eps * center) ** 2 >= S_T) | (unit.weight == 0)
+    L, S_T = np.where(nothing, 0, L), np.where(nothing, 0, S_T)
+    beta, eta = sensitivity_and_sn_ratio(r, L, S_T, n, subtract_error, moments.eps)
+
+    used = np.flatnonzero(eta)
+    share = np.zeros_like(eta)
+    if shrinkage is None or not len(used):
+        share[used] = eta[used] / eta.sum()
+        shrinkage = 1.0
+    else:
+        u = np.sqrt(eta[used]) * np.sign(beta[used])
+        R = _error_correlation(signal, center, r, L, used, moments.eps)
+        if shrinkage == "auto":
+            shrinkage = oas_shrinkage(R, float(n))
+        a = _solve(R, u, float(shrinkage))
+        share[used] = u * a / (u @ a)
+    coef = np.divide(share, beta, out=np.zeros_like(share), where=share != 0)
+    item_center_y = np.broadcast_to(center_y, beta.shape)
+    target_center = unit.target[1] + float(share @ (item_center_y - unit.target[1]))
+    return _Estimate(center, item_center_y, target_center, beta, eta, in_db(eta), coef, float(shrinkage))
+
+
+def _error_correlation(
+    signal: Moments, center: Array, r: Array, L: Array, used: npt.NDArray[np.intp], eps: float
+) -> Array:
+    """Return the correlation matrix of the errors ``x_j - beta_j M`` of the items `used`."""
+    assert signal.gram is not None  # noqa: S101 - the callers ask for it
+    offset, L = (signal.x_mean - center)[used], L[used]
+    total = signal.gram[np.ix_(used, used)] + signal.weight * np.outer(offset, offset)
+    scale = np.sqrt(np.maximum(total.diagonal() - L**2 / r, max(float(signal.weight) * EPS, eps) * total.diagonal()))
+    total -= np.outer(L, L / r)
+    total /= np.outer(scale, scale)
+    np.fill_diagonal(total, 1)
+    return total
+
+
+def oas_shrinkage(R: Array, n: float) -> float:
+    """Return the oracle approximating shrinkage of a correlation matrix of `n` rows towards the identity.
+
+    As ``sklearn.covariance.oas`` computes it, but from the matrix alone.
+
+    Parameters
+    ----------
+    R : ndarray of shape (n_items, n_items)
+        Correlations.
+    n : float
+        Number of rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    References
+    ----------
+    Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE
+    Transactions on Signal Processing 58, 2010.
+
+    Examples
+    --------
+    >>> oas_shrinkage(np.array([[1.0, 0.5], [0.5, 1.0]]), n=19)
+    0.65
+    """
+    mean_square = float(np.mean(R**2))
+    excess = (n + 1) * (mean_square - 1 / len(R))
+    return 1.0 if excess <= 0 else min((mean_square + 1) / excess, 1.0)
+
+
+def _solve(R: Array, u: Array, shrinkage: float) -> Array:
+    """Return ``((1 - shrinkage) R + shrinkage I)^-1 u``, directions without error being given a tiny one."""
+    values, vectors = np.linalg.eigh(R)
+    shrunk = (1 - shrinkage) * np.maximum(values, 0) + shrinkage
+    return vectors @ ((vectors.T @ u) / np.maximum(shrunk, _EIGENVALUE_FLOOR * shrunk[-1]))
+
+
+def _signal(moments: TMoments) -> Moments:
+    return moments.signal if moments.signal.target[0] > 0 else moments.unit
+
+
+def _problem(moments: TMoments) -> str | None:
+    """Return why these sums do not suffice, None if they do."""
+    if moments.unit.target[0] == 0:
+        return "The unit space is empty: unit_space_mask has no True row."
+    low, high = moments.target_range
     if low == high:
-        raise ValueError(f"The target y is constant ({low:g}): a T-method needs at least two different values.")
+        return _CONSTANT.format(low)
+    weight, mean, squares = _signal(moments).target
+    center = moments.unit.target[1]
+    if not weight > 1:
+        return f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}."
+    if not squares + weight * (mean - center) ** 2 > (weight * EPS * center) ** 2:
+        return (
+            f"The target y of all {weight:g} signal rows equals the unit space's mean ({center:g}): "
+            "there is nothing to estimate."
+        )
+    return None
+
+
+def _interval(y: Array, rule: str) -> tuple[float, float]:
+    """Return the interval of the target that the rule takes as unit space."""
+    if not len(y):
+        raise ValueError("sample_weight is 0 for every row.")
+    low, high = float(y.min()), float(y.max())
     if rule == "all":
-        return np.ones(len(y), dtype=bool)
-    distance = np.abs(y - {"low": low, "middle": (low + high) / 2, "high": high}[rule])
+        return -np.inf, np.inf
+    if low == high:
+        raise ValueError(_CONSTANT.format(low))
+    anchor = {"low": low, "middle": (low + high) / 2, "high": high}[rule]
     # A little more than the smallest distance, so that rounding does not decide between equally near rows.
-    return distance <= max((high - low) / 10, distance.min() + 1e-12 * (high - low))
-
-
-def _blocks(rows: npt.NDArray[Any], n_features: int) -> Iterator[slice]:
-    """Cut `rows` into slices whose float64 values fit into a processor's cache: memory stays flat."""
-    size = max(1, _BLOCK_BYTES // (8 * n_features))
-    for start in range(0, len(rows), size):
-        yield slice(start, start + size)
-
-
-def _mean(X: npt.NDArray[Any], rows: npt.NDArray[np.integer]) -> Array:
-    """Return the column means over `rows`, exact for columns that are constant."""
-    first = X[rows[0]].astype(np.float64)
-    total = np.zeros(X.shape[1])
-    for block in _blocks(rows, X.shape[1]):
-        total += (X[rows[block]] - first).sum(axis=0)
-    return first + total / len(rows)
-
-
-def _signal_sums(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], M: Array, center: Array) -> tuple[Array, Array]:
-    """Return sum M X and sum X^2 over the signal rows, X measured from `center`."""
-    L, S_T = np.zeros(len(center)), np.zeros(len(center))
-    for block in _blocks(rows, X.shape[1]):
-        deviation = X[rows[block]] - center
-        L += M[block] @ deviation
-        S_T += np.einsum("ij,ij->j", deviation, deviation)
-    return L, S_T
+    reach = max((high - low) / 10, float(np.abs(y - anchor).min()) + 1e-12 * (high - low))
+    return anchor - reach, anchor + reach

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 class Decomposition(NamedTuple):
     """Sensitivity and S/N ratio of each item."""
@@ -16,7 +18,12 @@ class Decomposition(NamedTuple):
 
 
 def sensitivity_and_sn_ratio(
-    r: float, L: npt.ArrayLike, S_T: npt.ArrayLike, n: int, subtract_error: bool = True
+    r: npt.ArrayLike,
+    L: npt.ArrayLike,
+    S_T: npt.ArrayLike,
+    n: npt.ArrayLike,
+    subtract_error: bool = True,
+    eps: float = EPS,
 ) -> Decomposition:
     r"""Return sensitivity beta and S/N ratio eta from the sums over the signal data.
 
@@ -27,18 +34,21 @@ def sensitivity_and_sn_ratio(
               \eta = (S_\beta - V_e)/(r V_e)
 
     and eta = 0 where S_beta <= V_e. V_e is never taken below the rounding error of S_T, so that a perfect item gets a
-    large eta and no infinite one, whatever its unit of measurement.
+    large eta and no infinite one, whatever its unit of measurement. Where r is 0, or n is not greater than 1, nothing
+    is known of the item: beta and eta are 0.
 
     Parameters
     ----------
-    r : float
-        Effective divider, in squared units of the target; greater than 0.
+    r : float or array-like of shape (n_items,)
+        Effective divider, in squared units of the target.
     L, S_T : array-like of shape (n_items,)
         Linear form and total variation of each item.
-    n : int
-        Number of signal rows, 2 or more.
+    n : float or array-like of shape (n_items,)
+        Number of signal rows, or the sum of their weights.
     subtract_error : bool, default=True
         Whether V_e is subtracted from S_beta, as Taguchi does.
+    eps : float, default=2.2e-16
+        Relative rounding error of the items.
 
     Returns
     -------
@@ -57,10 +67,11 @@ def sensitivity_and_sn_ratio(
     >>> beta.tolist(), eta.tolist()
     ([2.0], [15.9])
     """
-    L, S_T = np.asarray(L, dtype=np.float64), np.asarray(S_T, dtype=np.float64)
-    beta = L / r
+    r, L, S_T, n = (np.asarray(values, dtype=np.float64) for values in (r, L, S_T, n))
+    known = (r > 0) & (n > 1)
+    beta = np.divide(L, r, out=np.zeros(np.broadcast_shapes(L.shape, r.shape)), where=known)
     S_beta = beta * L
-    V_e = np.maximum(S_T - S_beta, n * np.finfo(np.float64).eps * S_T) / (n - 1)
+    V_e = np.maximum(S_T - S_beta, np.maximum(n * EPS, eps) * S_T) / np.where(known, n - 1, 1)
     gain = S_beta - V_e if subtract_error else S_beta
-    eta = np.divide(gain, r * V_e, out=np.zeros_like(V_e), where=(gain > 0) & (V_e > 0))
+    eta = np.divide(gain, r * V_e, out=np.zeros_like(V_e), where=known & (gain > 0) & (V_e > 0))
     return Decomposition(beta, eta)

@@ -1,0 +1,124 @@
+"""What T(1), T(2), Ta and Tb share: one estimate of the target per item, integrated with weights."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from pipeline.taguchi.moments import Array, is_sparse
+
+_BLOCK_BYTES = 2**22
+FLOATS = [np.float64, np.float32]
+
+
+class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of the T-methods: `predict` from `center_`, `beta_`, `coef_` and the targets at the centres."""
+
+    covariance = "diagonal"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.covariance == "diagonal"
+        return tags
+
+    def predict(self, X: Any) -> npt.NDArray[np.floating]:
+        """Return the estimate of the target.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The items. Where one is missing (NaN), the others of its row make the estimate.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets), with the dtype of `X`
+            In units of the target; the target at the centre where no item carries anything.
+        """
+        check_is_fitted(self, "coef_")
+        X = check_items(self, X, reset=False)
+        shape = np.shape(self.target_center_)
+        y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
+        for target in np.ndindex(shape):
+            y_pred[(..., *target)] = self._adjusted(self._integrated(X, target), target)
+        return y_pred
+
+    def _set(self, estimates: Sequence[Any], several: bool, dtype: npt.DTypeLike) -> None:
+        """Make the fields of one named tuple per target the learned attributes; those of items get `dtype`."""
+        for name in estimates[0]._fields:
+            values = [getattr(each, name) for each in estimates]
+            of_items = isinstance(values[0], np.ndarray) and values[0].shape == (self.n_features_in_,)
+            array = np.stack(values) if several else np.asarray(values[0])
+            kept = array.astype(dtype) if of_items and array.dtype.kind == "f" else array
+            setattr(self, f"{name}_", kept[()])
+
+    def _integrated(self, X: Any, target: tuple[int, ...]) -> Array:
+        """Return the integrated estimate of one target."""
+        center, coef, beta = (values[target].astype(np.float64) for values in (self.center_, self.coef_, self.beta_))
+        start = np.float64(np.asarray(self.target_center_)[target])
+        share = coef * beta
+        # Where items are missing, the centres of the target that belong to the others count.
+        offset = share * (self.item_target_center_[target] - start)
+        offset -= share * offset.sum()
+        return start + _weighted_sum(X, center, coef, share, offset)
+
+    def _adjusted(self, estimate: Array, target: tuple[int, ...]) -> Array:
+        """Return what is predicted where the integrated estimate is `estimate`."""
+        return estimate
+
+
+def _weighted_sum(X: Any, center: Array, coef: Array, share: Array, offset: Array) -> Array:
+    """Return ``(X - center) @ coef``; for a row with gaps, renormalised to the items that are there."""
+    if is_sparse(X):
+        gaps = np.isnan(X.data)
+        if not gaps.any():
+            return X @ coef - center @ coef
+        filled = type(X)((np.where(gaps, 0, X.data), X.indices, X.indptr), shape=X.shape)
+        missing = type(X)((gaps.astype(np.float64), X.indices, X.indptr), shape=X.shape)
+        total = filled @ coef - center @ coef + missing @ (center * coef)
+        return _renormalised(total, missing @ share, missing @ offset)
+    result = np.empty(len(X))
+    for rows in blocks(len(X), X.shape[1]):
+        deviation = X[rows] - center
+        result[rows] = deviation @ coef
+        if np.isnan(result[rows]).any():
+            gaps = np.isnan(deviation)
+            deviation[gaps] = 0
+            result[rows] = _renormalised(deviation @ coef, gaps @ share, gaps @ offset)
+    return result
+
+
+def _renormalised(total: Array, missing_share: Array, missing_offset: Array) -> Array:
+    known = 1 - missing_share
+    # A share is a sum that rounds to 1 at times, where nothing is known of the row.
+    return np.divide(total - missing_offset, known, out=np.zeros_like(total), where=known > 1e-12)
+
+
+def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
+    """Cut rows into slices whose float64 values fit into a processor's cache: memory stays flat."""
+    size = max(1, _BLOCK_BYTES // (8 * n_items))
+    for start in range(0, n_rows, size):
+        yield slice(start, start + size)
+
+
+def check_items(estimator: IntegratedEstimator, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
+    """Return X (and y) as scikit-learn validates them."""
+    finite = "allow-nan" if estimator.covariance == "diagonal" else True
+    return validate_data(
+        estimator, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, ensure_all_finite=finite, **kwargs
+    )
+
+
+def check_weights(sample_weight: Any, X: Any) -> Array:
+    """Return one weight of 0 or more for each row."""
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def in_db(eta: Array) -> Array:
+    """Return ``10 log10(eta)``, -inf where eta is 0."""
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(eta)

@@ -1,0 +1,418 @@
+"""Sums over rows on which every T-method stands: one pass, additive over shards of the data."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, Union
+
+import joblib  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite
+
+Array = npt.NDArray[np.float64]
+
+# Chunks are fixed, so that the last digit does not depend on the number of processors.
+_CHUNK_ROWS = 2**13
+_BLOCK_BYTES = 2**19
+_CHUNK_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weight, means and centred sums of items and target over a group of rows; two groups add up with ``+``.
+
+    Where no value is missing, `weight`, `y_mean` and `yy` are the same for all items and kept as arrays of shape ().
+
+    Parameters
+    ----------
+    weight : ndarray of shape () or (n_items,)
+        Sum of the weights of the rows in which the item is there.
+    x_mean : ndarray of shape (n_items,)
+        Mean of the item.
+    y_mean : ndarray of shape () or (n_items,)
+        Mean of the target over the rows in which the item is there.
+    xx, xy : ndarray of shape (n_items,)
+        Sums of squares and products about these means.
+    yy : ndarray of shape () or (n_items,)
+        Sum of squares of the target about `y_mean`.
+    target : tuple of float
+        Weight, mean and sum of squares of the target over all rows of the group.
+    gram : ndarray of shape (n_items, n_items), default=None
+        Sums of products of the items about their means, where asked for.
+    """
+
+    weight: Array
+    x_mean: Array
+    y_mean: Array
+    xx: Array
+    xy: Array
+    yy: Array
+    target: tuple[float, float, float]
+    gram: Array | None = None
+
+    def __add__(self, other: "Moments") -> "Moments":
+        # T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+        # variances", 1979: differences of means only, so that a large offset of an item costs no digits.
+        if self.target[0] == 0:
+            return other
+        if other.target[0] == 0:
+            return self
+        weight = self.weight + other.weight
+        share = np.divide(other.weight, weight, out=np.zeros_like(weight), where=weight > 0)
+        cross = self.weight * share
+        dx, dy = other.x_mean - self.x_mean, other.y_mean - self.y_mean
+        (w_a, m_a, s_a), (w_b, m_b, s_b) = self.target, other.target
+        gram = None
+        if self.gram is not None and other.gram is not None:
+            gram = self.gram + other.gram
+            gram += np.outer(cross * dx, dx)
+        return Moments(
+            weight,
+            self.x_mean + share * dx,
+            self.y_mean + share * dy,
+            self.xx + other.xx + cross * dx * dx,
+            self.xy + other.xy + cross * dx * dy,
+            self.yy + other.yy + cross * dy * dy,
+            (
+                w_a + w_b,
+                m_a + w_b / (w_a + w_b) * (m_b - m_a),
+                s_a + s_b + w_a * w_b / (w_a + w_b) * (m_b - m_a) ** 2,
+            ),
+            gram,
+        )
+
+    def about(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """Return r, L and S_T: sums of M^2, M X and X^2 with X and M measured from `x` and `y`."""
+        dx, dy = self.x_mean - x, self.y_mean - y
+        return (
+            self.yy + self.weight * dy * dy,
+            self.xy + self.weight * dx * dy,
+            self.xx + self.weight * dx * dx,
+        )
+
+
+@dataclass(frozen=True)
+class TMoments:
+    """What a T-method has to know of the data: the moments of its unit space and of its signal rows.
+
+    Those of two shards add up with ``+`` (and with ``sum``) to those of all rows, whatever the shards are; a
+    `TMethodRegressor` takes the total in `fit_moments`. Make one with `t_moments`.
+
+    Parameters
+    ----------
+    unit, signal : Moments
+        Rows inside and outside of the unit space. A `signal` without rows means Ta: all rows are both.
+    target_range : tuple of float
+        Smallest and largest target.
+    eps : float
+        Rounding of the items' floating point numbers.
+    """
+
+    unit: Moments
+    signal: Moments
+    target_range: tuple[float, float]
+    eps: float
+
+    def __add__(self, other: Union["TMoments", int]) -> "TMoments":
+        if isinstance(other, int) and other == 0:
+            return self
+        if not isinstance(other, TMoments):
+            return NotImplemented
+        if self.n_items != other.n_items:
+            raise ValueError(f"Shards must have the same items, got {self.n_items} and {other.n_items} of them.")
+        if self.has_gram != other.has_gram:
+            raise ValueError("Shards must all be made with the same `gram`, got one with and one without.")
+        low, high = zip(self.target_range, other.target_range, strict=True)
+        return TMoments(
+            self.unit + other.unit, self.signal + other.signal, (min(low), max(high)), max(self.eps, other.eps)
+        )
+
+    __radd__ = __add__
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.unit.x_mean)
+
+    @property
+    def has_gram(self) -> bool:
+        """Whether the products of all pairs of items are there."""
+        return self.unit.gram is not None
+
+    @property
+    def all(self) -> Moments:
+        """Moments of all rows."""
+        return self.unit + self.signal
+
+
+def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None, gram: bool = False) -> TMoments:
+    """Sum up one shard of the data.
+
+    Parameters
+    ----------
+    X : ndarray or CSR or CSC matrix of shape (n_samples, n_items), float32 or float64
+        The items; NaN is a missing value.
+    y : ndarray of shape (n_samples,)
+        The target.
+    unit_space_mask : ndarray of bool of shape (n_samples,), default=None
+        True for the rows of the unit space; None takes all rows (Ta).
+    sample_weight : ndarray of shape (n_samples,), default=None
+        A weight of 2 equals a row that stands there twice.
+    gram : bool, default=False
+        Whether to keep the products of all pairs of items, in n_items squared memory: the full covariance, and
+        recalibration without the data, need them.
+
+    Returns
+    -------
+    TMoments
+
+    Raises
+    ------
+    ValueError
+        If X holds infinity, or values whose squares overflow.
+
+    Notes
+    -----
+    Memory beyond the result is a few blocks of rows that fit into a processor's cache; sparse X stays sparse, except
+    that `gram` unfolds such a block at a time. Large float32 arrays are multiplied as float32 within a block and added
+    up over the blocks as float64.
+
+    Examples
+    --------
+    >>> X, y = np.arange(12.0).reshape(6, 2) ** 2, np.array([1.0, 2, 3, 3, 4, 5])
+    >>> shards = [t_moments(X[rows], y[rows], y[rows] == 3) for rows in (slice(0, 3), slice(3, 6))]
+    >>> total = sum(shards)
+    >>> bool(np.allclose(total.signal.xx, t_moments(X, y, y == 3).signal.xx))
+    True
+    """
+    y = np.asarray(y, dtype=np.float64)
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else np.asarray(unit_space_mask, dtype=bool)
+    if gram:
+        assert_all_finite(X, input_name="X")
+    # What overflows on the way shows in the total, which is checked.
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = _moments(X, y, np.stack([weight * unit, weight * ~unit]), gram)
+    if not all(np.isfinite(part.xx).all() and np.isfinite(part.xy).all() for part in totals):
+        assert_all_finite(X, allow_nan=True, input_name="X")
+        raise ValueError("Input X holds values whose squares overflow: scale the items down.")
+    present = y[weight > 0]
+    return TMoments(
+        *totals,
+        target_range=(float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf),
+        eps=float(np.finfo(X.dtype).eps),
+    )
+
+
+def _moments(X: Any, y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
+    """Return the moments of both groups of rows; `groups` holds one line of weights for each."""
+    if not is_sparse(X):
+        chunks = _slices(len(y), _CHUNK_ROWS)
+        return _over_rows(lambda rows: _dense(X[rows], y[rows], groups[:, rows], gram), chunks)
+    if gram:
+        X = X.tocsr()
+        chunks = _slices(len(y), _block_rows(X.shape[1], 8))
+        return _over_rows(lambda rows: _dense(X[rows].toarray(), y[rows], groups[:, rows], gram), chunks)
+    n_major = X.shape[X.format == "csc"]
+    chunks = _slices(n_major, max(1, _CHUNK_VALUES * n_major // max(1, X.nnz)))
+    if X.format == "csr":
+        return _over_rows(lambda rows: _sparse(X[rows], y[rows], groups[:, rows]), chunks)
+    unit, signal = zip(*(_sparse(X[:, columns], y, groups) for columns in chunks), strict=True)
+    return _side_by_side(unit), _side_by_side(signal)
+
+
+def is_sparse(X: Any) -> bool:
+    """Return whether X is a sparse matrix or array of scipy."""
+    return bool(issparse(X))
+
+
+def _slices(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _block_rows(n_items: int, itemsize: int) -> int:
+    return max(8, _BLOCK_BYTES // (itemsize * n_items))
+
+
+def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list[slice]) -> tuple[Moments, Moments]:
+    """Add up what `moments` makes of each chunk of rows."""
+    if len(chunks) == 1:
+        return moments(chunks[0])
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        return _sum_up(pool.map(moments, chunks))
+
+
+def _sum_up(parts: Iterable[tuple[Moments, Moments]]) -> tuple[Moments, Moments]:
+    return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), parts)
+
+
+def _side_by_side(parts: Sequence[Moments]) -> Moments:
+    """Return the moments of the same rows for the items of all parts."""
+
+    def joined(name: str) -> Array:
+        values = [getattr(part, name) for part in parts]
+        if all(np.ndim(value) == 0 for value in values):
+            return values[0]
+        return np.concatenate([value + np.zeros(len(part.xx)) for value, part in zip(values, parts, strict=True)])
+
+    return Moments(
+        joined("weight"),
+        joined("x_mean"),
+        joined("y_mean"),
+        joined("xx"),
+        joined("xy"),
+        joined("yy"),
+        target=parts[0].target,
+    )
+
+
+def _target(y: Array, weight: Array) -> tuple[float, float, float]:
+    """Return weight, mean and sum of squares of the target."""
+    total = float(weight.sum())
+    if total == 0:
+        return 0.0, 0.0, 0.0
+    first = y[np.argmax(weight > 0)]
+    mean = float(first + weight @ (y - first) / total)
+    return total, mean, float(weight @ (y - mean) ** 2)
+
+
+def _dense(X: npt.NDArray[Any], y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
+    """Return the moments of a chunk of rows: fast where its numbers are usual, with care where they are not."""
+    parts = _fast(X, y, groups)
+    if parts is None:
+        blocks = _slices(len(X), _block_rows(X.shape[1], 8))
+        parts = _sum_up(_careful(X[rows], y[rows], groups[:, rows]) for rows in blocks)
+    if not gram:
+        return parts
+    unit, signal = (replace(part, gram=_gram(X, w, part.x_mean)) for part, w in zip(parts, groups, strict=True))
+    return unit, signal
+
+
+def _fast(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moments] | None:
+    """Return the moments by matrix products over blocks, or None where a value is missing or a product is not usual."""
+    # The rounding of float32 products averages out over many rows only.
+    dtype = X.dtype if len(X) == _CHUNK_ROWS else np.dtype(np.float64)
+    n_items, targets = X.shape[1], [_target(y, weight) for weight in groups]
+    live = [g for g, (total, _, _) in enumerate(targets) if total > 0]
+    weights = groups[live]
+    left = np.vstack([weights, weights * (y - np.array([[targets[g][1]] for g in live]))]).astype(dtype)
+    shift = _shift(X).astype(dtype)
+    measured = bool(shift.any()) or dtype != X.dtype
+    buffer = np.empty((min(_block_rows(n_items, dtype.itemsize), len(X)), n_items), dtype)
+    sums, squares = np.zeros((2 * len(live), n_items)), np.zeros((len(live), n_items))
+    for rows in _slices(len(X), len(buffer)):
+        block = buffer[: rows.stop - rows.start]
+        values = np.subtract(X[rows], shift, out=block) if measured else X[rows]
+        sums += left[:, rows] @ values
+        squares += left[: len(live), rows] @ np.multiply(values, values, out=block)
+    limits = np.finfo(dtype)
+    usual = (squares > limits.tiny / limits.eps) & (squares < np.inf) | (sums[: len(live)] == 0) & (squares == 0)
+    if not (usual.all() and np.isfinite(sums).all()):
+        return None
+    moments = [_none(n_items)] * 2
+    for g, total_x, total_xy, total_xx in zip(live, sums, sums[len(live) :], squares, strict=False):
+        weight, mean, yy = targets[g]
+        moments[g] = Moments(
+            np.array(weight),
+            shift + total_x / weight,
+            np.array(mean),
+            np.maximum(total_xx - total_x * (total_x / weight), 0),
+            total_xy,
+            np.array(yy),
+            targets[g],
+        )
+    return moments[0], moments[1]
+
+
+def _shift(X: npt.NDArray[Any]) -> Array:
+    """Return the row from which items are measured, zeros where their offsets are small beside their spread."""
+    first = X[:64].astype(np.float64)
+    if X.dtype == np.float32 and (np.abs(first.mean(axis=0)) <= first.std(axis=0)).all():
+        return np.zeros(X.shape[1])
+    return first[0]
+
+
+def _none(n_items: int) -> Moments:
+    nothing, zero = np.zeros(n_items), np.zeros(())
+    return Moments(zero, nothing, zero, nothing, nothing, zero, (0.0, 0.0, 0.0))
+
+
+def _careful(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moments]:
+    """Return the moments of a block in float64 and in two steps, over the values that are not missing."""
+    X = X.astype(np.float64)
+    present = ~np.isnan(X)
+    X[~present] = 0
+
+    def of(weight: Array) -> Moments:
+        target = _target(y, weight)
+        m = y - target[1]
+        total, m_total = weight @ present, (weight * m) @ present
+        known = np.where(total > 0, total, 1)
+        x_mean, m_mean = weight @ X / known, m_total / known
+        deviation = (X - x_mean) * present
+        return Moments(
+            total,
+            x_mean,
+            target[1] + m_mean,
+            weight @ deviation**2,
+            (weight * m) @ deviation,
+            np.maximum((weight * m**2) @ present - total * m_mean**2, 0),
+            target,
+        )
+
+    return of(groups[0]), of(groups[1])
+
+
+def _gram(X: npt.NDArray[Any], weight: Array, mean: Array) -> Array:
+    """Return the sums of products of all pairs of items about their means."""
+    total = np.zeros((X.shape[1], X.shape[1]))
+    used = np.flatnonzero(weight)
+    for rows in _slices(len(used), _block_rows(X.shape[1], 2)):
+        deviation = X[used[rows]] - mean
+        total += (deviation * weight[used[rows], None]).T @ deviation
+    return total
+
+
+def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
+    """Return the moments of a block of a CSR or CSC matrix from the values that it stores."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    item = X.indices if X.format == "csr" else np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
+    data = X.data.astype(np.float64)
+    gaps = np.isnan(data)
+    data[gaps] = 0
+
+    def total(values: Array, row_values: Array) -> Array:
+        return type(X)((values, X.indices, X.indptr), shape=X.shape).T @ row_values
+
+    def of(weight: Array) -> Moments:
+        target = _target(y, weight)
+        if target[0] == 0:
+            return _none(X.shape[1])
+        m = y - target[1]
+        w, y_mean, yy, m_total = np.array(target[0]), np.array(target[1]), np.array(target[2]), np.zeros(())
+        if gaps.any():
+            missing = gaps.astype(np.float64)
+            w = w - total(missing, weight)
+            m_total = -total(missing, weight * m)
+            m_mean = m_total / np.where(w > 0, w, 1)
+            y_mean, yy = y_mean + m_mean, np.maximum(yy - total(missing, weight * m**2) - w * m_mean**2, 0)
+        x_mean = total(data, weight) / np.where(w > 0, w, 1)
+        deviation = np.where(gaps, 0, data - x_mean[item])
+        stored = (~gaps).astype(np.float64)
+        return Moments(
+            w,
+            x_mean,
+            y_mean,
+            # The values that are not stored are zeros: each deviates from the mean by the mean.
+            total(deviation**2, weight) + np.maximum(w - total(stored, weight), 0) * x_mean**2,
+            total(deviation, weight * m) - x_mean * (m_total - total(stored, weight * m)),
+            yy,
+            target,
+        )
+
+    return of(groups[0]), of(groups[1])
