@@ -36,7 +36,7 @@ known := DATA FILE TRAIN TEST LIMIT NAME PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score report test lint ui clean help
+.PHONY: all prepare features score report test bench lint ui clean help
 .DEFAULT_GOAL := help
 
 all: $(reports)/index.html
@@ -75,6 +75,9 @@ $(reports)/index.html: $(reports)/manifest.json conf/report.yaml \
 test: lint
 	$(PY) -m pytest --cov
 
+bench: | $(VENV)/.dev
+	$(PY) -m tests.bench
+
 lint: | $(VENV)/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -89,7 +92,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | report | ui | test | lint | clean"
+	@echo "Others: make prepare | features | score | report | ui | test | bench | lint | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

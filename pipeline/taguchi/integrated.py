@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from pipeline.taguchi.moments import Array, is_sparse
 
-_BLOCK_BYTES = 2**22
+_BLOCK_BYTES = 2**20
 FLOATS = [np.float64, np.float32]
 
 
@@ -40,7 +40,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             In units of the target; the target at the centre where no item carries anything.
         """
         check_is_fitted(self, "coef_")
-        X = check_items(self, X, reset=False)
+        X = check_items(self, X)
         shape = np.shape(self.target_center_)
         y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
         for target in np.ndindex(shape):
@@ -106,10 +106,15 @@ def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
 
 
 def check_items(estimator: IntegratedEstimator, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
-    """Return X (and y) as scikit-learn validates them."""
-    finite = "allow-nan" if estimator.covariance == "diagonal" else True
+    """Return X, with a target X and y, as scikit-learn validates them."""
+    tags = estimator.__sklearn_tags__().input_tags
+    finite: str | bool = True
+    if tags.allow_nan:
+        # In `fit` infinity shows in the sums, and X need not be read twice.
+        finite = False if kwargs else "allow-nan"
+    sparse = ["csr", "csc"] if tags.sparse else False
     return validate_data(
-        estimator, X, y, accept_sparse=["csr", "csc"], dtype=FLOATS, ensure_all_finite=finite, **kwargs
+        estimator, X, y, accept_sparse=sparse, dtype=FLOATS, ensure_all_finite=finite, **{"reset": False, **kwargs}
     )
 
 

@@ -180,7 +180,7 @@ class TMethodRegressor(IntegratedEstimator):
             If `unit_space_mask` is no column of booleans, if the unit space is empty, if fewer than two rows remain as
             signal, or if the target of all of them equals the mean of the unit space.
         """
-        self._validate_params()
+        self._check_parameters()
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         self._forget()
         weight = check_weights(sample_weight, X)
@@ -211,7 +211,7 @@ class TMethodRegressor(IntegratedEstimator):
         ValueError
             As in `fit`, but for what later rows can mend.
         """
-        self._validate_params()
+        self._check_parameters()
         seen = getattr(self, "moments_", None)
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, reset=seen is None)
         weight = check_weights(sample_weight, X)
@@ -241,7 +241,7 @@ class TMethodRegressor(IntegratedEstimator):
         ValueError
             As in `fit`, or if `gram` is needed and not there.
         """
-        self._validate_params()
+        self._check_parameters()
         if (self.covariance == "full" or self.recalibrate) and not moments.has_gram:
             raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
         if problem := _problem(moments):
@@ -249,6 +249,14 @@ class TMethodRegressor(IntegratedEstimator):
         self._forget()
         self.n_features_in_ = moments.n_items
         return self._learn([moments], False, np.dtype(np.float64))
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        if self.clip is None or isinstance(self.clip, str):
+            return
+        limits = np.asarray(self.clip, dtype=np.float64)
+        if limits.shape != (2,) or not limits[0] < limits[1]:
+            raise ValueError(f"clip must be two numbers, the lower one first, got {self.clip!r}.")
 
     def _forget(self) -> None:
         """Drop what an earlier fit learned of the unit space."""

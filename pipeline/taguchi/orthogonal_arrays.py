@@ -1,0 +1,95 @@
+"""Two-level orthogonal arrays of any size, made from Hadamard matrices."""
+
+from itertools import count
+from math import isqrt
+from numbers import Integral
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import circulant
+
+Levels = npt.NDArray[np.int8]
+
+_SYLVESTER = np.array([[1, 1], [1, -1]], dtype=np.int8)
+
+
+def orthogonal_array(n_items: int) -> Levels:
+    """Return the smallest two-level orthogonal array with a column for each item.
+
+    In any two columns the pairs of levels (1, 1), (1, 2), (2, 1) and (2, 2) come equally often (strength 2), so the
+    effect of one item, mean of its runs at level 1 minus mean of its runs at level 2, is free of the effects of all
+    others. Interactions of two items are not free of them: they fall on the columns of other items.
+
+    The array is a Hadamard matrix with first row and first column made positive, less its first column: L4 for up
+    to 3 items, L8 for 7, L12 for 11, L16, L20, L24, ... Where the size is a power of two the matrix is Sylvester's, as
+    in the published L4, L8, L16, L32 and L64; rows and columns may stand in another order. Sizes that neither
+    doubling nor Paley's two constructions over a prime field reach (52, 92, 100, 116, ...) are skipped.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of columns, 1 or more.
+
+    Returns
+    -------
+    array : ndarray of shape (n_runs, n_items), int8
+        1: the item is used in the run, 2: it is not. The first run uses all items. n_runs is a multiple of 4.
+
+    Raises
+    ------
+    ValueError
+        If `n_items` is no whole number of 1 or more.
+
+    References
+    ----------
+    J. J. Sylvester, "Thoughts on inverse orthogonal matrices", Philosophical Magazine 34, 1867 (doubling).
+    R. E. A. C. Paley, "On orthogonal matrices", Journal of Mathematics and Physics 12, 1933.
+    G. Taguchi and R. Jugulum, "The Mahalanobis-Taguchi Strategy", Wiley, 2002 (arrays for the choice of items).
+
+    Examples
+    --------
+    >>> orthogonal_array(3).tolist()
+    [[1, 1, 1], [2, 1, 2], [1, 2, 2], [2, 2, 1]]
+    >>> orthogonal_array(384).shape
+    (388, 384)
+    """
+    if not isinstance(n_items, Integral) or isinstance(n_items, bool) or n_items < 1:
+        raise ValueError(f"n_items must be a whole number of 1 or more, got {n_items!r}.")
+    for order in count(4 * (int(n_items) // 4 + 1), 4):
+        if (H := _hadamard(order)) is not None:
+            break
+    H = H * H[0]
+    H = H * H[:, :1]
+    return np.where(H[:, 1 : n_items + 1] > 0, np.int8(1), np.int8(2))
+
+
+def _hadamard(order: int) -> Levels | None:
+    """Return a matrix of -1 and 1 with orthogonal rows, or None where no construction here reaches `order`."""
+    if order == 2:
+        return _SYLVESTER
+    if order % 4:
+        return None
+    # Doubling comes first, so that powers of two are Sylvester's.
+    if (half := _hadamard(order // 2)) is not None:
+        return np.kron(_SYLVESTER, half)
+    if _is_prime(q := order - 1):
+        return _paley_core(q, sign=-1) + np.eye(order, dtype=np.int8)
+    if _is_prime(q := order // 2 - 1) and q % 4 == 1:
+        diagonal = np.array([[1, -1], [-1, -1]], dtype=np.int8)
+        return np.kron(_paley_core(q, sign=1), _SYLVESTER) + np.kron(np.eye(q + 1, dtype=np.int8), diagonal)
+    return None
+
+
+def _paley_core(q: int, sign: int) -> Levels:
+    """Return the Jacobsthal matrix of the prime q, bordered by 1 above and `sign` at the left, 0 in the corner."""
+    character = np.full(q, -1, dtype=np.int8)
+    character[np.arange(q) ** 2 % q] = 1
+    character[0] = 0
+    core = np.zeros((q + 1, q + 1), dtype=np.int8)
+    core[0, 1:], core[1:, 0] = 1, sign
+    core[1:, 1:] = circulant(character)
+    return core
+
+
+def _is_prime(number: int) -> bool:
+    return number > 1 and all(number % divisor for divisor in range(2, isqrt(number) + 1))
