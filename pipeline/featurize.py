@@ -4,13 +4,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import skops.io
 
 import pipeline.features
 from pipeline.config import FeatureConfig, check_names, feature_configs
 from pipeline.errors import PipelineError
-from pipeline.features import transform_together
+from pipeline.features import AttentionPooling, SentenceEmbedding, transform_together
 from pipeline.paths import FEATURES_CONF, DatasetPaths
 from pipeline.store import (
     atomic_path,
@@ -47,6 +49,9 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
 def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Fit on the training reviews, transform all of them.
 
+    The training reviews get what `fit_transform` gives them, the others what `transform` does; what an encoder makes,
+    which learns nothing, comes from one forward pass over both.
+
     Parameters
     ----------
     transformers : dict of str to transformer
@@ -63,22 +68,47 @@ def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[s
     PipelineError
         If a transformer refuses its parameters or its model is not to be had.
     """
-    train = reviews[reviews["split"] == "train"]
+    is_train = (reviews["split"] == "train").to_numpy()
+    texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
+    results: dict[str, npt.NDArray[Any]] = {}
+    encoded = {
+        name: each for name, each in transformers.items() if isinstance(each, SentenceEmbedding | AttentionPooling)
+    }
     for name, transformer in transformers.items():
         try:
-            transformer.fit(train["text"].tolist(), train["stars"].to_numpy())
+            if name in encoded:
+                transformer.fit(texts[is_train].tolist(), stars[is_train])
+            else:
+                results[name] = _each_split(transformer, texts, stars, is_train)
         except (ValueError, OSError) as error:
             raise PipelineError(f"{FEATURES_CONF / name}.yaml: {first_line(error)}") from None
     try:
-        arrays = transform_together(transformers, reviews["text"].tolist())
+        results |= transform_together(encoded, texts.tolist())
     except ValueError as error:
         raise PipelineError(f"{FEATURES_CONF}: {first_line(error)}") from None
     tables = {}
-    for name, array in arrays.items():
-        table = pd.DataFrame(array, columns=transformers[name].get_feature_names_out())
+    for name, transformer in transformers.items():
+        table = pd.DataFrame(results[name], columns=transformer.get_feature_names_out())
         table.insert(0, "review_id", reviews["review_id"].to_numpy())
         tables[name] = table
     return tables
+
+
+def _each_split(
+    transformer: Any,
+    texts: npt.NDArray[np.object_],
+    stars: npt.NDArray[np.int64],
+    is_train: npt.NDArray[np.bool_],
+) -> npt.NDArray[Any]:
+    """Return the columns of all texts, as a scikit-learn pipeline would make them for a model and its predictions.
+
+    That is `fit_transform` for the training texts, which is out of fold where the stars are learned from.
+    """
+    train = np.asarray(transformer.fit_transform(texts[is_train].tolist(), stars[is_train]))
+    columns = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
+    columns[is_train] = train
+    columns[~is_train] = transformer.transform(texts[~is_train].tolist())
+    return columns
 
 
 def digests(configs: dict[str, FeatureConfig], reviews: Path) -> dict[str, str]:

@@ -1,0 +1,195 @@
+"""Text transformers that learn from the target: out of fold in `fit_transform`, so that nothing leaks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.text import check_texts
+
+Array = npt.NDArray[np.float64]
+Metrics = TypeVar("Metrics")
+
+FOLD_CONSTRAINTS: dict[str, list[Any]] = {
+    "cv": [Interval(Integral, 2, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArray[np.intp]:
+    """Return the fold of each row, stratified for any target.
+
+    The rows are dealt like cards, in the order of their target and in random order where it is the same, so that
+    every fold has its share of every star, and of a continuous target too.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        The target.
+    cv : int
+        Number of folds.
+    random_state : int, RandomState instance or None, default=None
+        Decides the order of rows with the same target.
+
+    Returns
+    -------
+    ndarray of int of shape (n_rows,)
+        From 0 to ``cv - 1``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than folds.
+
+    Examples
+    --------
+    >>> folds = deal_folds([1, 1, 5, 5, 3, 3], cv=2, random_state=0)
+    >>> sorted(folds[:2].tolist()), sorted(folds[2:4].tolist()), sorted(folds[4:].tolist())
+    ([0, 1], [0, 1], [0, 1])
+    """
+    y = np.asarray(y)
+    if len(y) < cv:
+        raise ValueError(f"Got cv={cv} folds but only {len(y)} texts: give more texts or a smaller cv.")
+    folds = np.empty(len(y), dtype=np.intp)
+    folds[np.lexsort((check_random_state(random_state).random_sample(len(y)), y))] = np.arange(len(y)) % cv
+    return folds
+
+
+class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics]):
+    """What transformers of texts that learn from the target share.
+
+    `fit_transform` gives each text what was learned from the other folds, `fit` learns from all texts, for `transform`
+    of new ones. A subclass has the parameters `cv` and `random_state` and says in four methods how texts become
+    rows, what is learned from rows, and how that makes columns.
+    """
+
+    cv: int
+    random_state: Any
+    metrics_: Metrics
+
+    @abstractmethod
+    def _begin(self, texts: list[str], y: Array) -> Any:
+        """Learn what is the same for all folds; return the rows of the texts."""
+
+    @abstractmethod
+    def _rows(self, texts: list[str]) -> Any:
+        """Return the rows of texts, an array or sparse array of shape (n_texts, n_items)."""
+
+    @abstractmethod
+    def _learn(self, rows: Any, y: Array) -> Metrics:
+        """Return what rows and their target teach."""
+
+    @abstractmethod
+    def _columns(self, rows: Any, metrics: Metrics) -> Array:
+        """Return the columns of rows."""
+
+    @abstractmethod
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the columns."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from all texts.
+
+        For the texts that a model is trained on use `fit_transform`: `transform` would show the model their own stars.
+
+        Parameters
+        ----------
+        X : sequence of str
+            Texts.
+        y : array-like of shape (n_texts,)
+            The target: stars, or any numbers.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a sequence of str, `y` is missing, not numbers, of another length or constant, or a parameter
+            is out of its range.
+        """
+        self._validate_params()
+        texts, y = self._check(X, y)
+        self.metrics_ = self._learn(self._begin(texts, y), y)
+        return self
+
+    def fit_transform(self, X: Any, y: Any) -> Array:
+        """Learn from all texts, and return for each the columns that the other folds' texts give it.
+
+        .. note::
+            ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``, just as in
+            `sklearn.preprocessing.TargetEncoder`, and for the same reason.
+
+        Parameters
+        ----------
+        X : sequence of str
+            Texts.
+        y : array-like of shape (n_texts,)
+            The target: stars, or any numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_columns), float64
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, and if there are fewer texts than folds.
+        """
+        self._validate_params()
+        texts, y = self._check(X, y)
+        folds = deal_folds(y, self.cv, self.random_state)
+        rows = self._begin(texts, y)
+        self.metrics_ = self._learn(rows, y)
+        columns = np.empty((len(y), len(self.get_feature_names_out())))
+        for inside, outside in _each_fold(folds, self.cv):
+            columns[inside] = self._columns(rows[inside], self._learn(rows[outside], y[outside]))
+        return columns
+
+    def transform(self, X: Any) -> Array:
+        """Return the columns of new texts.
+
+        Parameters
+        ----------
+        X : sequence of str
+            Texts.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_columns), float64
+        """
+        check_is_fitted(self)
+        return self._columns(self._rows(check_texts(X)), self.metrics_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _check(self, X: Any, y: Any) -> tuple[list[str], Array]:
+        texts = check_texts(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.ndim != 1:
+            raise ValueError(f"The target y must be one column, got shape {y.shape}.")
+        check_consistent_length(texts, y)
+        if y.min() == y.max():
+            raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
+        return texts, y
+
+
+def _each_fold(folds: npt.NDArray[np.intp], cv: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    for fold in range(cv):
+        yield np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

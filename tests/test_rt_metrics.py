@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline.encoder import load_encoder
+from pipeline.features import RTMetrics
+from pipeline.features.rt_metrics import sensitivity_and_error, token_means
+
+vectors = arrays(np.float64, (4, 5), elements=st.floats(-10, 10, width=16))
+
+
+class TestSensitivityAndError:
+    @given(vectors, vectors)
+    def test_it_is_the_formula_row_by_row(self, X, means):
+        Y1, Y2 = sensitivity_and_error(X, means)
+        for i, x in enumerate(X):
+            for j, m in enumerate(means):
+                beta = x @ m / (m @ m) if m.any() else 0
+                assert Y1[i, j] == pytest.approx(beta, rel=1e-9, abs=1e-9)
+                assert Y2[i, j] ** 2 == pytest.approx(((x - beta * m) ** 2).sum() / 4, rel=1e-9, abs=1e-9)
+
+    def test_the_mean_vector_itself_has_sensitivity_1_and_no_error(self):
+        Y1, Y2 = sensitivity_and_error(np.array([[3.0, 4.0, 0.0]]), np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]]))
+        np.testing.assert_allclose(Y1, [[1, 0]])
+        np.testing.assert_allclose(Y2, [[0, (25 / 2) ** 0.5]], atol=1e-9)
+
+
+class TestTokenMeans:
+    def test_it_is_the_mean_of_the_tables_rows_of_distinct_tokens(self, tiny_encoder):
+        encoder = load_encoder(tiny_encoder)
+        table = encoder[0].auto_model.get_input_embeddings().weight.detach().numpy()
+        good, food, bad = (encoder.tokenizer.vocab[word] for word in ("good", "food", "bad"))
+        means = token_means(encoder, ["Good food", "good good food", "", "bad"])
+        assert means.dtype == np.float32
+        np.testing.assert_allclose(
+            means, [table[[good, food]].mean(axis=0)] * 2 + [np.zeros(16), table[bad]], rtol=0, atol=1e-6
+        )
+
+    def test_long_texts_are_read_to_their_end(self, tiny_encoder):
+        encoder = load_encoder(tiny_encoder)
+        one, other = token_means(encoder, ["food " * 500 + "good", "food good"])
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+
+    def test_no_layer_is_computed(self, tiny_encoder, texts, stars):
+        encoder = load_encoder(tiny_encoder)
+
+        def fail(*_):
+            pytest.fail("a layer was computed")
+
+        handle = encoder[0].auto_model.encoder.register_forward_pre_hook(fail)
+        try:
+            RTMetrics(model=tiny_encoder).fit(texts, stars).transform(texts)
+        finally:
+            handle.remove()
+
+
+class TestRTMetrics:
+    def test_columns_from_the_definition(self, tiny_encoder, texts, stars):
+        metrics = RTMetrics(model=tiny_encoder).fit(texts, stars)
+        vectors = token_means(load_encoder(tiny_encoder), texts).astype(float)
+        standardised = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+        means = np.array([standardised[np.array(stars) == star].mean(axis=0) for star in range(1, 6)])
+        np.testing.assert_allclose(metrics.metrics_.means, means, atol=1e-6)
+        columns = metrics.transform(texts)
+        np.testing.assert_allclose(columns, np.hstack(sensitivity_and_error(standardised, means)), atol=1e-4)
+        assert metrics.get_feature_names_out().tolist() == [
+            *(f"sensitivity_{star}" for star in range(1, 6)),
+            *(f"error_{star}" for star in range(1, 6)),
+        ]
+
+    def test_the_mean_sensitivity_of_a_stars_own_texts_is_1(self, tiny_encoder, texts, stars):
+        columns = RTMetrics(model=tiny_encoder).fit(texts, stars).transform(texts)
+        own = [columns[np.array(stars) == star, star - 1].mean() for star in range(1, 6)]
+        np.testing.assert_allclose(own, 1, atol=1e-6)
+
+    def test_a_text_without_a_token_gives_zeros(self, tiny_encoder, texts, stars):
+        metrics = RTMetrics(model=tiny_encoder).fit([*texts, ""], [*stars, 3])
+        np.testing.assert_array_equal(metrics.transform(["", " \n"]), np.zeros((2, 10)))
+        nothing = RTMetrics(model=tiny_encoder, cv=2).fit_transform(["", " ", ""], [1, 2, 2])
+        np.testing.assert_array_equal(nothing, np.zeros((3, 4)))
+
+    def test_whole_numbers_are_asked_for(self, tiny_encoder, texts):
+        message = "one unit space per star: the target must hold whole numbers, got 2.5"
+        with pytest.raises(ValueError, match=message):
+            RTMetrics(model=tiny_encoder).fit(texts[:3], [1, 2.5, 3])
+
+    def test_a_model_that_is_not_to_be_had(self, texts, stars, tmp_path):
+        with pytest.raises(OSError, match="use model='bundled' or the path of a directory"):
+            RTMetrics(model=str(tmp_path / "none")).fit(texts, stars)
