@@ -1,7 +1,7 @@
 """The Mahalanobis-Taguchi family as scikit-learn estimators."""
 
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
-from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, RTMethod
+from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, RTMethod, adjugate
 from pipeline.taguchi.moments import TMoments, t_moments
 from pipeline.taguchi.msr import MSRRegressor
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
@@ -20,6 +20,7 @@ __all__ = [
     "TMoments",
     "TbRegressor",
     "UnitSpaceClassifier",
+    "adjugate",
     "orthogonal_array",
     "sensitivity_and_sn_ratio",
     "sn_ratio",

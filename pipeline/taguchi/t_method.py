@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import IntegratedEstimator, check_items, check_weights, in_db
 from pipeline.taguchi.moments import Array, Moments, TMoments, t_moments
+from pipeline.taguchi.shrinkage import oas_shrinkage
 
 # Below this share of the largest eigenvalue a direction of the error is taken as free of error.
 _EIGENVALUE_FLOOR = 1e-8
@@ -30,12 +31,12 @@ class TMethodRegressor(IntegratedEstimator):
     It is the best linear unbiased average of the single estimates :math:`x_j / \beta_j` if their errors are
     independent with variances :math:`1/\eta_j`. With ``covariance="full"`` their correlations R count too:
 
-    .. math:: \hat{M} = u' R^{-1} v / u' R^{-1} u, \quad
-              u_j = \operatorname{sign}(\beta_j) \sqrt{\eta_j}, \quad v_j = \sqrt{\eta_j}\, x_j / |\beta_j| ,
+    .. math:: \hat{M} = b' \Sigma^{-1} x / b' \Sigma^{-1} \beta, \quad
+              b_j = \beta_j \max(1 - V_{ej}/S_{\beta j},\, 0),
 
-    where R, the correlation of the items' errors :math:`x_j - \beta_j M`, is shrunk to
-    :math:`(1 - \lambda) R + \lambda I`: :math:`\lambda = 1` is the T-method, :math:`\lambda = 0` without
-    `subtract_error` is least squares (through the centre of the unit space) divided by its R2.
+    where :math:`\Sigma` is the covariance of the items' errors :math:`x_j - \beta_j M`, its correlations R shrunk to
+    :math:`(1 - \lambda) R + \lambda I`. So :math:`\lambda = 1` is the T-method, and :math:`\lambda = 0` without
+    `subtract_error` (where :math:`b = \beta`) is least squares through the centre of the unit space, divided by its R2.
 
     ============================================  ==================================================================
     published method                              parameters
@@ -359,12 +360,11 @@ def _estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | 
         share[used] = eta[used] / eta.sum()
         shrinkage = 1.0
     else:
-        u = np.sqrt(eta[used]) * np.sign(beta[used])
+        raw = sensitivity_and_sn_ratio(r, L, S_T, n, False, moments.eps).eta[used]
         R = _error_correlation(signal, center, r, L, used, moments.eps)
         if shrinkage == "auto":
             shrinkage = oas_shrinkage(R, float(n))
-        a = _solve(R, u, float(shrinkage))
-        share[used] = u * a / (u @ a)
+        share[used] = _shares(R, np.sqrt(raw) * np.sign(beta[used]), eta[used] / raw, float(shrinkage))
     coef = np.divide(share, beta, out=np.zeros_like(share), where=share != 0)
     item_center_y = np.broadcast_to(center_y, beta.shape)
     target_center = unit.target[1] + float(share @ (item_center_y - unit.target[1]))
@@ -385,43 +385,18 @@ def _error_correlation(
     return total
 
 
-def oas_shrinkage(R: Array, n: float) -> float:
-    """Return the oracle approximating shrinkage of a correlation matrix of `n` rows towards the identity.
-
-    As ``sklearn.covariance.oas`` computes it, but from the matrix alone.
-
-    Parameters
-    ----------
-    R : ndarray of shape (n_items, n_items)
-        Correlations.
-    n : float
-        Number of rows.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-
-    References
-    ----------
-    Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE
-    Transactions on Signal Processing 58, 2010.
-
-    Examples
-    --------
-    >>> oas_shrinkage(np.array([[1.0, 0.5], [0.5, 1.0]]), n=19)
-    0.65
-    """
-    mean_square = float(np.mean(R**2))
-    excess = (n + 1) * (mean_square - 1 / len(R))
-    return 1.0 if excess <= 0 else min((mean_square + 1) / excess, 1.0)
-
-
-def _solve(R: Array, u: Array, shrinkage: float) -> Array:
-    """Return ``((1 - shrinkage) R + shrinkage I)^-1 u``, directions without error being given a tiny one."""
+def _shares(R: Array, u: Array, kept: Array, shrinkage: float) -> Array:
+    """Return ``u * a / (u' a)`` with ``a = ((1 - shrinkage) R + shrinkage I)^-1 (kept * u)``."""
     values, vectors = np.linalg.eigh(R)
     shrunk = (1 - shrinkage) * np.maximum(values, 0) + shrinkage
-    return vectors @ ((vectors.T @ u) / np.maximum(shrunk, _EIGENVALUE_FLOOR * shrunk[-1]))
+    inverse = 1 / np.maximum(shrunk, _EIGENVALUE_FLOOR * shrunk[-1])
+    rotated = vectors.T @ u
+    a = vectors @ (inverse * (vectors.T @ (kept * u)))
+    # What is kept of the sensitivities cannot leave less of the signal than its smallest part; where items correlate
+    # so that it seems to, all of the sensitivities is kept.
+    if u @ a < kept.min() * (rotated @ (inverse * rotated)):
+        a = vectors @ (inverse * rotated)
+    return u * a / (u @ a)
 
 
 def _signal(moments: TMoments) -> Moments:
