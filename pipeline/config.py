@@ -60,6 +60,13 @@ class FeatureConfig(_Config):
     params: dict[str, Any] = {}
 
 
+class AblationConfig(_Config):
+    """More models, on some of the feature sets only."""
+
+    feature_sets: SomeNames
+    models: SomeNames
+
+
 class ScoreConfig(_Config):
     """conf/score.yaml."""
 
@@ -67,6 +74,7 @@ class ScoreConfig(_Config):
     n_resamples: Annotated[int, Field(ge=100)]
     feature_sets: Annotated[dict[str, SomeNames], Field(min_length=1)]
     models: SomeNames
+    ablations: AblationConfig | None = None
     baselines: Names
 
 

@@ -1,6 +1,7 @@
 """The models that conf/score.yaml may name.
 
-To add one, add a line to `MODELS` (it gets the columns of a feature set) or to `BASELINES` (it gets the raw texts).
+To add one, add a line to `TAGUCHI_FAMILY` or `OTHERS` (it gets the columns of a feature set) or to `BASELINES` (it gets
+the raw texts).
 """
 
 from collections.abc import Callable
@@ -8,17 +9,34 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Tags, get_tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pipeline.taguchi import TMethodRegressor
+from pipeline.taguchi import (
+    MahalanobisTaguchi,
+    MSRRegressor,
+    OrthogonalArraySelector,
+    RTMethod,
+    TbRegressor,
+    TMethodRegressor,
+    UnitSpaceClassifier,
+)
 from pipeline.text import check_texts, words
 
 
@@ -72,13 +90,106 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return self.classifier_.predict_proba(X) @ self.classifier_.classes_.astype(np.float64)
 
 
+class MedianStarRegressor(ExpectedStarRegressor):
+    """A classifier of stars, read as a regressor: it predicts the median star, which has the least absolute error.
+
+    Parameters
+    ----------
+    classifier : estimator with predict_proba
+        It is cloned in `fit`; its classes are numbers.
+
+    Attributes
+    ----------
+    classifier_ : estimator
+        The fitted clone.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> model = MedianStarRegressor(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 1, 5, 5])
+    >>> model.predict([[0.7], [2.8]]).tolist()
+    [1.0, 5.0]
+    """
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the first star at which the cumulated probability of each row reaches a half."""
+        check_is_fitted(self)
+        reached = self.classifier_.predict_proba(X).cumsum(axis=1) >= 0.5 - 1e-12
+        return self.classifier_.classes_[reached.argmax(axis=1)].astype(np.float64)
+
+
+class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """One unit space per star, each with a detector of its own; a row becomes its readings against all of them.
+
+    Like scikit-learn's `TargetEncoder`, `fit_transform` reads each training row against unit spaces that were made
+    without it, since a row looks nearer to a space that it helped to make; `transform` uses the spaces of all rows.
+
+    Parameters
+    ----------
+    detector : estimator with `fit` on the rows of a unit space, and with `transform` or else `distance`
+        It is cloned for each star.
+    cv : int, default=5
+        Parts into which `fit_transform` cuts the rows; fewer where a star has fewer rows.
+
+    Attributes
+    ----------
+    detectors_ : list
+        The fitted clones, one for each star in ascending order.
+
+    Examples
+    --------
+    >>> from pipeline.taguchi import MahalanobisTaguchi
+    >>> X = [[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]
+    >>> items = UnitSpaceItems(MahalanobisTaguchi(), cv=3).fit(X, [1, 1, 1, 5, 5, 5])
+    >>> items.transform([[1.0], [12.0]]).tolist()
+    [[0.0, 10.0], [11.0, 1.0]]
+    """
+
+    def __init__(self, detector: Any, cv: int = 5):
+        self.detector = detector
+        self.cv = cv
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit one clone of the detector to the rows of each star."""
+        X, y = validate_data(self, X, y)
+        self.detectors_ = self._detectors(X, y)
+        self._n_features_out = self.transform(X[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.floating]:
+        """Return the readings of each row against the unit space of each star, side by side."""
+        check_is_fitted(self)
+        return self._read(self.detectors_, validate_data(self, X, reset=False))
+
+    def fit_transform(self, X: Any, y: Any) -> npt.NDArray[np.floating]:
+        """Fit, and return readings of each row against unit spaces made without it."""
+        self.fit(X, y)
+        X, y = validate_data(self, X, y, reset=False)
+        n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
+        if n_parts < 2:
+            return self.transform(X)
+        items = np.empty((len(X), self._n_features_out))
+        for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, y):
+            items[test] = self._read(self._detectors(X[train], y[train]), X[test])
+        return items
+
+    def _detectors(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> list[Any]:
+        return [clone(self.detector).fit(X[y == star]) for star in np.unique(y)]
+
+    @staticmethod
+    def _read(detectors: list[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        return np.column_stack(
+            [each.transform(X) if hasattr(each, "transform") else each.distance(X) for each in detectors]
+        )
+
+
 def _ridge() -> BaseEstimator:
     return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 4, 11)))
 
 
 def _logistic_regression() -> BaseEstimator:
     # C=0.1 did best in a cross-validation inside the sample's training reviews.
-    return ExpectedStarRegressor(make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 
 
 def _tfidf_ridge() -> BaseEstimator:
@@ -87,13 +198,55 @@ def _tfidf_ridge() -> BaseEstimator:
     return make_pipeline(FunctionTransformer(check_texts), words_and_pairs, Ridge(alpha=0.1))
 
 
-MODELS: dict[str, Callable[[], Any]] = {
-    "T(1)": lambda: TMethodRegressor(unit_space="middle"),
-    "Ta": lambda: TMethodRegressor(unit_space="all"),
+def _unit_space_per_star(detector: Any) -> BaseEstimator:
+    # A unit space wants several rows per item: the items with the largest S/N ratios make it.
+    strongest = SelectFromModel(
+        TMethodRegressor(), importance_getter="eta_", threshold=-np.inf, max_features=_few_items
+    )
+    reader = TMethodRegressor("all", "full", clip="range")
+    return make_pipeline(StandardScaler(), strongest, UnitSpaceItems(detector), reader)
+
+
+def _few_items(X: npt.NDArray[Any]) -> int:
+    return min(max(2, len(X) // 20), 20, X.shape[1])
+
+
+def _selected(model: TMethodRegressor) -> BaseEstimator:
+    return make_pipeline(OrthogonalArraySelector(unit_space=model.unit_space), model)
+
+
+TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
+    "T(1)": lambda: TMethodRegressor("middle"),
+    "T(1) clipped": lambda: TMethodRegressor("middle", clip="range"),
+    "T(1) recalibrated": lambda: TMethodRegressor("middle", recalibrate=True),
+    "T(1) selected": lambda: _selected(TMethodRegressor("middle")),
+    "T(1) full": lambda: TMethodRegressor("middle", "full"),
+    "T(1) full clipped": lambda: TMethodRegressor("middle", "full", clip="range"),
+    "T(1) full recalibrated": lambda: TMethodRegressor("middle", "full", recalibrate=True),
+    "T(2)": lambda: TMethodRegressor("low"),
+    "Ta": lambda: TMethodRegressor("all"),
+    "Ta selected": lambda: _selected(TMethodRegressor("all")),
+    "Ta full clipped": lambda: TMethodRegressor("all", "full", clip="range"),
+    "Tb": TbRegressor,
+    "MSR": MSRRegressor,
+    "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
+    "unit spaces, median star": lambda: MedianStarRegressor(UnitSpaceClassifier("shrunk")),
+    "unit spaces, unshrunk": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
+    "unit spaces, own covariances": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
+    "MT per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mt")),
+    "MTA per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mta")),
+    "SVP per star": lambda: _unit_space_per_star(MahalanobisTaguchi("svp")),
+    "RT per star": lambda: _unit_space_per_star(RTMethod()),
+}
+
+OTHERS: dict[str, Callable[[], Any]] = {
     "Ridge": _ridge,
-    "LogisticRegression": _logistic_regression,
+    "LogisticRegression": lambda: ExpectedStarRegressor(_logistic_regression()),
+    "LogisticRegression, median star": lambda: MedianStarRegressor(_logistic_regression()),
     "HistGradientBoosting": lambda: HistGradientBoostingRegressor(random_state=0),
 }
+
+MODELS = {**TAGUCHI_FAMILY, **OTHERS}
 
 BASELINES: dict[str, Callable[[], Any]] = {
     "mean": DummyRegressor,

@@ -15,8 +15,9 @@ import pandas as pd
 from pipeline import plots, tracking
 from pipeline.config import ReportConfig, report_config, score_config
 from pipeline.errors import PipelineError
-from pipeline.features import AttentionPooling
+from pipeline.features import AttentionPooling, TextStats
 from pipeline.metrics import qwk_difference
+from pipeline.models import TAGUCHI_FAMILY
 from pipeline.paths import DatasetPaths
 from pipeline.store import atomic_path, read_manifest, read_parquet, write_text
 
@@ -90,7 +91,7 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     ]
     if n_test < 50:
         sentences.append(f"With only {n_test} held-out reviews the ranking is mostly noise.")
-    is_t_method = metrics["model"].isin(results.items["model"].unique())
+    is_taguchi = metrics["model"].isin(TAGUCHI_FAMILY)
     attention = {
         name
         for name, config in results.feature_configs.items()
@@ -98,7 +99,7 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     }
     has_attention = metrics["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
     for what, mask, rest in (
-        ("T-method", is_t_method, "other model"),
+        ("member of the Taguchi family", is_taguchi, "other model"),
         ("combination pooled by attention", has_attention, "one without it"),
     ):
         if mask.any() and not mask.all():
@@ -135,7 +136,7 @@ def _title(line: Any) -> str:
 
 
 def item_lines(results: Results) -> list[tuple[dict[Any, Any], pd.DataFrame]]:
-    """Return the items of the best T-method, and of the T-method with the fewest, which are easiest to read.
+    """Return the items of the best T-method, and of the best one on text statistics, which are easiest to read.
 
     Returns
     -------
@@ -144,7 +145,9 @@ def item_lines(results: Results) -> list[tuple[dict[Any, Any], pd.DataFrame]]:
     t_methods = results.metrics[results.metrics["model"].isin(results.items["model"].unique())]
     if t_methods.empty:
         return []
-    chosen = pd.concat([t_methods.head(1), t_methods.nsmallest(1, "n_features")]).drop_duplicates("name")
+    plain = {name for name, config in results.feature_configs.items() if config["transformer"] == TextStats.__name__}
+    on_plain = t_methods["features"].map(lambda name: set(results.feature_sets[name]) <= plain)
+    chosen = pd.concat([t_methods.head(1), t_methods[on_plain].head(1)]).drop_duplicates("name")
     tables = []
     items = results.items
     for line in chosen.to_dict("records"):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import skops.io
+from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from pipeline import tracking
@@ -27,7 +28,7 @@ from pipeline.store import (
     write_manifest,
     write_parquet,
 )
-from pipeline.taguchi import TMethodRegressor
+from pipeline.taguchi.integrated import IntegratedEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -127,12 +128,18 @@ def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreC
     Returns
     -------
     list of Scored
-        Best QWK first; of equals the smaller MAE first.
+        Best QWK first; of equals the smaller MAE first. An ablation that the data do not allow (too few rows of a star
+        for a unit space, say) is left out with a warning.
+
+    Raises
+    ------
+    PipelineError
+        If one of the models or baselines cannot be fitted.
     """
     is_train = (reviews["split"] == "train").to_numpy()
     stars = reviews["stars"].to_numpy()
     texts = reviews["text"].to_numpy(dtype=object)
-    sets = [(features, config.models, MODELS) for features in config.feature_sets]
+    sets = [(features, models_of(features, config), MODELS) for features in config.feature_sets]
     sets.append((RAW_TEXT, config.baselines, BASELINES))
     scored = []
     with progress_bar(sum(len(names) for _, names, _ in sets), "score", "model") as bar:
@@ -140,10 +147,21 @@ def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreC
             X = texts if features == RAW_TEXT else _columns(config.feature_sets[features], tables)
             train, test = (X[is_train], stars[is_train]), (X[~is_train], stars[~is_train])
             for name in names:
-                scored.append(fit_and_score(features, name, makers[name](), train, test, config))
+                try:
+                    scored.append(fit_and_score(features, name, makers[name](), train, test, config))
+                except PipelineError as error:
+                    if name in (*config.models, *config.baselines):
+                        raise
+                    logger.warning("left out: %s", error)
                 bar.update()
     # Where the held-out stars are all the same, QWK may not be defined: such lines come last.
     return sorted(scored, key=lambda line: (-np.nan_to_num(line.metrics["qwk"], nan=-np.inf), line.metrics["mae"]))
+
+
+def models_of(features: str, config: ScoreConfig) -> list[str]:
+    """Return the models that meet a feature set, each once."""
+    extra = config.ablations.models if config.ablations and features in config.ablations.feature_sets else []
+    return [*config.models, *(name for name in extra if name not in config.models)]
 
 
 def _columns(parts: list[str], tables: dict[str, pd.DataFrame]) -> npt.NDArray[Any]:
@@ -151,7 +169,7 @@ def _columns(parts: list[str], tables: dict[str, pd.DataFrame]) -> npt.NDArray[A
 
 
 def item_table(scored: list[Scored], names: dict[str, list[str]]) -> pd.DataFrame:
-    """Return sensitivity, S/N ratio and weight of every item of every T-method.
+    """Return sensitivity, S/N ratio and weight (its share of the integrated estimate) of every item of every T-method.
 
     Parameters
     ----------
@@ -159,22 +177,28 @@ def item_table(scored: list[Scored], names: dict[str, list[str]]) -> pd.DataFram
     names : dict of str to list of str
         The items of each feature set.
     """
-    parts = [
-        pd.DataFrame(
-            {
-                "features": line.features,
-                "model": line.model,
-                "item": names[line.features],
-                "beta": line.estimator.beta_,
-                "eta": line.estimator.eta_,
-                "sn_db": line.estimator.sn_ratio_,
-                "weight": line.estimator.eta_ / max(line.estimator.eta_.sum(), np.finfo(float).tiny),
-            }
-        )
-        for line in scored
-        if isinstance(line.estimator, TMethodRegressor)
-    ]
     columns = ["features", "model", "item", "beta", "eta", "sn_db", "weight"]
+    parts = []
+    for line in scored:
+        steps = line.estimator if isinstance(line.estimator, Pipeline) else Pipeline([("model", line.estimator)])
+        model, selectors = steps[-1], steps[:-1]
+        # What a step before has made of the columns is no item of this feature set.
+        if not isinstance(model, IntegratedEstimator) or not all(isinstance(e, SelectorMixin) for e in selectors):
+            continue
+        own = names[line.features]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "features": line.features,
+                    "model": line.model,
+                    "item": selectors.get_feature_names_out(own) if len(selectors) else own,
+                    "beta": model.beta_,
+                    "eta": model.eta_,
+                    "sn_db": model.sn_ratio_,
+                    "weight": model.coef_ * model.beta_,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -191,6 +215,9 @@ def run(dataset: str) -> None:
     paths, config = DatasetPaths(dataset), score_config()
     where = str(CONF / "score.yaml")
     check_names(config.models, list(MODELS), "model", where)
+    if config.ablations:
+        check_names(config.ablations.models, list(MODELS), "model", where)
+        check_names(config.ablations.feature_sets, list(config.feature_sets), "feature set", where)
     check_names(config.baselines, list(BASELINES), "baseline", where)
     if RAW_TEXT in config.feature_sets:
         raise PipelineError(f"{where}: the name {RAW_TEXT!r} is taken by the baselines: call the feature set otherwise")
@@ -225,15 +252,14 @@ def run(dataset: str) -> None:
             table.to_csv(temporary, index=False)
 
     transformers = {part: _load_transformer(paths, part) for part in used}
-    tracking.log_scores(
-        dataset,
-        paths,
-        reviews,
-        {
-            line.name: (line, from_raw_text(line, config.feature_sets.get(line.features, []), transformers))
-            for line in scored
-        },
-    )
+    # The lines are sorted, so the last one written here is the best of its model.
+    best = {line.model: line.name for line in reversed(scored)}
+    loadable = {
+        line.name: from_raw_text(line, config.feature_sets.get(line.features, []), transformers)
+        for line in scored
+        if best[line.model] == line.name
+    }
+    tracking.log_scores(dataset, paths, reviews, {line.name: (line, loadable.get(line.name)) for line in scored})
     write_manifest(
         paths.reports,
         {
@@ -245,8 +271,8 @@ def run(dataset: str) -> None:
             },
         },
     )
-    best = scored[0]
-    logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), best.name, best.metrics["qwk"])
+    first = scored[0]
+    logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.name, first.metrics["qwk"])
 
 
 def _load_transformer(paths: DatasetPaths, part: str) -> Any:

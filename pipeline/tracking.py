@@ -85,7 +85,7 @@ def log_scores(
     reviews : DataFrame
         The prepared reviews.
     lines : dict of str to (Scored, estimator)
-        What was scored, with the fitted pipeline that predicts from raw texts.
+        What was scored; for the best line of each model with the fitted pipeline that predicts from raw texts.
 
     Raises
     ------
@@ -156,17 +156,20 @@ def _log_child(
                 for key, value in {"features": line.features, "model": line.model, **parameters}.items()
             ],
         )
-        info = mlflow.sklearn.log_model(
-            estimator,
-            name="model",
-            skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(estimator)),
-            signature=infer_signature(example, line.predictions[: len(example)]),
-            input_example=example,
-            pip_requirements=_requirements(),
-            code_paths=[str(Path(__file__).parent)],
-        )
+        model_id = None
+        if estimator is not None:
+            info = mlflow.sklearn.log_model(
+                estimator,
+                name="model",
+                skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(estimator)),
+                signature=infer_signature(example, line.predictions[: len(example)]),
+                input_example=example,
+                pip_requirements=_requirements(),
+                code_paths=[str(Path(__file__).parent)],
+            )
+            model_id = info.model_id
         metrics = {key: value for key, value in line.metrics.items() if value == value}
-        mlflow.log_metrics(metrics, model_id=info.model_id, dataset=datasets["testing"])
+        mlflow.log_metrics(metrics, model_id=model_id, dataset=datasets["testing"])
         return run.info.run_id
 
 

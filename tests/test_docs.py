@@ -30,6 +30,15 @@ def test_the_first_30_lines_show_what_it_is_the_commands_and_the_leaderboard() -
         assert re.search(rf"^\| \d+ \| .*{re.escape(model)}", top, flags=re.MULTILINE), model
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), names)
+
+
 def test_an_extractor_is_reused_in_five_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     code = code_with("train = pd.read_json")

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pipeline.models import BASELINES, MODELS, ExpectedStarRegressor
+from pipeline.models import BASELINES, MODELS, ExpectedStarRegressor, MedianStarRegressor, UnitSpaceItems
+from pipeline.taguchi import MahalanobisTaguchi, RTMethod
 
 # scikit-learn checks a regressor with targets that are no classes.
 CONTINUOUS = "a classifier of stars takes whole stars only"
@@ -75,6 +76,57 @@ class TestExpectedStar:
         X, y = table
         search = GridSearchCV(ExpectedStarRegressor(LogisticRegression()), {"classifier__C": [1e-6, 1.0]}, cv=2)
         assert search.fit(X, y).best_params_ == {"classifier__C": 1.0}
+
+
+class TestMedianStar:
+    def test_it_is_the_star_at_which_half_of_the_probability_is_reached(self, table):
+        X, y = table
+        model = MedianStarRegressor(LogisticRegression()).fit(X, y)
+        for row, star in zip(LogisticRegression().fit(X, y).predict_proba(X), model.predict(X), strict=True):
+            assert row[: int(star)].sum() >= 0.5 - 1e-12
+            assert row[: int(star) - 1].sum() < 0.5
+
+    def test_it_has_less_absolute_error_than_the_expected_star(self, table):
+        X, y = table
+        errors = [
+            np.abs(make(LogisticRegression(C=0.1)).fit(X, y).predict(X) - y).mean()
+            for make in (MedianStarRegressor, ExpectedStarRegressor)
+        ]
+        assert errors[0] < errors[1]
+
+
+class TestUnitSpaceItems:
+    def test_the_columns_are_the_distances_from_the_unit_space_of_each_star(self, table):
+        X, y = table
+        items = UnitSpaceItems(MahalanobisTaguchi()).fit(X, y).transform(X)
+        for column, star in zip(items.T, range(1, 6), strict=True):
+            np.testing.assert_array_equal(column, MahalanobisTaguchi().fit(X[y == star]).distance(X))
+
+    def test_a_transformers_columns_stand_side_by_side(self, table):
+        X, y = table
+        items = UnitSpaceItems(RTMethod()).fit(X, y)
+        assert items.transform(X).shape == (80, 15)
+        np.testing.assert_array_equal(items.transform(X)[:, 3:6], RTMethod().fit(X[y == 2]).transform(X))
+        assert len(items.get_feature_names_out()) == 15
+
+    def test_no_training_row_is_read_against_a_unit_space_that_it_made(self):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(60, 8)), np.tile([1, 5], 30)
+        items = UnitSpaceItems(MahalanobisTaguchi())
+        own = np.arange(60) % 2
+        apart = items.fit_transform(X, y)
+        inside = items.transform(X)
+        # In the space that it made a row is nearer than a new one, though the stars say nothing here.
+        closer = [(rows[np.arange(60), 1 - own] - rows[np.arange(60), own]).mean() for rows in (apart, inside)]
+        assert abs(closer[0]) < 0.15
+        assert closer[1] > 0.2
+
+    def test_a_star_with_two_rows_is_dealt_to_two_parts_and_one_with_one_row_cannot_be(self):
+        X = np.random.default_rng(0).normal(size=(12, 1))
+        y = np.array([1] * 10 + [5] * 2)
+        with pytest.raises(ValueError, match="minimum of 2 is required"):
+            UnitSpaceItems(MahalanobisTaguchi()).fit_transform(X, y)
+        assert UnitSpaceItems(MahalanobisTaguchi("svp")).fit(X, y).transform(X).shape == (12, 2)
 
 
 @pytest.mark.parametrize("name", MODELS)

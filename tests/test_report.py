@@ -58,7 +58,7 @@ def test_the_verdict_says_how_the_t_method_stands_and_how_sure_that_is(
 ) -> None:
     won, compared = verdict(results({("mean", "Ta"): t_method, ("mean", "Ridge"): ridge}), n_resamples=500, seed=0)
     assert re.search(r"won: of 2 combinations .* QWK 0\.\d{3} \(95% interval 0\.\d{3} to 0\.\d{3}\)", won)
-    assert compared.startswith("The best T-method, Ta on mean, reaches 0.")
+    assert compared.startswith("The best member of the Taguchi family, Ta on mean, reaches 0.")
     assert outcome in compared
 
 
