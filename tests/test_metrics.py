@@ -12,9 +12,9 @@ from pipeline.metrics import (
     qwk,
     qwk_difference,
     round_to_stars,
-    sn_ratio_db,
     spearman,
 )
+from pipeline.taguchi import sn_ratio
 
 pairs_of_stars = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=60)
 
@@ -79,34 +79,16 @@ class TestSpearman:
         assert np.isnan(spearman([2, 2, 2], [1, 2, 3]))
 
 
-class TestSnRatio:
-    def test_worked_example_by_hand(self):
-        # M = (-2, -1, 0, 1, 2), M-hat = (-1.9, -1.1, 0, 1.1, 1.9): r = 10, L = 9.8, S_T = 9.64, S_beta = 9.604,
-        # V_e = 0.036 / 4 = 0.009, eta = (9.604 - 0.009) / (10 * 0.009) = 106.61.
-        expected = 10 * np.log10(9.595 / 0.09)
-        assert sn_ratio_db([1, 2, 3, 4, 5], [1.1, 1.9, 3.0, 4.1, 4.9]) == pytest.approx(expected)
-
-    def test_half_the_noise_is_six_decibels_more(self):
-        rng = np.random.default_rng(0)
-        y = np.tile([1.0, 2, 3, 4, 5], 200)
-        error = rng.normal(size=1000)
-        error -= error.mean() + (y - 3) * ((y - 3) @ error) / ((y - 3) @ (y - 3))
-        gain = sn_ratio_db(y, y + 0.1 * error) - sn_ratio_db(y, y + 0.2 * error)
-        assert gain == pytest.approx(20 * np.log10(2), abs=0.01)
-
-    def test_is_measured_from_the_centre_that_is_given(self):
-        y, y_hat = guesses(40)
-        assert sn_ratio_db(y, y_hat, center=y.mean()) == sn_ratio_db(y, y_hat)
-        assert sn_ratio_db(y - 3.0, y_hat - 3.0, center=0) == pytest.approx(sn_ratio_db(y, y_hat, center=3))
-        assert sn_ratio_db(y, y_hat, center=3) != pytest.approx(sn_ratio_db(y, y_hat, center=1))
-
-    def test_is_nan_without_signal(self):
-        assert np.isnan(sn_ratio_db([1, 2, 3, 4, 5], [3, 3, 3, 3, 3]))
-        assert np.isnan(sn_ratio_db([1, 2, 3, 4, 5], [2, 1, 0, 1, 2]))
-        assert np.isnan(sn_ratio_db([3, 3, 3], [1, 2, 3]))
-
-
 class TestEvaluate:
+    @pytest.mark.parametrize("estimate", [[3, 3, 3, 3, 3], [2, 1, 0, 1, 2], [5, 4, 3, 2, 1]])
+    def test_the_sn_ratio_is_nan_where_there_is_no_signal(self, estimate):
+        assert sn_ratio([1, 2, 3, 4, 5], estimate) == -np.inf
+        assert np.isnan(evaluate([1, 2, 3, 4, 5], estimate)["sn_db"])
+
+    def test_the_sn_ratio_is_that_of_the_raw_prediction(self):
+        y, y_hat = guesses(40, noise=2)
+        assert evaluate(y, y_hat)["sn_db"] == sn_ratio(y, y_hat)
+
     @pytest.mark.parametrize("constant", [3.0, 2.71, -10.0])
     def test_a_constant_prediction_has_no_ranks_and_no_sn_ratio_and_nothing_else_is_nan(self, constant):
         result = evaluate([1, 2, 2, 4, 5, 5], [constant] * 6)
