@@ -20,6 +20,8 @@ def seconds(*tasks: Callable[[], Any], repeats: int = 7) -> list[float]:
     times: list[list[float]] = [[] for _ in tasks]
     for _ in range(repeats):
         for task, own in zip(tasks, times, strict=True):
+            # The threads of the task before may still be spinning.
+            time.sleep(0.1)
             start = time.perf_counter()
             task()
             own.append(time.perf_counter() - start)

@@ -86,7 +86,8 @@ def sparse_forms(X):
     rows, columns = stored.coords
     full = (X[rows, columns], (rows, columns))
     first = full[0] / 2
-    halves = (np.concatenate([first, np.where(np.isnan(first), 0, first)]), (np.tile(rows, 2), np.tile(columns, 2)))
+    # A missing value and a number in one place make a missing value.
+    halves = (np.concatenate([first, np.where(np.isnan(first), 1, first)]), (np.tile(rows, 2), np.tile(columns, 2)))
     for form in (sparse.csr_array, sparse.csc_array):
         yield form(full, shape=X.shape)
         yield in_parts(form, halves, X.shape)

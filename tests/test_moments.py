@@ -1,5 +1,4 @@
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
@@ -147,7 +146,6 @@ class TestSum:
         shards = [
             t_moments(X[rows], y[rows], mask[rows], weight[rows], gram=not gaps)
             for rows in shards_of(rng, len(y), count)
-            if weight[rows].any()
         ]
         expected = t_moments(X, y, mask, weight, gram=not gaps)
         agree(sum(shards), expected)
@@ -162,6 +160,19 @@ class TestSum:
     def test_shards_of_one_group_only(self):
         X, y, mask = noisy(4)
         agree(t_moments(X[mask], y[mask]) + t_moments(X[~mask], y[~mask], mask[~mask]), t_moments(X, y, mask))
+
+    @pytest.mark.parametrize("gram", [False, True])
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, sparse.csc_array])
+    def test_a_shard_without_rows_or_weight_adds_nothing(self, form, gram):
+        X, y, mask = noisy(8)
+        X = form(with_zeros(X, 8))
+        total = t_moments(X, y, mask, gram=gram)
+        for nothing in (
+            t_moments(X[:0], y[:0], mask[:0], gram=gram),
+            t_moments(X[:5], y[:5], mask[:5], np.zeros(5), gram),
+        ):
+            agree(nothing + total, total, 0)
+            agree(total + nothing, total, 0)
 
     def test_no_shard_is_changed(self):
         X, y, mask = noisy(5)
@@ -229,15 +240,41 @@ class TestErrors:
             with pytest.raises(ValueError, match="values whose squares overflow: scale the items down"):
                 t_moments(items, y, mask)
 
+    @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize("gram", [False, True])
-    def test_infinity(self, gram):
-        X, y, mask = noisy(0)
+    @pytest.mark.parametrize("n", [30, 40_000])
+    def test_infinity(self, n, gram):
+        # Many rows are added up in several threads.
+        X, y, mask = noisy(0, n)
         X[3, 1] = np.inf
         for items in (X, sparse.csr_array(X), sparse.csc_array(X)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with pytest.raises(ValueError, match="Input X contains infinity"):
-                    t_moments(items, y, mask, gram=gram)
+            with pytest.raises(ValueError, match="Input X contains infinity"):
+                t_moments(items, y, mask, gram=gram)
+
+    @pytest.mark.filterwarnings("error")
+    def test_targets_whose_squares_overflow(self):
+        X, y, mask = noisy(0)
+        for items in (X, sparse.csr_array(X)):
+            with pytest.raises(ValueError, match="The target y holds values whose squares overflow: scale it down"):
+                t_moments(items, y * 1e200, mask)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("y", np.ones(9), r"inconsistent numbers of samples: \[30, 9\]"),
+            ("y", np.where(np.arange(30) == 3, np.nan, 1), "Input y contains NaN"),
+            ("y", np.where(np.arange(30) == 3, np.inf, 1), "Input y contains infinity"),
+            ("unit_space_mask", [True], r"inconsistent numbers of samples: \[30, 1\]"),
+            ("unit_space_mask", np.ones(30, dtype=int), "unit_space_mask must hold booleans, got int64"),
+            ("sample_weight", [1.0], "sample_weight must have one value for each of 30 rows"),
+            ("sample_weight", -np.ones(30), "Negative values in data passed to `sample_weight`"),
+            ("sample_weight", np.full(30, np.nan), "Input sample_weight contains NaN"),
+        ],
+    )
+    def test_arguments_that_do_not_fit_the_items(self, name, value, message):
+        X, y, _ = noisy(0)
+        with pytest.raises(ValueError, match=message):
+            t_moments(X, **{"y": y, name: value})
 
     def test_gram_takes_no_missing_values(self):
         X, y, mask = noisy(0)

@@ -238,6 +238,14 @@ class TestScikitLearn:
         with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
             MSRRegressor().fit(X, y)
 
+    @pytest.mark.filterwarnings("error")
+    def test_squares_that_overflow(self):
+        X, y, _ = noisy(0)
+        with pytest.raises(ValueError, match="Input X holds values whose squares overflow: scale the items down"):
+            MSRRegressor().fit(X * 1e200, y)
+        with pytest.raises(ValueError, match="The target y holds values whose squares overflow: scale it down"):
+            MSRRegressor().fit(X, y * 1e200)
+
     def test_float32_items_give_what_their_float64_copies_give(self):
         X, y, _ = noisy(1)
         X = X.astype(np.float32)

@@ -73,11 +73,14 @@ class TestRules:
     def test_an_estimate_without_signal_has_minus_infinity(self, estimate):
         assert sn_ratio(STARS, estimate) == -np.inf
 
-    @pytest.mark.parametrize("target", [[3, 3, 3], [0, 0, 0], [1e9, 1e9, 1e9]])
-    def test_a_target_that_never_leaves_the_centre_has_none(self, target):
-        assert np.isnan(sn_ratio(target, [1, 2, 3]))
+    @pytest.mark.parametrize("n", [3, 6, 7])
+    @pytest.mark.parametrize("value", [3, 0, 1e9, 0.1, 0.7, 1e9 + 0.1])
+    def test_a_target_that_never_leaves_the_centre_has_none(self, value, n):
+        # The mean of equal values is off by rounding at times.
+        target = [value] * n
+        assert np.isnan(sn_ratio(target, np.arange(n)))
         assert np.isnan(sn_ratio(target, target))
-        assert np.isnan(sn_ratio(target, [1, 2, 3], center=target[0]))
+        assert np.isnan(sn_ratio(target, np.arange(n), center=value))
 
     def test_rows_of_weight_zero_do_not_count(self):
         assert np.isnan(sn_ratio([3, 3, 3, 9], [1, 2, 3, 4], sample_weight=[1, 1, 1, 0]))

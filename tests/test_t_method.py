@@ -281,11 +281,27 @@ class TestProperties:
         X, y, _ = noisy(seed, n, p)
         assert_finite(X, np.concatenate([FIVE_STARS, y[5:]]), option)
 
-    @pytest.mark.parametrize("option", DIAGONAL, ids=str)
-    @pytest.mark.parametrize("power", [-150, -160, -170])
-    def test_tiny_values_never_give_nan_or_inf(self, power, option):
+    @pytest.mark.parametrize("option", OPTIONS, ids=str)
+    @pytest.mark.parametrize("power", [-290, -170, -160, -150, 150])
+    def test_tiny_or_huge_values_never_give_nan_or_inf(self, power, option):
         X, y, _ = noisy(0)
         assert_finite(np.column_stack([X, X * 10.0**power, np.full(30, 10.0**power)]), y, option)
+
+    @pytest.mark.parametrize("option", OPTIONS, ids=str)
+    @pytest.mark.parametrize("scale", [1e-140, [1e-140, 1, 1e140, 1], 1e140], ids=str)
+    def test_predictions_do_not_depend_on_tiny_or_huge_units(self, scale, option):
+        X, y, _ = noisy(0)
+        changed = X * scale
+        a, b = (TMethodRegressor(**option).fit(items, y) for items in (X, changed))
+        close(b.predict(changed), a.predict(X), 1e-8)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("scale", [1e25, 1e30])
+    def test_large_float32_values_warn_of_nothing(self, scale):
+        # Their squares overflow as float32; many rows are added up in several threads.
+        X, y, _ = noisy(0, n=40_000)
+        model = TMethodRegressor("all").fit((X * scale).astype(np.float32), y)
+        np.testing.assert_allclose(model.coef_ * scale, TMethodRegressor("all").fit(X, y).coef_, rtol=1e-4)
 
 
 def assert_finite(X, y, option):
@@ -362,6 +378,18 @@ class TestUnitSpace:
         y = np.array([1.0, 1, 2, 5, 5, 4])
         X = np.arange(12.0).reshape(6, 2) ** 2
         np.testing.assert_allclose(TMethodRegressor().fit(X, y).center_, X[[2, 5]].mean(axis=0))
+
+    @pytest.mark.parametrize("scale", [0.1, 0.3, 1 / 3])
+    @pytest.mark.parametrize("rule", RULES)
+    def test_rounding_does_not_decide_which_rows_are_at_the_end_of_the_interval(self, rule, scale):
+        # The reach of 1, a tenth of the range, ends at targets that there are.
+        y = np.tile(np.arange(11.0), 3)
+        X = np.random.default_rng(0).normal(size=(33, 2)) + y[:, None]
+        a, b = TMethodRegressor(rule).fit(X, y), TMethodRegressor(rule).fit(X, scale * y)
+        inside = {"middle": [4, 5, 6], "low": [0, 1], "high": [9, 10], "all": y}[rule]
+        same(a.center_, X[np.isin(y, inside)].mean(axis=0))
+        same(b.center_, a.center_)
+        same(b.predict(X), scale * a.predict(X))
 
     @pytest.mark.parametrize("scale", [0.1, 0.7, 1 / 3, 1e-9, 1e9])
     @pytest.mark.parametrize("shift", [0.1, -7.7])
@@ -559,6 +587,41 @@ class TestWeights:
         a = TMethodRegressor().fit(np.vstack([X, X[0]]), wider[0], sample_weight=wider[1])
         agree(a, TMethodRegressor().fit(X, y), X, 1e-12)
 
+    @pytest.mark.parametrize("option", OPTIONS, ids=str)
+    @pytest.mark.parametrize("outlier", [1e8, 1e9, 1e15, 1e200])
+    def test_an_outlier_of_weight_zero_does_not_count(self, outlier, option):
+        X, y, mask = noisy(0, n=100)
+        rest, weight = X[1:], 1.0 * (np.arange(100) > 0)
+        expected = TMethodRegressor(**option).fit(rest, y[1:], mask[1:])
+        X[0] = outlier
+        for form in (np.asarray, sparse.csr_array, sparse.csc_array):
+            agree(TMethodRegressor(**option).fit(form(X), y, mask, weight), expected, rest)
+        y[0] = outlier
+        agree(TMethodRegressor(**option).fit(X, y, mask, weight), expected, rest)
+
+    @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+    def test_a_target_outlier_of_weight_zero_does_not_count_beside_sparse_items(self, form):
+        X, y, mask = noisy(0)
+        expected = TMethodRegressor().fit(X[1:], y[1:], mask[1:])
+        y[0] = 1e200
+        model = TMethodRegressor().fit(form(X), y, mask, 1.0 * (np.arange(30) > 0))
+        np.testing.assert_allclose(model.coef_, expected.coef_)
+
+    @pytest.mark.parametrize(("p", "gaps"), [(4, True), (70, False)])
+    def test_an_outlier_of_weight_zero_does_not_count_in_the_recalibration(self, p, gaps):
+        X, y, _ = noisy(0, p=p)
+        X = with_gaps(X, 0) if gaps else X
+        expected = TMethodRegressor("all", recalibrate=True).fit(X[1:], y[1:])
+        X[0] = 1e200
+        model = TMethodRegressor("all", recalibrate=True).fit(X, y, sample_weight=1.0 * (np.arange(30) > 0))
+        np.testing.assert_allclose(model.recalibration_, expected.recalibration_)
+
+    def test_many_first_rows_of_weight_zero_do_not_count(self):
+        X, y, _ = noisy(0, n=20_000)
+        weight = 1.0 * (np.arange(20_000) >= 9000)
+        a, b = TMethodRegressor("all").fit(X, y, sample_weight=weight), TMethodRegressor("all").fit(X[9000:], y[9000:])
+        agree(a, b, X)
+
 
 class TestShards:
     @settings(max_examples=40)
@@ -620,10 +683,53 @@ class TestShards:
         agree(model.fit(X, y), TMethodRegressor().fit(X, y), X, 1e-15)
         agree(model.fit_moments(t_moments(X, y, mask)), TMethodRegressor().fit(X, y, mask), X, 1e-15)
 
-    def test_batches_go_on_from_a_fit(self):
+    def test_a_fit_on_moments_forgets_the_names_of_items(self):
+        X, y, mask = noisy(4)
+        model = TMethodRegressor().fit(pd.DataFrame(X, columns=list("abcd")), y)
+        model.fit_moments(t_moments(X[:, :3], y, mask))
+        assert not hasattr(model, "feature_names_in_")
+        agree(model, TMethodRegressor().fit(X[:, :3], y, mask), X[:, :3])
+
+    @pytest.mark.parametrize("option", OPTIONS, ids=str)
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, sparse.csc_array])
+    def test_batches_go_on_from_a_fit(self, form, option):
         X, y, mask = noisy(5)
-        model = TMethodRegressor().fit(X[:20], y[:20], mask[:20]).partial_fit(X[20:], y[20:], mask[20:])
-        agree(model, TMethodRegressor().fit(X, y, mask), X)
+        X = with_zeros(X, 5, 0.3)
+        model = TMethodRegressor(**option).fit(form(X[:20]), y[:20], mask[:20])
+        model.partial_fit(form(X[20:]), y[20:], mask[20:])
+        agree(model, TMethodRegressor(**option).fit(X, y, mask), X)
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+    def test_recalibration_goes_on_from_a_fit_for_up_to_64_items(self, form):
+        X, y, mask = noisy(6, p=65)
+        model = TMethodRegressor(recalibrate=True).fit(form(X[:20, 1:]), y[:20], mask[:20])
+        model.partial_fit(form(X[20:, 1:]), y[20:], mask[20:])
+        agree(model, TMethodRegressor(recalibrate=True).fit(X[:, 1:], y, mask), X[:, 1:])
+        model.fit(form(X), y, mask)
+        with pytest.raises(ValueError, match="did not keep: begin with partial_fit"):
+            model.partial_fit(form(X), y, mask)
+
+    def test_recalibration_of_many_items_takes_batches_from_the_start(self):
+        X, y, mask = noisy(6, p=65)
+        model = TMethodRegressor(recalibrate=True)
+        for rows in (slice(0, 20), slice(20, 30)):
+            model.partial_fit(X[rows], y[rows], mask[rows])
+        agree(model, TMethodRegressor(recalibrate=True).fit(X, y, mask), X)
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+    def test_recalibration_does_not_go_on_from_a_fit_with_missing_values(self, form):
+        X, y, mask = noisy(7)
+        model = TMethodRegressor(recalibrate=True).fit(form(with_gaps(X, 7)), y, mask)
+        with pytest.raises(ValueError, match="did not keep: begin with partial_fit"):
+            model.partial_fit(form(X), y, mask)
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            TMethodRegressor(recalibrate=True).partial_fit(form(with_gaps(X, 7)), y, mask)
+
+    def test_recalibration_does_not_go_on_from_a_fit_without_it(self):
+        X, y, mask = noisy(8)
+        model = TMethodRegressor().fit(X, y, mask).set_params(recalibrate=True)
+        with pytest.raises(ValueError, match="begin with partial_fit"):
+            model.partial_fit(X, y, mask)
 
     def test_until_the_rows_suffice_nothing_is_predicted(self):
         X, y, _ = noisy(6)
@@ -642,8 +748,9 @@ class TestShards:
         X, y, mask = noisy(7)
         with pytest.raises(ValueError, match="X has 3 features, but TMethodRegressor is expecting 4"):
             TMethodRegressor().partial_fit(X, y).partial_fit(X[:, :3], y)
-        with pytest.raises(ValueError, match="y has 2 targets, but there were 1 before"):
-            TMethodRegressor().partial_fit(X, y, mask).partial_fit(X, np.column_stack([y, y]), mask)
+        for inside in (mask, None):
+            with pytest.raises(ValueError, match="y has 2 targets, but there were 1 before"):
+                TMethodRegressor().partial_fit(X, y, inside).partial_fit(X, np.column_stack([y, y]), inside)
 
     def test_moments_without_products_are_refused_where_they_are_needed(self):
         X, y, mask = noisy(8)
@@ -677,6 +784,14 @@ class TestSparse:
             agree(model, dense, X, tol)
             close(model.predict(form), dense.predict(X), tol)
             assert model.predict(form).dtype == dtype
+
+    @pytest.mark.parametrize("parts", [[np.nan, 2.0], [2.0, np.nan], [np.nan, np.nan]], ids=str)
+    def test_parts_of_a_missing_value_are_one_missing_value(self, parts):
+        X, y, _ = noisy(0, p=2)
+        model = TMethodRegressor("all").fit(X, y)
+        row = sparse.csr_array(([*parts, 4.0], [0, 0, 1], [0, 3]), shape=(1, 2))
+        assert row.nnz == 3
+        np.testing.assert_allclose(model.predict(row), model.predict([[np.nan, 4.0]]))
 
     def test_other_sparse_formats_are_converted(self):
         X, y, _ = noisy(0)
@@ -779,6 +894,25 @@ class TestMissingValues:
             assert (model.beta_[2], model.eta_[2], model.coef_[2]) == (0, 0, 0)
             others = [0, 1, 3]
             np.testing.assert_allclose(y_hat, TMethodRegressor().fit(X[:, others], y, mask).predict(X[:, others]))
+
+    @settings(max_examples=60)
+    @given(seed=seeds)
+    def test_an_item_that_is_there_only_at_the_unit_spaces_mean_has_weight_exactly_zero(self, seed):
+        rng = np.random.default_rng(seed)
+        y, row = rng.normal(size=40), np.arange(40)
+        # The first item's unit space is the first three rows, its signal are the seven that follow.
+        y[3:10] = y[:3].mean()
+        X = np.column_stack([np.where(row < 10, rng.normal(size=40), np.nan), y + rng.normal(size=40)])
+        model = TMethodRegressor().fit(X, y, (row < 3) | (row >= 30))
+        assert (model.beta_[0], model.eta_[0], model.coef_[0]) == (0, 0, 0)
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_where_a_perfect_item_is_missing_the_other_one_makes_the_estimate(self, rule):
+        _, y, _ = noisy(0)
+        other = y + 0.1 * np.random.default_rng(1).normal(size=30)
+        model = TMethodRegressor(rule).fit(np.column_stack([2 * y, other]), y)
+        for form in (np.asarray, sparse.csr_array):
+            assert model.predict(form([[np.nan, 1.5]]))[0] == pytest.approx(1.5, abs=0.2)
 
     @settings(max_examples=40)
     @given(seed=seeds, option=diagonal_options, share=st.floats(0, 1), p=st.integers(1, 6))
@@ -898,12 +1032,22 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"Input y contains (NaN|infinity)"):
             TMethodRegressor().fit(self.X, [1, 2, 3, 4, value])
 
+    @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize("option", OPTIONS, ids=str)
-    def test_squares_that_overflow(self, option):
-        X, y, _ = noisy(0)
+    @pytest.mark.parametrize("n", [30, 40_000])
+    def test_squares_that_overflow(self, n, option):
+        # Many rows are added up in several threads.
+        X, y, _ = noisy(0, n)
         for items in (X * 1e200, sparse.csr_array(X * 1e200)):
             with pytest.raises(ValueError, match="Input X holds values whose squares overflow: scale the items down"):
                 TMethodRegressor(**option).fit(items, y)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("option", OPTIONS, ids=str)
+    def test_targets_whose_squares_overflow(self, option):
+        X, y, _ = noisy(0)
+        with pytest.raises(ValueError, match="The target y holds values whose squares overflow: scale it down"):
+            TMethodRegressor(**option).fit(X, y * 1e200)
 
     @pytest.mark.parametrize("clip", [(5, 1), (1, 1), (1, 2, 3), (np.nan, 1), (1, np.nan), [[1, 2]], []], ids=str)
     def test_clip_that_is_not_two_rising_numbers(self, clip):
@@ -972,6 +1116,8 @@ class TestScikitLearn:
             TMethodRegressor(covariance="full"),
             TMethodRegressor("all", covariance="full", shrinkage=0.0, subtract_error=False),
             TMethodRegressor("all", clip="range"),
+            TMethodRegressor("all", recalibrate=True),
+            TMethodRegressor("high", recalibrate=True, clip="range"),
             TMethodRegressor("low", covariance="full", recalibrate=True, clip=(-9, 9)),
         ]
     )
@@ -1075,6 +1221,16 @@ class TestScikitLearn:
         assert a.predict(X.astype(np.float64)).dtype == np.float64
         np.testing.assert_allclose(a.predict(X), b.predict(X.astype(np.float64)), atol=1e-5)
 
+    @pytest.mark.parametrize("outlier", [1e2, 1e3, 1e4])
+    def test_float32_outliers_in_the_first_rows_cost_no_digits(self, outlier):
+        # Rows are summed up in chunks of 10,000; the second item is one that is far from 0.
+        X, y, mask = noisy(0, n=20_000)
+        X[:, 1] += 100
+        X[[0, 10_000], 0], mask[[0, 10_000]] = outlier, True
+        X = X.astype(np.float32)
+        a, b = (TMethodRegressor().fit(items, y, mask) for items in (X, X.astype(np.float64)))
+        np.testing.assert_allclose(a.eta_, b.eta_, rtol=1e-4)
+
     @pytest.mark.parametrize("option", OPTIONS, ids=str)
     def test_integers_are_numbers(self, option):
         X, y, _ = noisy(11)
@@ -1106,12 +1262,12 @@ def test_rows_beyond_one_block_give_the_formula_over_all_rows(rule, dtype):
 
 
 class TestMemory:
-    @pytest.fixture
-    def data(self, monkeypatch):
+    @pytest.fixture(params=[(50_000, 200), (100_000, 100)], ids=str)
+    def data(self, monkeypatch, request):
         # Every processor has blocks of its own.
         monkeypatch.setattr("joblib.cpu_count", lambda: 2)
-        y = np.tile(FIVE_STARS, 10_000)
-        return np.random.default_rng(0).normal(size=(50_000, 200)).astype(np.float32), y
+        X = np.random.default_rng(0).normal(size=request.param).astype(np.float32)
+        return X, np.tile(FIVE_STARS, len(X) // 5)
 
     def peak(self, call):
         tracemalloc.start()

@@ -143,6 +143,16 @@ class TestDefinition:
             close(getattr(a, name), getattr(b, name))
         close(a.predict(X), b.predict(X))
 
+    @pytest.mark.parametrize("outlier", [1e8, 1e9, 1e15, 1e200])
+    def test_an_outlier_of_weight_zero_does_not_count(self, outlier):
+        X, y, _ = noisy(0, n=100)
+        weight = np.ones(100)
+        X[0], weight[0] = outlier, 0
+        a, b = TbRegressor().fit(X, y, weight), TbRegressor().fit(X[1:], y[1:])
+        np.testing.assert_array_equal(a.origin_, b.origin_ + 1)
+        np.testing.assert_allclose(a.eta_, b.eta_, rtol=1e-9)
+        np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-9)
+
     def test_many_rows_in_blocks_agree_with_few(self, monkeypatch):
         X, y, _ = noisy(1, n=100)
         expected = TbRegressor().fit(X, y)
@@ -234,6 +244,23 @@ class TestProperties:
         model = TbRegressor().fit(X, X[:, 1])
         assert (model.origin_[0], model.coef_[0]) == (-1, 0)
 
+    @settings(max_examples=60)
+    @given(seed=seeds)
+    def test_an_item_that_is_there_at_one_target_only_has_weight_exactly_zero(self, seed):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(1, 6, size=60).astype(float)
+        items = y[:, None] + rng.normal(size=(60, 2))
+        items[y != 5, 0] = np.nan
+        model = TbRegressor().fit(items, y)
+        assert (model.origin_[0], model.eta_[0], model.coef_[0]) == (-1, 0, 0)
+        assert model.eta_[1] > 0
+
+    def test_where_a_perfect_item_is_missing_the_other_one_makes_the_estimate(self):
+        _, y, _ = noisy(0)
+        other = y + 0.1 * np.random.default_rng(1).normal(size=30)
+        model = TbRegressor().fit(np.column_stack([2 * y, other]), y)
+        assert model.predict([[np.nan, 1.5]])[0] == pytest.approx(1.5, abs=0.2)
+
     def test_where_no_item_carries_anything_the_mean_is_predicted(self):
         model = TbRegressor().fit(np.full((10, 2), 0.1), np.tile(FIVE_STARS, 2))
         assert model.target_center_ == 3
@@ -249,10 +276,13 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"The target y is constant \(3\)"):
             TbRegressor().fit(np.arange(10.0).reshape(5, 2), [3, 3, 3, 3, 9], sample_weight=[1, 1, 1, 1, 0])
 
+    @pytest.mark.filterwarnings("error")
     def test_values_that_are_not_numbers(self):
         X, y, _ = noisy(0)
         with pytest.raises(ValueError, match="values whose squares overflow"):
             TbRegressor().fit(X * 1e200, y)
+        with pytest.raises(ValueError, match="The target y holds values whose squares overflow: scale it down"):
+            TbRegressor().fit(X, y * 1e200)
         X[2, 1] = np.inf
         with pytest.raises(ValueError, match="Input X contains infinity"):
             TbRegressor().fit(X, y)

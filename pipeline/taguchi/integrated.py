@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pipeline.taguchi.moments import Array, is_sparse
+from pipeline.taguchi.moments import FLOATS, Array, is_sparse
 
 _BLOCK_BYTES = 2**20
-FLOATS = [np.float64, np.float32]
 
 
 class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -53,8 +52,12 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             values = [getattr(each, name) for each in estimates]
             of_items = isinstance(values[0], np.ndarray) and values[0].shape == (self.n_features_in_,)
             array = np.stack(values) if several else np.asarray(values[0])
-            kept = array.astype(dtype) if of_items and array.dtype.kind == "f" else array
-            setattr(self, f"{name}_", kept[()])
+            if of_items and array.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    kept = array.astype(dtype)
+                # The unit of the target may put an S/N ratio beyond float32.
+                array = kept if np.isfinite(kept).sum() == np.isfinite(array).sum() else array
+            setattr(self, f"{name}_", array[()])
 
     def _integrated(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target."""
@@ -74,28 +77,28 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 def _weighted_sum(X: Any, center: Array, coef: Array, share: Array, offset: Array) -> Array:
     """Return ``(X - center) @ coef``; for a row with gaps, renormalised to the items that are there."""
     if is_sparse(X):
-        gaps = np.isnan(X.data)
-        if not gaps.any():
-            return X @ coef - center @ coef
-        filled = type(X)((np.where(gaps, 0, X.data), X.indices, X.indptr), shape=X.shape)
-        missing = type(X)((gaps.astype(np.float64), X.indices, X.indptr), shape=X.shape)
-        total = filled @ coef - center @ coef + missing @ (center * coef)
-        return _renormalised(total, missing @ share, missing @ offset)
+        result = X @ coef - center @ coef
+        gaps = np.flatnonzero(np.isnan(result))
+        if len(gaps):
+            by_row = X.tocsr()
+            for rows in blocks(len(gaps), X.shape[1]):
+                result[gaps[rows]] = _present_sum(by_row[gaps[rows]].toarray() - center, coef, share, offset)
+        return result
     result = np.empty(len(X))
     for rows in blocks(len(X), X.shape[1]):
         deviation = X[rows] - center
         result[rows] = deviation @ coef
         if np.isnan(result[rows]).any():
-            gaps = np.isnan(deviation)
-            deviation[gaps] = 0
-            result[rows] = _renormalised(deviation @ coef, gaps @ share, gaps @ offset)
+            result[rows] = _present_sum(deviation, coef, share, offset)
     return result
 
 
-def _renormalised(total: Array, missing_share: Array, missing_offset: Array) -> Array:
-    known = 1 - missing_share
-    # A share is a sum that rounds to 1 at times, where nothing is known of the row.
-    return np.divide(total - missing_offset, known, out=np.zeros_like(total), where=known > 1e-12)
+def _present_sum(deviation: Array, coef: Array, share: Array, offset: Array) -> Array:
+    present = ~np.isnan(deviation)
+    total = np.where(present, deviation, 0) @ coef + present @ offset
+    # Summed over what is there and not subtracted from 1: a tiny share may be all there is.
+    known = present @ share
+    return np.divide(total, known, out=np.zeros_like(total), where=known > 0)
 
 
 def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
@@ -116,11 +119,6 @@ def check_items(estimator: IntegratedEstimator, X: Any, y: Any = "no_validation"
     return validate_data(
         estimator, X, y, accept_sparse=sparse, dtype=FLOATS, ensure_all_finite=finite, **{"reset": False, **kwargs}
     )
-
-
-def check_weights(sample_weight: Any, X: Any) -> Array:
-    """Return one weight of 0 or more for each row."""
-    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def in_db(eta: Array) -> Array:

@@ -10,15 +10,19 @@ import joblib  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 
 Array = npt.NDArray[np.float64]
+FLOATS = [np.float64, np.float32]
 
 # Fixed, so that the last digit does not depend on the number of processors.
 _SPANS = 4
-_CHUNK_ROWS = 2**13
+_CHUNK_ROWS = 10_000
 _BLOCK_BYTES = 2**19
 _CHUNK_VALUES = 2**17
+
+
+NO_WEIGHT = "sample_weight must not be zero for every row."
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,14 @@ class TMoments:
         """Whether the products of all pairs of items are there."""
         return self.unit.gram is not None
 
+    def least_divider(self, n: Array) -> Array:
+        """Return the r below which `n` rows know nothing of an item: their targets are one and the same.
+
+        Values may be missing, and an item be there only where the target is; to a ten-millionth of its range.
+        """
+        low, high = self.target_range
+        return n * (1e-7 * (high - low)) ** 2
+
     @property
     def all(self) -> Moments:
         """Moments of all rows."""
@@ -173,7 +185,8 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     Raises
     ------
     ValueError
-        If X holds infinity, or values whose squares overflow.
+        If X holds infinity, or X or y values whose squares overflow; if the lengths differ, y is not finite, a weight
+        is negative or the mask holds no booleans; with `gram`, if X holds NaN.
 
     Notes
     -----
@@ -189,18 +202,23 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     >>> bool(np.allclose(total.signal.xx, t_moments(X, y, y == 3).signal.xx))
     True
     """
-    y = np.asarray(y, dtype=np.float64)
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else np.asarray(unit_space_mask, dtype=bool)
+    X = check_array(X, accept_sparse=["csr", "csc"], dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=0)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="y")
+    unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else column_or_1d(unit_space_mask)
+    check_consistent_length(X, y)
+    check_consistent_length(y, unit)
+    if unit.dtype != bool:
+        raise ValueError(f"unit_space_mask must hold booleans, got {unit.dtype}.")
+    weight = check_weights(sample_weight, X)
     if gram:
         assert_all_finite(X, input_name="X")
-    # What overflows on the way shows in the total, which is checked.
-    with np.errstate(over="ignore", invalid="ignore"):
-        totals = _moments(X, y, np.stack([weight * unit, weight * ~unit]), gram)
+    totals = _moments(X, y, unit, weight, gram)
+    if not all(np.isfinite(part.target).all() for part in totals):
+        raise ValueError("The target y holds values whose squares overflow: scale it down.")
     if not all(np.isfinite(part.xx).all() and np.isfinite(part.xy).all() for part in totals):
         assert_all_finite(X, allow_nan=True, input_name="X")
         raise ValueError("Input X holds values whose squares overflow: scale the items down.")
-    present = y[weight > 0]
+    present = y if sample_weight is None else y[weight > 0]
     return TMoments(
         *totals,
         target_range=(float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf),
@@ -208,16 +226,39 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     )
 
 
-def _moments(X: Any, y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
-    """Return the moments of both groups of rows; `groups` holds one line of weights for each."""
-    if not is_sparse(X):
-        chunks = _slices(len(y), _CHUNK_ROWS)
-        return _over_rows(lambda rows: _dense(X[rows], y[rows], groups[:, rows], gram), chunks)
-    if gram:
-        X = X.tocsr()
-        chunks = _slices(len(y), _block_rows(X.shape[1], 8))
-        return _over_rows(lambda rows: _dense(X[rows].toarray(), y[rows], groups[:, rows], gram), chunks)
-    return _sparse(X, y, groups)
+def check_weights(sample_weight: Any, X: Any) -> Array:
+    """Return one weight of 0 or more for each row, all 1 without taking memory where none are given."""
+    if sample_weight is None:
+        return np.broadcast_to(np.float64(1), X.shape[:1])
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="sample_weight"
+    )
+    if weight.shape != X.shape[:1]:
+        raise ValueError(f"sample_weight must have one value for each of {X.shape[0]} rows, got shape {weight.shape}.")
+    if (weight < 0).any():
+        raise ValueError(f"Negative values in data passed to `sample_weight`: {weight.min():g}.")
+    return weight
+
+
+def _moments(X: Any, y: Array, unit: npt.NDArray[np.bool_], weight: Array, gram: bool) -> tuple[Moments, Moments]:
+    """Return the moments inside and outside of the unit space."""
+    if is_sparse(X) and not gram:
+        return _sparse(X, y, _groups(unit, weight))
+    by_row, size = (X.tocsr(), _block_rows(X.shape[1], 8)) if is_sparse(X) else (X, _CHUNK_ROWS)
+    shift = np.zeros(X.shape[1]) if is_sparse(X) or not len(y) else _shift(X)
+
+    def moments(rows: slice) -> tuple[Moments, Moments]:
+        block = by_row[rows].toarray() if is_sparse(X) else X[rows]
+        return _dense(block, shift, y[rows], _groups(unit[rows], weight[rows]), gram)
+
+    chunks = _slices(len(y), size) or [slice(0, 0)]
+    # The products of pairs keep all processors busy by themselves, and take their memory once only.
+    return _sum_up(map(moments, chunks)) if gram else _over_rows(moments, chunks)
+
+
+def _groups(unit: npt.NDArray[np.bool_], weight: Array) -> Array:
+    """Return the weights of the rows in each of the two groups."""
+    return np.stack([weight * unit, weight * ~unit])
 
 
 def is_sparse(X: Any) -> bool:
@@ -235,13 +276,16 @@ def _block_rows(n_items: int, itemsize: int) -> int:
 
 def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list[slice]) -> tuple[Moments, Moments]:
     """Add up what `moments` makes of each chunk of rows."""
-    spans = [chunks[span] for span in _slices(len(chunks), -(-len(chunks) // _SPANS))]
-    if len(spans) == 1:
-        return _sum_up(map(moments, chunks))
+    if len(chunks) == 1:
+        return moments(chunks[0])
+    n_spans = min(_SPANS, len(chunks))
+    spans = [chunks[len(chunks) * k // n_spans : len(chunks) * (k + 1) // n_spans] for k in range(n_spans)]
     with ThreadPoolExecutor(min(_SPANS, joblib.cpu_count())) as pool:
         return _sum_up(pool.map(lambda span: _sum_up(map(moments, span)), spans))
 
 
+# What overflows on the way, here and below, shows in the total, which is checked.
+@np.errstate(over="ignore", invalid="ignore")
 def _sum_up(parts: Iterable[tuple[Moments, Moments]]) -> tuple[Moments, Moments]:
     return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), parts)
 
@@ -256,9 +300,16 @@ def _target(y: Array, weight: Array) -> tuple[float, float, float]:
     return total, mean, float(weight @ (y - mean) ** 2)
 
 
-def _dense(X: npt.NDArray[Any], y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
+@np.errstate(over="ignore", invalid="ignore")
+def _dense(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
     """Return the moments of a chunk of rows: fast where its numbers are usual, with care where they are not."""
-    parts = _fast(X, y, groups)
+    counts = groups.any(axis=0)
+    if not counts.all():
+        X, y, groups = X[counts], y[counts], groups[:, counts]
+    if not len(X):
+        nothing = _none(X.shape[1], gram)
+        return nothing, nothing
+    parts = _fast(X, shift, y, groups)
     if parts is None:
         blocks = _slices(len(X), _block_rows(X.shape[1], 8))
         parts = _sum_up(_careful(X[rows], y[rows], groups[:, rows]) for rows in blocks)
@@ -268,23 +319,29 @@ def _dense(X: npt.NDArray[Any], y: Array, groups: Array, gram: bool) -> tuple[Mo
     return unit, signal
 
 
-def _fast(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moments] | None:
+def _fast(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array) -> tuple[Moments, Moments] | None:
     """Return the moments by matrix products over blocks, or None where a value is missing or a product is not usual."""
     # The rounding of float32 products averages out over many rows only.
     dtype = X.dtype if len(X) == _CHUNK_ROWS else np.dtype(np.float64)
     n_items, targets = X.shape[1], [_target(y, weight) for weight in groups]
     live = [g for g, (total, _, _) in enumerate(targets) if total > 0]
     weights = groups[live]
-    left = np.vstack([weights, weights * (y - np.array([[targets[g][1]] for g in live]))]).astype(dtype)
-    shift = _shift(X).astype(dtype)
+    m = y - np.array([[targets[g][1]] for g in live])
+    # float32 weights of a target in units that are far from 1 would underflow.
+    unit_of_y = max(float(np.abs(m).max()), np.finfo(np.float64).tiny)
+    left = np.vstack([weights, weights * (m / unit_of_y)]).astype(dtype)
+    shift = shift.astype(dtype)
     measured = bool(shift.any()) or dtype != X.dtype
     buffer = np.empty((min(_block_rows(n_items, dtype.itemsize), len(X)), n_items), dtype)
+    spare = np.empty_like(buffer)
     sums, squares = np.zeros((2 * len(live), n_items)), np.zeros((len(live), n_items))
     for rows in _slices(len(X), len(buffer)):
         block = buffer[: rows.stop - rows.start]
         values = np.subtract(X[rows], shift, out=block) if measured else X[rows]
+        # The squares first: the product then finds the values in the cache.
+        squared = np.multiply(values, values, out=spare[: len(block)])
         sums += left[:, rows] @ values
-        squares += left[: len(live), rows] @ np.multiply(values, values, out=block)
+        squares += left[: len(live), rows] @ squared
     limits = np.finfo(dtype)
     usual = (squares > limits.tiny / limits.eps) & (squares < np.inf) | (sums[: len(live)] == 0) & (squares == 0)
     if not (usual.all() and np.isfinite(sums).all()):
@@ -297,7 +354,7 @@ def _fast(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moment
             shift + total_x / weight,
             np.array(mean),
             np.maximum(total_xx - total_x * (total_x / weight), 0),
-            total_xy,
+            total_xy * unit_of_y,
             np.array(yy),
             targets[g],
         )
@@ -305,16 +362,20 @@ def _fast(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moment
 
 
 def _shift(X: npt.NDArray[Any]) -> Array:
-    """Return the row from which items are measured, zeros where their offsets are small beside their spread."""
-    first = X[:64].astype(np.float64)
-    if X.dtype == np.float32 and (np.abs(first.mean(axis=0)) <= first.std(axis=0)).all():
+    """Return from where items are measured, zeros where their offsets are small beside their spread."""
+    # An odd number of rows, so that the median is one of the values: a constant item is constant to the last digit.
+    n = min(127, len(X) - 1 + len(X) % 2)
+    some = X[:: max(1, len(X) // 128)][:n].astype(np.float64)
+    middle = np.nan_to_num(np.median(some, axis=0), posinf=0, neginf=0)
+    if X.dtype == np.float32 and (np.abs(middle) <= 2 * np.median(np.abs(some - middle), axis=0)).all():
         return np.zeros(X.shape[1])
-    return first[0]
+    return middle
 
 
-def _none(n_items: int) -> Moments:
+def _none(n_items: int, gram: bool = False) -> Moments:
     nothing, zero = np.zeros(n_items), np.zeros(())
-    return Moments(zero, nothing, zero, nothing, nothing, zero, (0.0, 0.0, 0.0))
+    products = np.zeros((n_items, n_items)) if gram else None
+    return Moments(zero, nothing, zero, nothing, nothing, zero, (0.0, 0.0, 0.0), products)
 
 
 def _careful(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moments]:
@@ -325,20 +386,16 @@ def _careful(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Mom
 
     def of(weight: Array) -> Moments:
         target = _target(y, weight)
-        m = y - target[1]
-        total, m_total = weight @ present, (weight * m) @ present
-        known = np.where(total > 0, total, 1)
-        x_mean, m_mean = weight @ X / known, m_total / known
+        total, y_mean, yy = (np.array(value) for value in target)
+        m = (y - target[1])[:, None]
+        if not present.all():
+            total = weight @ present
+            m_mean = (weight * m[:, 0]) @ present / np.where(total > 0, total, 1)
+            m = (m - m_mean) * present
+            y_mean, yy = y_mean + m_mean, weight @ m**2
+        x_mean = weight @ X / np.where(total > 0, total, 1)
         deviation = (X - x_mean) * present
-        return Moments(
-            total,
-            x_mean,
-            target[1] + m_mean,
-            weight @ deviation**2,
-            (weight * m) @ deviation,
-            np.maximum((weight * m**2) @ present - total * m_mean**2, 0),
-            target,
-        )
+        return Moments(total, x_mean, y_mean, weight @ deviation**2, weight @ (m * deviation), yy, target)
 
     return of(groups[0]), of(groups[1])
 
@@ -355,6 +412,7 @@ def _gram(X: npt.NDArray[Any], weight: Array, mean: Array) -> Array:
     return total
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     """Return the moments of a CSR or CSC matrix from the values that it stores, in two passes over them."""
     if not X.has_canonical_format:
@@ -363,13 +421,14 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     n_items = X.shape[1]
     # Each row is in one group only, so that one count serves both: the items of the second follow those of the first.
     weight, group = groups.sum(axis=0), (groups[1] > 0).astype(np.intp)
+    y = np.where(weight > 0, y, 0)
     targets = [_target(y, each) for each in groups]
     m = y - np.array([mean for _, mean, _ in targets])[group]
     total = np.repeat([total for total, _, _ in targets], n_items)
     none = np.zeros(2 * n_items)
     missing, missing_m, missing_mm = none.copy(), none.copy(), none.copy()
     x_mean = none.copy()
-    for values, row, place in _stored(X, group):
+    for values, row, place in _stored(X, group, weight):
         gaps = np.isnan(values)
         x_mean += np.bincount(place, weight[row] * np.where(gaps, 0, values), 2 * n_items)
         if gaps.any():
@@ -381,7 +440,7 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     x_mean /= known
 
     xx, xy, zeros, zeros_m = none.copy(), none.copy(), total.copy(), -missing_m
-    for values, row, place in _stored(X, group):
+    for values, row, place in _stored(X, group, weight):
         there = ~np.isnan(values)
         if not there.all():
             values, row, place = values[there], row[there], place[there]
@@ -405,11 +464,15 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     return moments[0], moments[1]
 
 
-def _stored(X: Any, group: npt.NDArray[np.intp]) -> Iterator[tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+def _stored(
+    X: Any, group: npt.NDArray[np.intp], weight: Array
+) -> Iterator[tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     """Yield chunks of the stored values with their rows and the places of their items among those of both groups."""
     for chunk in _slices(X.nnz, _CHUNK_VALUES):
         first, last = np.searchsorted(X.indptr, [chunk.start, chunk.stop - 1], side="right") - 1
         ends = np.clip(X.indptr[first : last + 2], chunk.start, chunk.stop)
         major = np.repeat(np.arange(first, last + 1), np.diff(ends))
         row, column = (major, X.indices[chunk]) if X.format == "csr" else (X.indices[chunk], major)
-        yield X.data[chunk].astype(np.float64), row, column + X.shape[1] * group[row]
+        counts = weight[row] > 0
+        row = row[counts]
+        yield X.data[chunk][counts].astype(np.float64), row, column[counts] + X.shape[1] * group[row]

@@ -89,13 +89,25 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         self : MSRRegressor
+
+        Raises
+        ------
+        ValueError
+            If X or y holds values whose squares overflow.
         """
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, ensure_min_samples=2)
         n = len(y)
-        center, target_center = X.mean(axis=0, dtype=np.float64), float(np.mean(y, dtype=np.float64))
-        items, target = X - center, y - target_center
-        scale = np.sqrt(np.einsum("ij,ij->j", items, items) / n)
+        # What overflows shows in the sums, which are checked.
+        with np.errstate(over="ignore", invalid="ignore"):
+            center, target_center = X.mean(axis=0, dtype=np.float64), float(np.mean(y, dtype=np.float64))
+            items, target = X - center, y - target_center
+            scale = np.sqrt(np.einsum("ij,ij->j", items, items) / n)
+            spread = float(target @ target)
+        if not np.isfinite(scale).all():
+            raise ValueError("Input X holds values whose squares overflow: scale the items down.")
+        if not np.isfinite(spread):
+            raise ValueError("The target y holds values whose squares overflow: scale it down.")
         # A constant item, up to the rounding of its mean, has no slope.
         scale[scale <= 4 * np.finfo(X.dtype).eps * np.abs(center)] = np.inf
         items /= scale

@@ -8,7 +8,7 @@ from sklearn.metrics import make_scorer
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
-from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
 
 
 def sn_ratio(
@@ -56,7 +56,7 @@ def sn_ratio(
     center = float(np.average(y, weights=weight)) if center is None else center
     M, M_hat = y - center, estimate - center
     r = float(weight @ M**2)
-    if r == 0:
+    if r <= weight.sum() * (4 * EPS * max(np.abs(y).max(), abs(center))) ** 2:
         return float("nan")
     beta, eta = sensitivity_and_sn_ratio(r, (weight * M) @ M_hat, weight @ M_hat**2, weight.sum())
     return float(10 * np.log10(eta)) if eta > 0 and beta > 0 else -np.inf

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import IntegratedEstimator, check_items, check_weights, in_db
-from pipeline.taguchi.moments import Array, Moments, TMoments, t_moments
+from pipeline.taguchi.integrated import IntegratedEstimator, check_items, in_db
+from pipeline.taguchi.moments import NO_WEIGHT, Array, Moments, TMoments, check_weights, is_sparse, t_moments
 from pipeline.taguchi.shrinkage import oas_shrinkage
 
 # Below this share of the largest eigenvalue a direction of the error is taken as free of error.
 _EIGENVALUE_FLOOR = 1e-8
+_FEW_ITEMS = 64
 _CONSTANT = "The target y is constant ({:g}): a T-method needs at least two different values."
 
 
@@ -184,19 +184,23 @@ class TMethodRegressor(IntegratedEstimator):
         self._check_parameters()
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         self._forget()
-        weight = check_weights(sample_weight, X)
-        moments = self._moments(X, y, unit_space_mask, weight, gram=self.covariance == "full")
+        gram = self.covariance == "full"
+        if self.recalibrate and X.shape[1] <= _FEW_ITEMS:
+            # That costs next to nothing, and `partial_fit` may go on from here.
+            gram = not np.isnan(X.data if is_sparse(X) else X).any()
+        moments = self._moments(X, y, unit_space_mask, sample_weight, gram)
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
-        return self._learn(moments, y.ndim > 1, X.dtype, (X, y, weight))
+        return self._learn(moments, y.ndim > 1, X.dtype, (X, y, check_weights(sample_weight, X)))
 
     def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those already seen; the result is that of one `fit` on all of them.
 
         Without `unit_space_mask` the first call places the unit space: the rule's interval of the target is that of
         its rows, see `unit_space_interval_`. Until there are rows inside and outside of it, `predict` raises
-        `NotFittedError`. `recalibrate` takes memory of n_features squared here.
+        `NotFittedError`. `recalibrate` takes memory of n_features squared here, and more than 64 items can be
+        recalibrated only if every call was a `partial_fit`; missing values cannot.
 
         Parameters
         ----------
@@ -215,13 +219,18 @@ class TMethodRegressor(IntegratedEstimator):
         self._check_parameters()
         seen = getattr(self, "moments_", None)
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, reset=seen is None)
-        weight = check_weights(sample_weight, X)
+        before = [] if seen is None else seen if isinstance(seen, list) else [seen]
+        n_targets = y.shape[1] if y.ndim > 1 else 1
+        if before and len(before) != n_targets:
+            raise ValueError(f"y has {n_targets} targets, but there were {len(before)} before.")
         gram = self.covariance == "full" or self.recalibrate
-        moments = self._moments(X, y, unit_space_mask, weight, gram)
-        if seen is not None:
-            before = seen if isinstance(seen, list) else [seen]
-            if len(before) != len(moments):
-                raise ValueError(f"y has {len(moments)} targets, but there were {len(before)} before.")
+        if before and gram and not before[0].has_gram:
+            raise ValueError(
+                "The full covariance and recalibrate need products of items, which the fit before did not keep: "
+                "begin with partial_fit."
+            )
+        moments = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        if before:
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         return self._learn(moments, y.ndim > 1, X.dtype)
 
@@ -248,6 +257,7 @@ class TMethodRegressor(IntegratedEstimator):
         if problem := _problem(moments):
             raise ValueError(problem)
         self._forget()
+        self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = moments.n_items
         return self._learn([moments], False, np.dtype(np.float64))
 
@@ -255,8 +265,8 @@ class TMethodRegressor(IntegratedEstimator):
         self._validate_params()
         if self.clip is None or isinstance(self.clip, str):
             return
-        limits = np.asarray(self.clip, dtype=np.float64)
-        if limits.shape != (2,) or not limits[0] < limits[1]:
+        limits = np.asarray(self.clip)
+        if limits.dtype.kind not in "iuf" or limits.shape != (2,) or not limits[0] < limits[1]:
             raise ValueError(f"clip must be two numbers, the lower one first, got {self.clip!r}.")
 
     def _forget(self) -> None:
@@ -264,22 +274,20 @@ class TMethodRegressor(IntegratedEstimator):
         for name in ("unit_space_interval_", "moments_"):
             self.__dict__.pop(name, None)
 
-    def _moments(self, X: Any, y: Array, unit_space_mask: Any, weight: Array, gram: bool) -> list[TMoments]:
+    def _moments(self, X: Any, y: Array, unit_space_mask: Any, sample_weight: Any, gram: bool) -> list[TMoments]:
         """Return the moments for each target."""
-        columns = y.astype(np.float64).reshape(len(y), -1).T
-        if unit_space_mask is None:
+        columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
+        if unit_space_mask is not None:
+            mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
+            masks = [mask] * len(columns)
+        else:
             if not hasattr(self, "unit_space_interval_"):
-                intervals = [_interval(column[weight > 0], self.unit_space) for column in columns]
+                counts = slice(None) if sample_weight is None else check_weights(sample_weight, X) > 0
+                intervals = [_interval(column[counts], self.unit_space) for column in columns]
                 self.unit_space_interval_ = np.array(intervals if y.ndim > 1 else intervals[0])
             limits = np.atleast_2d(self.unit_space_interval_)
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        else:
-            mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
-            check_consistent_length(y, mask)
-            if mask.dtype != bool:
-                raise ValueError(f"unit_space_mask must hold booleans, got {mask.dtype}.")
-            masks = [mask] * len(columns)
-        return [t_moments(X, column, mask, weight, gram) for column, mask in zip(columns, masks, strict=True)]
+        return [t_moments(X, column, mask, sample_weight, gram) for column, mask in zip(columns, masks, strict=True)]
 
     def _learn(
         self,
@@ -314,9 +322,10 @@ class TMethodRegressor(IntegratedEstimator):
             squares, products = coef @ everything.gram @ coef, everything.xy @ coef
         else:
             X, y, weight = rows
-            estimate = self._integrated(X, target)
+            counts = weight > 0
+            estimate = np.where(counts, self._integrated(X, target), 0)
             mean = float(weight @ estimate / total)
-            deviation = y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean
+            deviation = np.where(counts, y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean, 0)
             squares, products = weight @ (estimate - mean) ** 2, (weight * deviation) @ estimate
         # An estimate that does not vary beyond rounding says nothing of the target.
         slope = float(products / squares) if squares > 1e-20 * y_squares else 0.0
@@ -350,7 +359,7 @@ def _estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | 
     r, L, S_T = signal.about(center, center_y)
     n = signal.weight
     # What is no more than the rounding of an item's mean carries nothing, nor does an item without centre.
-    nothing = (n * (4 * moments.eps * center) ** 2 >= S_T) | (unit.weight == 0)
+    nothing = (n * (4 * moments.eps * center) ** 2 >= S_T) | (unit.weight == 0) | (r <= moments.least_divider(n))
     L, S_T = np.where(nothing, 0, L), np.where(nothing, 0, S_T)
     beta, eta = sensitivity_and_sn_ratio(r, L, S_T, n, subtract_error, moments.eps)
 
@@ -405,6 +414,8 @@ def _signal(moments: TMoments) -> Moments:
 
 def _problem(moments: TMoments) -> str | None:
     """Return why these sums do not suffice, None if they do."""
+    if moments.all.target[0] == 0:
+        return NO_WEIGHT
     if moments.unit.target[0] == 0:
         return "The unit space is empty: unit_space_mask has no True row."
     low, high = moments.target_range
@@ -425,13 +436,13 @@ def _problem(moments: TMoments) -> str | None:
 def _interval(y: Array, rule: str) -> tuple[float, float]:
     """Return the interval of the target that the rule takes as unit space."""
     if not len(y):
-        raise ValueError("sample_weight is 0 for every row.")
+        raise ValueError(NO_WEIGHT)
     low, high = float(y.min()), float(y.max())
     if rule == "all":
         return -np.inf, np.inf
     if low == high:
         raise ValueError(_CONSTANT.format(low))
     anchor = {"low": low, "middle": (low + high) / 2, "high": high}[rule]
-    # A little more than the smallest distance, so that rounding does not decide between equally near rows.
-    reach = max((high - low) / 10, float(np.abs(y - anchor).min()) + 1e-12 * (high - low))
+    # A little more, so that rounding does not decide between equally near rows.
+    reach = max((high - low) / 10, float(np.abs(y - anchor).min())) + 1e-12 * (high - low)
     return anchor - reach, anchor + reach

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from sklearn.utils import Tags
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import IntegratedEstimator, blocks, check_items, check_weights, in_db
-from pipeline.taguchi.moments import Array, Moments, t_moments
+from pipeline.taguchi.integrated import IntegratedEstimator, blocks, check_items, in_db
+from pipeline.taguchi.moments import NO_WEIGHT, Array, TMoments, check_weights, t_moments
 
 # Origins whose S/N ratios differ by rounding only count as equal, and the first row of equals is taken.
 _TIE = 1e-10
@@ -127,10 +127,12 @@ class _Estimate(NamedTuple):
 def _estimate(X: npt.NDArray[Any], y: Array, weight: Array, subtract_error: bool) -> _Estimate:
     total = t_moments(X, y, sample_weight=weight)
     low, high = total.target_range
+    if total.unit.target[0] == 0:
+        raise ValueError(NO_WEIGHT)
     if not low < high:
         raise ValueError(f"The target y is constant ({low:g}): a T-method needs at least two different values.")
     rows = total.unit
-    origin = _origins(X, y, weight, rows, total.eps)
+    origin = _origins(X, y, weight, total)
     items = np.arange(X.shape[1])
     found = origin >= 0
     center = np.where(found, X[origin, items], rows.x_mean)
@@ -148,15 +150,16 @@ def _estimate(X: npt.NDArray[Any], y: Array, weight: Array, subtract_error: bool
     )
 
 
-def _origins(X: npt.NDArray[Any], y: Array, weight: Array, sums: Moments, eps: float) -> npt.NDArray[np.int64]:
+def _origins(X: npt.NDArray[Any], y: Array, weight: Array, total: TMoments) -> npt.NDArray[np.int64]:
     """Return the row with the largest S/N ratio of each item, -1 where none is above 0."""
+    sums, eps = total.unit, total.eps
     n, yy = sums.weight, np.where(sums.yy > 0, sums.yy, 1)
     slope = sums.xy / yy
     residual = np.maximum(sums.xx - slope * sums.xy, 0)
-    constant = n * (4 * eps * sums.x_mean) ** 2 >= sums.xx
+    nothing = (n * (4 * eps * sums.x_mean) ** 2 >= sums.xx) | (sums.yy <= total.least_divider(n)) | (n <= 1)
     floor = np.maximum(n * EPS, eps)
     best, origin = np.zeros(X.shape[1]), np.full(X.shape[1], -1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for rows in blocks(len(X), X.shape[1]):
             dx, dy = X[rows] - sums.x_mean, y[rows, None] - sums.y_mean
             r = sums.yy + n * dy**2
@@ -164,7 +167,7 @@ def _origins(X: npt.NDArray[Any], y: Array, weight: Array, sums: Moments, eps: f
             S_e = residual + n * (dx - slope * dy) ** 2 * (sums.yy / r)
             V_e = np.maximum(S_e, floor * (sums.xx + n * dx**2)) / (n - 1)
             eta = (L * (L / r) - V_e) / (r * V_e)
-            eta[np.isnan(eta) | (weight[rows, None] == 0) | constant | (n <= 1)] = 0
+            eta[np.isnan(eta) | (weight[rows, None] == 0) | nothing] = 0
             largest = eta.max(axis=0)
             first = (eta >= largest * (1 - _TIE)).argmax(axis=0)
             better = largest > best * (1 + _TIE)
