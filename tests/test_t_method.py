@@ -835,6 +835,15 @@ class TestSparse:
         with pytest.raises(ValueError, match="Input X contains NaN"):
             TMethodRegressor(covariance="full").fit(sparse.csr_array(with_gaps(X, 3)), y)
 
+    @pytest.mark.parametrize("covariance", ["diagonal", "full"])
+    @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+    def test_a_column_far_from_zero_costs_no_more_digits_than_dense(self, form, covariance):
+        X, y, _ = noisy(12, n=300)
+        X[:, 0] += 1e7
+        X[::2, 1] = 0
+        a, b = (TMethodRegressor(covariance=covariance).fit(items, y) for items in (form(X), X))
+        np.testing.assert_allclose(a.eta_, b.eta_, rtol=1e-6)
+
 
 class TestMissingValues:
     @settings(max_examples=30)

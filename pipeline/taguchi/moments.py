@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Union
 
-import joblib  # type: ignore[import-untyped]
+import joblib
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
@@ -20,6 +20,7 @@ _SPANS = 4
 _CHUNK_ROWS = 10_000
 _BLOCK_BYTES = 2**19
 _CHUNK_VALUES = 2**17
+_SAMPLE = 127
 
 
 NO_WEIGHT = "sample_weight must not be zero for every row."
@@ -245,7 +246,7 @@ def _moments(X: Any, y: Array, unit: npt.NDArray[np.bool_], weight: Array, gram:
     if is_sparse(X) and not gram:
         return _sparse(X, y, _groups(unit, weight))
     by_row, size = (X.tocsr(), _block_rows(X.shape[1], 8)) if is_sparse(X) else (X, _CHUNK_ROWS)
-    shift = np.zeros(X.shape[1]) if is_sparse(X) or not len(y) else _shift(X)
+    shift = _shift(by_row[:_SAMPLE].toarray() if is_sparse(X) else X) if len(y) else np.zeros(X.shape[1])
 
     def moments(rows: slice) -> tuple[Moments, Moments]:
         block = by_row[rows].toarray() if is_sparse(X) else X[rows]
@@ -364,8 +365,8 @@ def _fast(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array) -> tuple[M
 def _shift(X: npt.NDArray[Any]) -> Array:
     """Return from where items are measured, zeros where their offsets are small beside their spread."""
     # An odd number of rows, so that the median is one of the values: a constant item is constant to the last digit.
-    n = min(127, len(X) - 1 + len(X) % 2)
-    some = X[:: max(1, len(X) // 128)][:n].astype(np.float64)
+    n = min(_SAMPLE, len(X) - 1 + len(X) % 2)
+    some = X[:: max(1, len(X) // (_SAMPLE + 1))][:n].astype(np.float64)
     middle = np.nan_to_num(np.median(some, axis=0), posinf=0, neginf=0)
     if X.dtype == np.float32 and (np.abs(middle) <= 2 * np.median(np.abs(some - middle), axis=0)).all():
         return np.zeros(X.shape[1])

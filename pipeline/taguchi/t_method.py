@@ -414,7 +414,7 @@ def _signal(moments: TMoments) -> Moments:
 
 def _problem(moments: TMoments) -> str | None:
     """Return why these sums do not suffice, None if they do."""
-    if moments.all.target[0] == 0:
+    if moments.unit.target[0] == moments.signal.target[0] == 0:
         return NO_WEIGHT
     if moments.unit.target[0] == 0:
         return "The unit space is empty: unit_space_mask has no True row."
