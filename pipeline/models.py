@@ -119,10 +119,11 @@ class MedianStarRegressor(ExpectedStarRegressor):
 
 
 class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
-    """One unit space per star, each with a detector of its own; a row becomes its readings against all of them.
+    """One unit space per star, each with a detector of its own; a row becomes its distances from all of them.
 
-    Like scikit-learn's `TargetEncoder`, `fit_transform` reads each training row against unit spaces that were made
-    without it, since a row looks nearer to a space that it helped to make; `transform` uses the spaces of all rows.
+    With a detector that transforms (`RTMethod`) its columns stand in place of the distance. Like scikit-learn's
+    `TargetEncoder`, `fit_transform` measures each training row against unit spaces that were made without it, since a
+    row looks nearer to a space that it helped to make; `transform` uses the spaces of all rows.
 
     Parameters
     ----------
@@ -153,21 +154,22 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         """Fit one clone of the detector to the rows of each star."""
         X, y = validate_data(self, X, y)
         self.detectors_ = self._detectors(X, y)
-        self._n_features_out = self.transform(X[:1]).shape[1]
+        self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.floating]:
-        """Return the readings of each row against the unit space of each star, side by side."""
+        """Return what each detector makes of each row, side by side."""
         check_is_fitted(self)
         return self._read(self.detectors_, validate_data(self, X, reset=False))
 
     def fit_transform(self, X: Any, y: Any) -> npt.NDArray[np.floating]:
-        """Fit, and return readings of each row against unit spaces made without it."""
-        self.fit(X, y)
-        X, y = validate_data(self, X, y, reset=False)
+        """Fit, and return what detectors made without the row say of it."""
+        X, y = validate_data(self, X, y)
+        self.detectors_ = self._detectors(X, y)
+        self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
         n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
         if n_parts < 2:
-            return self.transform(X)
+            return self._read(self.detectors_, X)
         items = np.empty((len(X), self._n_features_out))
         for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, y):
             items[test] = self._read(self._detectors(X[train], y[train]), X[test])

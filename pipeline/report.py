@@ -32,6 +32,7 @@ class Results:
     predictions: pd.DataFrame
     items: pd.DataFrame
     feature_sets: dict[str, list[str]]
+    models: list[str]
     feature_configs: dict[str, dict[str, Any]]
 
 
@@ -68,6 +69,7 @@ def read_results(paths: DatasetPaths) -> Results:
         read_parquet(paths.predictions, made_by="score"),
         items,
         manifest["config"]["feature_sets"],
+        manifest["config"]["models"],
         read_manifest(paths.features).get("config", {}),
     )
 
@@ -91,19 +93,21 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     ]
     if n_test < 50:
         sentences.append(f"With only {n_test} held-out reviews the ranking is mostly noise.")
-    is_taguchi = metrics["model"].isin(TAGUCHI_FAMILY)
+    # Ablations are many, and the best of many looks better than it is: groups are compared without them.
+    main = metrics[metrics["model"].isin(results.models)]
+    is_taguchi = main["model"].isin(TAGUCHI_FAMILY)
     attention = {
         name
         for name, config in results.feature_configs.items()
         if config["transformer"] == AttentionPooling.__name__ and config["params"].get("weights") != "uniform"
     }
-    has_attention = metrics["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
+    has_attention = main["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
     for what, mask, rest in (
         ("member of the Taguchi family", is_taguchi, "other model"),
         ("combination pooled by attention", has_attention, "one without it"),
     ):
         if mask.any() and not mask.all():
-            sentences.append(_compare(results, what, metrics[mask], rest, metrics[~mask], n_resamples, seed))
+            sentences.append(_compare(results, what, main[mask], rest, main[~mask], n_resamples, seed))
     return sentences
 
 

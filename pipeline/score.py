@@ -159,7 +159,7 @@ def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreC
 
 
 def models_of(features: str, config: ScoreConfig) -> list[str]:
-    """Return the models that meet a feature set, each once."""
+    """Return the models that are fitted on a feature set, each once."""
     extra = config.ablations.models if config.ablations and features in config.ablations.feature_sets else []
     return [*config.models, *(name for name in extra if name not in config.models)]
 

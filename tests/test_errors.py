@@ -120,7 +120,7 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
             ["features"],
             "mean_pooling.yaml: AttentionPooling.__init__() got an unexpected keyword argument 'lair'",
         ),
-        (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["score"], "unknown model 'Rigde'; known: T(1), Ta, Ridge"),
+        (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["score"], "unknown model 'Rigde'; known: T(1), T(1) clipped"),
         (
             edit("conf/score.yaml", "- Ta", "- Ridge"),
             ["score"],

@@ -355,3 +355,11 @@ class TestScikitLearn:
     def test_wrong_parameters_are_refused(self, model, message):
         with pytest.raises(ValueError, match=message):
             model.fit(correlated(0))
+
+
+def test_float32_rows_that_follow_the_pattern_do_not_vary_by_their_rounding():
+    rng = np.random.default_rng(0)
+    P = np.outer(rng.uniform(1, 2, 50), rng.uniform(1, 5, 20))
+    new = P[:1] + 1e-3 * rng.normal(size=20)
+    exact, rounded = (RTMethod().fit(P.astype(dtype)).distance(new.astype(dtype)) for dtype in (float, np.float32))
+    np.testing.assert_allclose(rounded, exact, rtol=1e-2)

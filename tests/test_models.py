@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -108,6 +109,13 @@ class TestUnitSpaceItems:
         assert items.transform(X).shape == (80, 15)
         np.testing.assert_array_equal(items.transform(X)[:, 3:6], RTMethod().fit(X[y == 2]).transform(X))
         assert len(items.get_feature_names_out()) == 15
+
+    def test_tables_give_tables(self, table):
+        X, y = table
+        frame = pd.DataFrame(X, columns=["a", "b", "c"])
+        items = UnitSpaceItems(MahalanobisTaguchi()).set_output(transform="pandas").fit_transform(frame, y)
+        assert isinstance(items, pd.DataFrame)
+        np.testing.assert_array_equal(items.to_numpy(), UnitSpaceItems(MahalanobisTaguchi()).fit_transform(X, y))
 
     def test_no_training_row_is_read_against_a_unit_space_that_it_made(self):
         rng = np.random.default_rng(0)

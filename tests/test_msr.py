@@ -261,3 +261,19 @@ class TestScikitLearn:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(table), model.predict(table))
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(table[["z", "y", "x", "w"]])
+
+
+@pytest.mark.filterwarnings("error")
+def test_float32_weights_that_would_be_infinite_stay_float64():
+    X, y, _ = noisy(0)
+    model = MSRRegressor().fit((X * 1e-30).astype(np.float32), y * 1e12)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.predict((X * 1e-30).astype(np.float32))).all()
+
+
+def test_the_order_of_the_rows_changes_nothing_beyond_fifty():
+    X, y, _ = noisy(0, n=200)
+    order = np.random.default_rng(1).permutation(200)
+    a, b = MSRRegressor().fit(X, y), MSRRegressor().fit(X[order], y[order])
+    assert a.n_iter_ == b.n_iter_
+    np.testing.assert_allclose(a.coef_, b.coef_)

@@ -41,6 +41,7 @@ def results(noise: dict[tuple[str, str], float], n: int = 200) -> Results:
         predictions=predictions,
         items=items,
         feature_sets={"attention": ["attention"], "mean": ["mean"], "<b>both</b>": ["attention", "mean"]},
+        models=["Ta", "Ridge"],
         feature_configs={"attention": ATTENTION, "mean": MEAN},
     )
 
@@ -60,6 +61,13 @@ def test_the_verdict_says_how_the_t_method_stands_and_how_sure_that_is(
     assert re.search(r"won: of 2 combinations .* QWK 0\.\d{3} \(95% interval 0\.\d{3} to 0\.\d{3}\)", won)
     assert compared.startswith("The best member of the Taguchi family, Ta on mean, reaches 0.")
     assert outcome in compared
+
+
+def test_ablations_win_but_are_not_compared() -> None:
+    shown = results({("mean", "T(1) full"): 0.1, ("mean", "Ta"): 1.0, ("mean", "Ridge"): 0.8})
+    won, compared = verdict(shown, n_resamples=200, seed=0)
+    assert won.startswith("T(1) full on mean won: of 3 combinations")
+    assert compared.startswith("The best member of the Taguchi family, Ta on mean, ")
 
 
 def test_the_verdict_compares_attention_weights_with_their_absence() -> None:

@@ -6,25 +6,31 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.encoder import load_encoder
 from pipeline.features import RTMetrics
-from pipeline.features.rt_metrics import sensitivity_and_error, token_means
+from pipeline.features.rt_metrics import token_means
+from pipeline.taguchi.mahalanobis import rt_variables
 
 vectors = arrays(np.float64, (4, 5), elements=st.floats(-10, 10, width=16))
 
 
-class TestSensitivityAndError:
+class TestVariables:
     @given(vectors, vectors)
-    def test_it_is_the_formula_row_by_row(self, X, means):
-        Y1, Y2 = sensitivity_and_error(X, means)
-        for i, x in enumerate(X):
-            for j, m in enumerate(means):
+    def test_they_are_the_formula_row_by_row(self, X, means):
+        for m in means:
+            Y = rt_variables(X, m)
+            for x, (y1, y2) in zip(X, Y, strict=True):
                 beta = x @ m / (m @ m) if m.any() else 0
-                assert Y1[i, j] == pytest.approx(beta, rel=1e-9, abs=1e-9)
-                assert Y2[i, j] ** 2 == pytest.approx(((x - beta * m) ** 2).sum() / 4, rel=1e-9, abs=1e-9)
+                assert y1 == pytest.approx(beta, rel=1e-9, abs=1e-9)
+                assert y2**2 == pytest.approx(((x - beta * m) ** 2).sum() / 4, rel=1e-9, abs=1e-9)
 
     def test_the_mean_vector_itself_has_sensitivity_1_and_no_error(self):
-        Y1, Y2 = sensitivity_and_error(np.array([[3.0, 4.0, 0.0]]), np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]]))
-        np.testing.assert_allclose(Y1, [[1, 0]])
-        np.testing.assert_allclose(Y2, [[0, (25 / 2) ** 0.5]], atol=1e-9)
+        x = np.array([[3.0, 4.0, 0.0]])
+        np.testing.assert_allclose(rt_variables(x, x[0]), [[1, 0]], atol=1e-9)
+        np.testing.assert_allclose(rt_variables(x, np.zeros(3)), [[0, (25 / 2) ** 0.5]])
+
+    def test_a_small_error_is_not_lost_beside_a_large_pattern(self):
+        m = np.array([1001.0, 1002, 1003])
+        ((_, y2),) = rt_variables((1.1 * m + [1e-5, -1e-5, 0])[None], m)
+        assert y2 == pytest.approx(1e-5, rel=1e-3)
 
 
 class TestTokenMeans:
@@ -64,7 +70,9 @@ class TestRTMetrics:
         means = np.array([standardised[np.array(stars) == star].mean(axis=0) for star in range(1, 6)])
         np.testing.assert_allclose(metrics.metrics_.means, means, atol=1e-6)
         columns = metrics.transform(texts)
-        np.testing.assert_allclose(columns, np.hstack(sensitivity_and_error(standardised, means)), atol=1e-4)
+        pairs = [rt_variables(standardised, mean) for mean in means]
+        expected = [pair[:, k] for k in (0, 1) for pair in pairs]
+        np.testing.assert_allclose(columns, np.column_stack(expected), atol=1e-4)
         assert metrics.get_feature_names_out().tolist() == [
             *(f"sensitivity_{star}" for star in range(1, 6)),
             *(f"error_{star}" for star in range(1, 6)),

@@ -141,3 +141,9 @@ class TestScorer:
         model, weight = TMethodRegressor("all").fit(X, y), np.arange(30.0)
         expected = sn_ratio(y, model.predict(X), sample_weight=weight)
         assert sn_ratio_scorer(model, X, y, sample_weight=weight) == expected
+
+
+def test_weights_that_are_shares_are_an_error_and_no_missing_signal():
+    y, y_hat = guesses(0)
+    with pytest.raises(ValueError, match=r"sample_weight sums up to 1; weights count rows: scale them up"):
+        sn_ratio(y, y_hat, sample_weight=np.full(40, 1 / 40))

@@ -35,6 +35,7 @@ from t_data import (
 
 from pipeline.taguchi import TMethodRegressor, sensitivity_and_sn_ratio, sn_ratio, t_moments
 from pipeline.taguchi.shrinkage import oas_shrinkage
+from pipeline.taguchi.t_method import _shares
 
 RULES = ["middle", "low", "high", "all"]
 # What may be combined with everything else: weights, gaps, sparse items, shards, several targets.
@@ -766,6 +767,37 @@ class TestShards:
             TMethodRegressor().fit_moments(t_moments(X, y, np.arange(30) > 0))
 
 
+class TestWhatAFailureLeaves:
+    def test_the_unit_space_of_a_batch_that_failed_is_forgotten(self):
+        X, y, _ = noisy(0)
+        wrong = X.copy()
+        wrong[0, 0] = np.inf
+        model = TMethodRegressor()
+        with pytest.raises(ValueError, match="infinity"):
+            model.partial_fit(wrong, 100 * y)
+        np.testing.assert_array_equal(
+            model.partial_fit(X, y).unit_space_interval_, TMethodRegressor().fit(X, y).unit_space_interval_
+        )
+
+    def test_nothing_of_an_earlier_fit_is_left_after_one_that_failed(self):
+        X, y, mask = noisy(0)
+        model = TMethodRegressor().fit(X, y)
+        with pytest.raises(ValueError, match="constant"):
+            model.fit(X[:, :2], np.ones(len(y)))
+        model.partial_fit(X[mask][:, :2], y[mask], mask[mask])
+        with pytest.raises(NotFittedError):
+            model.predict(X[:, :2])
+
+    def test_the_rows_of_the_unit_space_alone_predict_nothing_yet(self):
+        X, y, mask = noisy(1)
+        model = TMethodRegressor().partial_fit(X[mask], y[mask], mask[mask])
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+        model.partial_fit(X[~mask], y[~mask], mask[~mask])
+        np.testing.assert_allclose(model.coef_, TMethodRegressor().fit(X, y, mask).coef_)
+        assert TMethodRegressor("all").partial_fit(X[mask], y[mask], mask[mask]).predict(X).shape == (30,)
+
+
 class TestSparse:
     @settings(max_examples=15)
     @given(seed=seeds, option=options, gaps=st.booleans(), dtype=st.sampled_from([np.float32, np.float64]))
@@ -835,6 +867,18 @@ class TestSparse:
         with pytest.raises(ValueError, match="Input X contains NaN"):
             TMethodRegressor(covariance="full").fit(sparse.csr_array(with_gaps(X, 3)), y)
 
+    @pytest.mark.parametrize("offset", [1e6, 1e9])
+    @pytest.mark.parametrize("gaps", [False, True])
+    def test_fractional_weights_cost_no_digits_of_a_column_far_from_zero(self, gaps, offset):
+        X, y, _ = noisy(0, n=200)
+        X[:, 0], X[:, 1] = X[:, 0] + offset, 7
+        X = with_gaps(X, 0) if gaps else X
+        weight = np.random.default_rng(0).uniform(0.1, 2, size=200)
+        options = {"unit_space": "all", "subtract_error": False}
+        a, b = (TMethodRegressor(**options).fit(items, y, sample_weight=weight) for items in (sparse.csr_array(X), X))
+        assert a.coef_[1] == 0
+        np.testing.assert_allclose(a.predict(X), b.predict(X), atol=1e-4)
+
     @pytest.mark.parametrize("covariance", ["diagonal", "full"])
     @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
     def test_a_column_far_from_zero_costs_no_more_digits_than_dense(self, form, covariance):
@@ -843,6 +887,26 @@ class TestSparse:
         X[::2, 1] = 0
         a, b = (TMethodRegressor(covariance=covariance).fit(items, y) for items in (form(X), X))
         np.testing.assert_allclose(a.eta_, b.eta_, rtol=1e-6)
+
+
+class TestSharesOfCorrelatedItems:
+    def test_where_shrunken_sensitivities_leave_no_signal_all_of_them_count(self):
+        # Five items whose errors nearly cancel, with F between 1.3 and 31.
+        rng = np.random.default_rng(0)
+        fell_back = 0
+        for _ in range(20_000):
+            A = rng.normal(size=(5, 6))
+            R = np.corrcoef(A)
+            F = 1 + rng.exponential(5, 5) ** 2
+            u, kept = np.sqrt(F) * rng.choice([-1, 1], 5), 1 - 1 / F
+            inverse = np.linalg.inv(R)
+            share = _shares(R, u, kept, 0.0)
+            if u @ inverse @ (kept * u) < kept.min() * (u @ inverse @ u):
+                fell_back += 1
+                kept = np.ones(5)
+            a = inverse @ (kept * u)
+            np.testing.assert_allclose(share, u * a / (u @ a), rtol=1e-3, atol=1e-4)
+        assert fell_back
 
 
 class TestMissingValues:
@@ -939,6 +1003,17 @@ class TestMissingValues:
 
 
 class TestSeveralTargets:
+    def test_their_moments_can_be_fitted_again(self):
+        X, y, _ = noisy(0)
+        model = TMethodRegressor().fit(X, np.column_stack([y, -y]))
+        again = TMethodRegressor().fit_moments(model.moments_)
+        np.testing.assert_allclose(again.predict(X), model.predict(X))
+
+    def test_moments_take_one_at_a_time(self):
+        X, y, _ = noisy(0)
+        with pytest.raises(ValueError, match="1d array"):
+            t_moments(X, np.column_stack([y, y]))
+
     @settings(max_examples=30)
     @given(
         seed=seeds,
@@ -1092,8 +1167,21 @@ class TestErrors:
         ("mask", "kind"), [([1, 0, 0, 0, 1], "int64"), ([1.0, 0, 0, 0, 1], "float64"), (list("tffft"), "<U1")]
     )
     def test_mask_of_anything_but_booleans(self, mask, kind):
-        with pytest.raises(ValueError, match=f"unit_space_mask must hold booleans, got {kind}"):
+        with pytest.raises(ValueError, match=f"must hold booleans, as `y == 3` does, got {kind}"):
             TMethodRegressor().fit(self.X, FIVE_STARS, unit_space_mask=mask)
+
+    def test_a_nearly_weightless_outlier_of_the_target_takes_no_item_away(self):
+        X, y, _ = noisy(0)
+        expected = TMethodRegressor("all").fit(X[1:], y[1:])
+        y[0], weight = 1e9, np.ones(30)
+        weight[0] = 1e-20
+        model = TMethodRegressor("all").fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(model.eta_, expected.eta_, rtol=0.05)
+
+    def test_weights_that_are_shares(self):
+        X, y, mask = noisy(0)
+        with pytest.raises(ValueError, match="A sample weight counts as that many rows"):
+            TMethodRegressor().fit(X, y, mask, np.full(30, 1 / 30))
 
     def test_weights_that_are_none(self):
         with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
@@ -1222,13 +1310,19 @@ class TestScikitLearn:
         X, y, _ = noisy(9)
         X = X.astype(np.float32)
         a, b = (TMethodRegressor(**option).fit(items, y) for items in (X, X.astype(np.float64)))
-        for name in ("center_", "beta_", "eta_", "coef_", "sn_ratio_"):
+        for name in ("beta_", "eta_", "coef_", "sn_ratio_"):
             assert getattr(a, name).dtype == np.float32
             assert getattr(b, name).dtype == np.float64
         agree(a, b, X, 1e-6)
         assert a.predict(X).dtype == np.float32
         assert a.predict(X.astype(np.float64)).dtype == np.float64
         np.testing.assert_allclose(a.predict(X), b.predict(X.astype(np.float64)), atol=1e-5)
+
+    def test_float32_items_far_from_zero_shift_no_prediction(self):
+        X, y, _ = noisy(9, n=300)
+        X = (X + 1e6 + 0.3).astype(np.float32)
+        a, b = (TMethodRegressor().fit(items, y) for items in (X, X.astype(np.float64)))
+        assert abs(np.mean(a.predict(X) - b.predict(X.astype(np.float64)))) < 1e-6
 
     @pytest.mark.parametrize("outlier", [1e2, 1e3, 1e4])
     def test_float32_outliers_in_the_first_rows_cost_no_digits(self, outlier):

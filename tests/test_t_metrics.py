@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import CountVectorizer
 
 from pipeline.features import TMetrics
 from pipeline.features.t_metrics import aggregate, distances, word_metrics, words_and_pairs
+from pipeline.taguchi import TMethodRegressor
 
 presences = st.tuples(st.integers(3, 12), st.integers(1, 6)).flatmap(
     lambda shape: st.tuples(
@@ -93,9 +95,10 @@ class TestColumns:
             (w[0] - w[1]) / w.sum(),
             w[0],
             -w[1],
+            (eta[own, 0] / beta[own, 0]).sum() / eta[:, 0].sum(),
         ]
         columns = aggregate(X, type(word_metrics(X, np.ones((2, 1))))(beta, eta))
-        np.testing.assert_allclose(columns, [expected, [0] * 16], atol=1e-12)
+        np.testing.assert_allclose(columns, [expected, [0] * 17], atol=1e-12)
 
     def test_the_value_is_the_mean_with_the_word_less_the_mean_without(self):
         texts, y = ["good a", "good b", "c", "d", "e"], np.array([5, 4, 1, 2, 3.5])
@@ -105,9 +108,18 @@ class TestColumns:
         assert row["strongest_up"] == row["sn_0"] == pytest.approx(np.corrcoef([1, 1, 0, 0, 0], y)[0, 1])
         assert row["down"] == row["strongest_down"] == row["sd"] == 0
 
+    def test_the_t_estimate_is_that_of_ta_on_the_presence_of_all_items(self, texts, stars):
+        metrics = TMetrics().fit(texts, stars)
+        counter = CountVectorizer(analyzer=words_and_pairs, binary=True, vocabulary=metrics.items_)
+        X = counter.transform(texts).toarray().astype(float)
+        ta = TMethodRegressor("all", subtract_error=False).fit(X, stars)
+        difference = ta.predict(X) - ta.predict(np.zeros((1, X.shape[1])))
+        names = metrics.get_feature_names_out().tolist()
+        np.testing.assert_allclose(metrics.transform(texts)[:, names.index("t_estimate")], difference, atol=1e-9)
+
     def test_no_known_word_gives_zeros(self, texts, stars):
         metrics = TMetrics().fit(texts, stars)
-        np.testing.assert_array_equal(metrics.transform(["", "?!", "Xyzzy plugh"]), np.zeros((3, 16)))
+        np.testing.assert_array_equal(metrics.transform(["", "?!", "Xyzzy plugh"]), np.zeros((3, 17)))
 
     def test_a_word_of_the_middle_shows_in_the_distance_from_it(self):
         texts = ["okay", "okay", "great", "great", "awful", "awful"]

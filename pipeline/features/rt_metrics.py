@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from pipeline.encoder import BUNDLED, Pooling, load_encoder, output_size
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
+from pipeline.taguchi.mahalanobis import rt_variables
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -62,52 +63,15 @@ def token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDA
     return (has_token @ table) / np.maximum(sizes, 1).astype(np.float32)[:, None]
 
 
-def sensitivity_and_error(X: Array, means: Array) -> tuple[Array, Array]:
-    r"""Return both variables of the RT method for each row and each unit space.
-
-    With the p items x of a row and the mean vector m of a unit space,
-
-    .. math:: r = m \cdot m,\; \beta = x \cdot m / r,\; V_e = (x \cdot x - r \beta^2)/(p - 1),\;
-              Y_1 = \beta,\; Y_2 = \sqrt{V_e}
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, p)
-    means : ndarray of shape (n_unit_spaces, p)
-
-    Returns
-    -------
-    Y1 : ndarray of shape (n_rows, n_unit_spaces)
-        Sensitivity; 1 for the mean vector itself, 0 for all rows where it is the zero vector.
-    Y2 : ndarray of shape (n_rows, n_unit_spaces)
-        Standard deviation of the items around the line through zero, in their own units.
-
-    References
-    ----------
-    G. Taguchi's Recognition-Taguchi (RT) method, T(3) of the T-methods.
-
-    Examples
-    --------
-    >>> Y1, Y2 = sensitivity_and_error(np.array([[2.0, 4.0], [1.0, 0.0]]), np.array([[1.0, 2.0]]))
-    >>> Y1.ravel().tolist(), Y2.round(4).ravel().tolist()
-    ([2.0, 0.2], [0.0, 0.8944])
-    """
-    r = (means**2).sum(axis=1)
-    beta = np.divide(X @ means.T, r, out=np.zeros((len(X), len(means))), where=r > 0)
-    V_e = ((X**2).sum(axis=1)[:, None] - r * beta**2) / max(X.shape[1] - 1, 1)
-    return beta, np.sqrt(np.maximum(V_e, 0))
-
-
 class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     r"""Two variables per star: how far a text follows the mean vector of that star's texts, and how far it strays.
 
     A text is the mean of its distinct tokens' input embeddings (see `token_means`), standardised over the training
     texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
-    :math:`Y_2 = \sqrt{V_e}` (see `sensitivity_and_error`) are the columns sensitivity_1 to sensitivity_5 and
+    :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
     error_1 to error_5. A text without any token gets 0 everywhere.
 
-    The input embeddings know words but no context. On Yelp reviews they do as well here as the sentence
-    embedding, and cost a look-up in place of all layers.
+    The input embeddings know words but no context, and cost a look-up in place of all layers.
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in
@@ -196,4 +160,6 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
 
     def _columns(self, rows: npt.NDArray[np.float32], metrics: UnitSpaces) -> Array:
         has_tokens = rows.any(axis=1, keepdims=True)
-        return np.hstack(sensitivity_and_error(has_tokens * (rows - metrics.center) / metrics.scale, metrics.means))
+        standardised = has_tokens * (rows - metrics.center) / metrics.scale
+        Y = np.hstack([rt_variables(standardised, mean) for mean in metrics.means])
+        return np.hstack([Y[:, ::2], Y[:, 1::2]])

@@ -27,6 +27,7 @@ _NAMES = (
     "balance",
     "strongest_up",
     "strongest_down",
+    "t_estimate",
 )
 
 
@@ -132,10 +133,11 @@ def aggregate(X: csr_array, metrics: WordMetrics) -> Array:
 
     Returns
     -------
-    ndarray of shape (n_texts, 16), float64
+    ndarray of shape (n_texts, 17), float64
     """
     beta, eta = metrics
     explained = eta / (1 + eta)
+    estimate = np.divide(eta[:, 0], beta[:, 0], out=np.zeros(len(eta)), where=beta[:, 0] != 0)
     value = np.divide(explained, beta, out=np.zeros_like(beta), where=beta != 0)
     strength = np.sign(beta) * np.sqrt(explained)
     known = (explained > 0).any(axis=1)
@@ -160,6 +162,7 @@ def aggregate(X: csr_array, metrics: WordMetrics) -> Array:
             balance,
             of_text.max(axis=1).toarray(),
             of_text.min(axis=1).toarray(),
+            X @ (estimate / max(float(eta[:, 0].sum()), np.finfo(np.float64).tiny)),
         ]
     )
 
@@ -177,7 +180,7 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
       that have the item less the mean of those that have it not, in units of the target;
     - its *strength* :math:`\pm\sqrt{\eta/(1+\eta)}`, the correlation of item and target; what is rare has little.
 
-    A text becomes 16 columns of the n items in it that were learned. A text without any gets 0 everywhere.
+    A text becomes 17 columns of the n items in it that were learned. A text without any gets 0 everywhere.
 
     =============================== ==========================================================================
     log_n_items                     ``log(1 + n)``
@@ -188,6 +191,8 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     mean, sd                        of the values, weighted with the strengths' sizes
     balance                         strengths that pull up less those that pull down, as a share of all: -1 to 1
     strongest_up, strongest_down    the largest and the smallest strength
+    t_estimate                      the T-method's estimate from all items, those that the text has not included, less
+                                    that of a text without any
     =============================== ==========================================================================
 
     Sums are taken over sqrt(n), as for n errors that are independent; with 1/n long texts would look undecided.
@@ -252,7 +257,7 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
 
         Returns
         -------
-        ndarray of shape (16,) of str
+        ndarray of shape (17,) of str
         """
         return np.asarray(_NAMES, dtype=object)
 

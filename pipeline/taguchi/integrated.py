@@ -17,12 +17,9 @@ _BLOCK_BYTES = 2**20
 class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the T-methods: `predict` from `center_`, `beta_`, `coef_` and the targets at the centres."""
 
-    covariance = "diagonal"
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self.covariance == "diagonal"
+        tags.input_tags.allow_nan = True
         return tags
 
     def predict(self, X: Any) -> npt.NDArray[np.floating]:
@@ -52,11 +49,9 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             values = [getattr(each, name) for each in estimates]
             of_items = isinstance(values[0], np.ndarray) and values[0].shape == (self.n_features_in_,)
             array = np.stack(values) if several else np.asarray(values[0])
-            if of_items and array.dtype.kind == "f":
-                with np.errstate(over="ignore"):
-                    kept = array.astype(dtype)
-                # The unit of the target may put an S/N ratio beyond float32.
-                array = kept if np.isfinite(kept).sum() == np.isfinite(array).sum() else array
+            # The centre stays as it is: its rounding would move every prediction.
+            if of_items and array.dtype.kind == "f" and name != "center":
+                array = rounded(array, dtype)
             setattr(self, f"{name}_", array[()])
 
     def _integrated(self, X: Any, target: tuple[int, ...]) -> Array:
@@ -119,6 +114,13 @@ def check_items(estimator: IntegratedEstimator, X: Any, y: Any = "no_validation"
     return validate_data(
         estimator, X, y, accept_sparse=sparse, dtype=FLOATS, ensure_all_finite=finite, **{"reset": False, **kwargs}
     )
+
+
+def rounded(values: Array, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
+    """Return values as `dtype`, or as they are where that would make them infinite."""
+    with np.errstate(over="ignore"):
+        result = values.astype(dtype)
+    return result if np.isfinite(result).sum() == np.isfinite(values).sum() else values
 
 
 def in_db(eta: Array) -> Array:

@@ -360,6 +360,45 @@ class MahalanobisTaguchi(_ThresholdDetector):
         return distance
 
 
+def rt_variables(X: npt.NDArray[Any], pattern: Array) -> Array:
+    r"""Return both variables of the RT method: how far a row follows a pattern, and how far it strays from it.
+
+    With the p items x of a row and the mean vector m of a unit space,
+
+    .. math:: r = m \cdot m,\; \beta = x \cdot m / r,\; V_e = (x \cdot x - r \beta^2)/(p - 1),\;
+              Y_1 = \beta,\; Y_2 = \sqrt{V_e} .
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, p), float32 or float64
+        Two items or more.
+    pattern : ndarray of shape (p,)
+        m; where it is 0, Y1 is 0 and Y2 what is left.
+
+    Returns
+    -------
+    Y : ndarray of shape (n_rows, 2)
+        Y1 without unit; Y2 in units of the items, 0 where a row is a multiple of the pattern up to rounding.
+
+    References
+    ----------
+    S. Teshima, Y. Hasegawa, K. Tatebayashi, "Quality Recognition and Prediction", Momentum Press, 2012.
+
+    Examples
+    --------
+    >>> rt_variables(np.array([[2.0, 4.0], [1.0, 0.0]]), np.array([1.0, 2.0])).round(4).tolist()
+    [[2.0, 0.0], [0.2, 0.8944]]
+    """
+    p, eps = X.shape[1], float(np.finfo(X.dtype).eps)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows, r = X.astype(np.float64), float(pattern @ pattern)
+        beta = rows @ pattern / r if r > 0 else np.zeros(len(rows))
+        # From the residual itself: x.x - r beta^2 would cancel.
+        S_e = ((rows - np.outer(beta, pattern)) ** 2).sum(axis=1)
+        S_e[S_e < (4 * p * eps) ** 2 * (rows**2).sum(axis=1)] = 0
+    return np.column_stack([beta, np.sqrt(S_e / (p - 1))])
+
+
 class RTMethod(TransformerMixin, _ThresholdDetector):
     r"""The recognition-Taguchi method RT, also T(3): all items of a row in two numbers, and their distance.
 
@@ -537,14 +576,7 @@ class RTMethod(TransformerMixin, _ThresholdDetector):
 
     def _pattern(self, X: npt.NDArray[Any]) -> Array:
         """Return Y1 and Y2 of each row."""
-        p = X.shape[1]
         Y = np.empty((len(X), 2))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for block in blocks(*X.shape):
-                rows = X[block].astype(np.float64)
-                beta = rows @ self.center_ / self.effective_divider_
-                S_e = ((rows - np.outer(beta, self.center_)) ** 2).sum(axis=1)
-                # A row that is a multiple of the pattern leaves rounding only, which must not pass for variation.
-                S_e[S_e < (4 * p * EPS) ** 2 * (rows**2).sum(axis=1)] = 0
-                Y[block] = np.column_stack([beta, np.sqrt(S_e / (p - 1))])
+        for block in blocks(*X.shape):
+            Y[block] = rt_variables(X[block], self.center_)
         return Y

@@ -70,7 +70,6 @@ class Moments:
         share = np.divide(other.weight, weight, out=np.zeros_like(weight), where=weight > 0)
         cross = self.weight * share
         dx, dy = other.x_mean - self.x_mean, other.y_mean - self.y_mean
-        (w_a, m_a, s_a), (w_b, m_b, s_b) = self.target, other.target
         gram = None
         if self.gram is not None and other.gram is not None:
             gram = self.gram + other.gram
@@ -82,11 +81,7 @@ class Moments:
             self.xx + other.xx + cross * dx * dx,
             self.xy + other.xy + cross * dx * dy,
             self.yy + other.yy + cross * dy * dy,
-            (
-                w_a + w_b,
-                m_a + w_b / (w_a + w_b) * (m_b - m_a),
-                s_a + s_b + w_a * w_b / (w_a + w_b) * (m_b - m_a) ** 2,
-            ),
+            _merged(self.target, other.target),
             gram,
         )
 
@@ -98,6 +93,15 @@ class Moments:
             self.xy + self.weight * dx * dy,
             self.xx + self.weight * dx * dx,
         )
+
+
+def _merged(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return weight, mean and sum of squares of the target over the rows of both."""
+    total = a[0] + b[0]
+    if total == 0:
+        return a
+    share, difference = b[0] / total, b[1] - a[1]
+    return total, a[1] + share * difference, a[2] + b[2] + a[0] * share * difference**2
 
 
 @dataclass(frozen=True)
@@ -151,10 +155,10 @@ class TMoments:
     def least_divider(self, n: Array) -> Array:
         """Return the r below which `n` rows know nothing of an item: their targets are one and the same.
 
-        Values may be missing, and an item be there only where the target is; to a ten-millionth of its range.
+        Values may be missing, and an item be there only where the target is; to a ten-millionth of its spread.
         """
-        low, high = self.target_range
-        return n * (1e-7 * (high - low)) ** 2
+        weight, _, squares = _merged(self.unit.target, self.signal.target)
+        return n * 1e-14 * squares / max(weight, np.finfo(np.float64).tiny)
 
     @property
     def all(self) -> Moments:
@@ -204,12 +208,12 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     True
     """
     X = check_array(X, accept_sparse=["csr", "csc"], dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=0)
-    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="y")
+    y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="y"))
     unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else column_or_1d(unit_space_mask)
     check_consistent_length(X, y)
     check_consistent_length(y, unit)
     if unit.dtype != bool:
-        raise ValueError(f"unit_space_mask must hold booleans, got {unit.dtype}.")
+        raise ValueError(f"unit_space_mask must hold booleans, as `y == 3` does, got {unit.dtype}.")
     weight = check_weights(sample_weight, X)
     if gram:
         assert_all_finite(X, input_name="X")
@@ -428,8 +432,9 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     total = np.repeat([total for total, _, _ in targets], n_items)
     none = np.zeros(2 * n_items)
     missing, missing_m, missing_mm = none.copy(), none.copy(), none.copy()
-    x_mean = none.copy()
+    x_mean, stored = none.copy(), np.zeros(2 * n_items, dtype=np.intp)
     for values, row, place in _stored(X, group, weight):
+        stored += np.bincount(place, minlength=2 * n_items)
         gaps = np.isnan(values)
         x_mean += np.bincount(place, weight[row] * np.where(gaps, 0, values), 2 * n_items)
         if gaps.any():
@@ -451,6 +456,9 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
         xy += np.bincount(place, weighted_m * deviation, 2 * n_items)
         zeros -= np.bincount(place, weighted, 2 * n_items)
         zeros_m -= np.bincount(place, weighted_m, 2 * n_items)
+    # Where every value is stored, what is left of the weights is rounding.
+    full = stored == np.repeat(np.bincount(group[weight > 0], minlength=2), n_items)
+    zeros[full], zeros_m[full] = 0, 0
     # The values that are not stored are zeros: each deviates from the mean by the mean.
     xx += np.maximum(zeros, 0) * x_mean**2
     xy -= zeros_m * x_mean

@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.taguchi.decomposition import EPS
-from pipeline.taguchi.integrated import FLOATS, blocks
-from pipeline.taguchi.moments import Array
+from pipeline.taguchi.integrated import blocks, rounded
+from pipeline.taguchi.moments import FLOATS, Array
 
 
 class MSRRegressor(RegressorMixin, BaseEstimator):
@@ -51,8 +51,8 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    Up to 50 rows the inner cross-validation leaves one out; beyond, row i is in fold i modulo the number of folds, 5 to
-    50 of them. All folds advance together: a step is two matrix products over the data.
+    Up to 50 rows the inner cross-validation leaves one out; beyond, the rows are sorted by the target and dealt out to
+    5 to 50 folds. All folds advance together: a step is two matrix products over the data.
 
     References
     ----------
@@ -113,10 +113,12 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         items /= scale
         n_folds = n if n <= 50 else 2250 // n + 5
         # The last column trains on every row: it is the model, the others tell when to stop.
-        train = np.arange(n)[:, None] % n_folds != np.arange(n_folds + 1)
+        rank = np.empty(n, dtype=np.intp)
+        rank[np.argsort(y, kind="stable")] = np.arange(n)
+        train = rank[:, None] % n_folds != np.arange(n_folds + 1)
         coef, self.n_iter_ = _advance(items, target, train.astype(np.float64), self.tol, self.max_iter)
-        self.center_, self.target_center_ = center.astype(X.dtype), target_center
-        self.coef_ = (coef / scale).astype(X.dtype)
+        self.center_, self.target_center_ = center, target_center
+        self.coef_ = rounded(coef / scale, X.dtype)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.floating]:
@@ -136,7 +138,7 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         y_pred = np.empty(len(X), dtype=X.dtype)
         coef = self.coef_.astype(np.float64)
         for rows in blocks(len(X), X.shape[1]):
-            y_pred[rows] = self.target_center_ + (X[rows] - self.center_.astype(np.float64)) @ coef
+            y_pred[rows] = self.target_center_ + (X[rows] - self.center_) @ coef
         return y_pred
 
 

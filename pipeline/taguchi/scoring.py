@@ -34,7 +34,11 @@ def sn_ratio(
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not finite.
+        If the lengths differ, a value is not finite, or a weight is negative or all together no more than one row.
+
+    Notes
+    -----
+    `sn_ratio_scorer` is this as a scorer. In a search a -inf makes scikit-learn warn that a score is not finite.
 
     References
     ----------
@@ -53,6 +57,8 @@ def sn_ratio(
     if not (np.isfinite(y).all() and np.isfinite(estimate).all()):
         raise ValueError("y_true and y_pred must be finite, got NaN or infinity.")
     weight = _check_sample_weight(sample_weight, y[:, None], dtype=np.float64, ensure_non_negative=True)
+    if sample_weight is not None and not weight.sum() > 1:
+        raise ValueError(f"sample_weight sums up to {weight.sum():g}; weights count rows: scale them up.")
     center = float(np.average(y, weights=weight)) if center is None else center
     M, M_hat = y - center, estimate - center
     r = float(weight @ M**2)

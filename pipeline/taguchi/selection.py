@@ -68,6 +68,9 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
     of those that do not; an item is kept if its gain is greater than `threshold`. Where that is true of none, the item
     with the greatest gain is kept alone.
 
+    This is the selection for T-methods, by the S/N ratio of an estimate. That for MT, by the distances of rows known to
+    be abnormal, is another one.
+
     beta and eta of an item do not depend on other items, so one fit per fold serves all runs, and their estimates are
     one matrix product: n_samples x n_items x n_runs multiplications in all.
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import column_or_1d
+from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
@@ -37,12 +37,15 @@ class TMethodRegressor(IntegratedEstimator):
     where :math:`\Sigma` is the covariance of the items' errors :math:`x_j - \beta_j M`, its correlations R shrunk to
     :math:`(1 - \lambda) R + \lambda I`. So :math:`\lambda = 1` is the T-method, and :math:`\lambda = 0` without
     `subtract_error` (where :math:`b = \beta`) is least squares through the centre of the unit space, divided by its R2.
+    Should the items correlate so that the denominator is less than the smallest factor would leave of
+    :math:`\beta' \Sigma^{-1} \beta`, or negative, then :math:`b = \beta` as well.
 
     ============================================  ==================================================================
     published method                              parameters
     ============================================  ==================================================================
     T(1), two-sided T-method                      ``unit_space="middle"``
     T(2), one-sided T-method                      ``unit_space="low"`` or ``"high"``
+    the same with the S/N ratio S_beta / S_e      ``unit_space="low", subtract_error=False``
     Ta (Inoh, Nagata et al. 2012)                 ``unit_space="all"``
     generalised inverse regression (calibration)  ``unit_space="all", covariance="full", subtract_error=False``
     ============================================  ==================================================================
@@ -113,7 +116,7 @@ class TMethodRegressor(IntegratedEstimator):
     Notes
     -----
     X may be sparse (CSR or CSC) and stays so. A missing value (NaN) drops the item from the sums of that row, and from
-    that row's estimate. float32 items give float32 attributes and predictions; sums are gathered in float64.
+    that row's estimate. float32 items give float32 weights and predictions; sums and centres are float64.
 
     References
     ----------
@@ -157,6 +160,12 @@ class TMethodRegressor(IntegratedEstimator):
         self.recalibrate = recalibrate
         self.clip = clip
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.covariance == "diagonal"
+        return tags
+
     def fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Learn centre, sensitivities and S/N ratios.
 
@@ -179,7 +188,8 @@ class TMethodRegressor(IntegratedEstimator):
         ------
         ValueError
             If `unit_space_mask` is no column of booleans, if the unit space is empty, if fewer than two rows remain as
-            signal, or if the target of all of them equals the mean of the unit space.
+            signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
+            overflow, or if values are missing with the full covariance.
         """
         self._check_parameters()
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
@@ -187,12 +197,13 @@ class TMethodRegressor(IntegratedEstimator):
         gram = self.covariance == "full"
         if self.recalibrate and X.shape[1] <= _FEW_ITEMS:
             # That costs next to nothing, and `partial_fit` may go on from here.
-            gram = not np.isnan(X.data if is_sparse(X) else X).any()
-        moments = self._moments(X, y, unit_space_mask, sample_weight, gram)
+            gram = not np.isnan(np.min(X.data if is_sparse(X) else X, initial=0))
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
-        return self._learn(moments, y.ndim > 1, X.dtype, (X, y, check_weights(sample_weight, X)))
+        rows = X, y, check_weights(sample_weight, X)
+        return self._learn(moments, interval, several=y.ndim > 1, dtype=X.dtype, rows=rows)
 
     def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those already seen; the result is that of one `fit` on all of them.
@@ -229,18 +240,21 @@ class TMethodRegressor(IntegratedEstimator):
                 "The full covariance and recalibrate need products of items, which the fit before did not keep: "
                 "begin with partial_fit."
             )
-        moments = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
         if before:
             moments = [a + b for a, b in zip(before, moments, strict=True)]
-        return self._learn(moments, y.ndim > 1, X.dtype)
+        # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
+        wait = self.unit_space != "all" and any(part.signal.target[0] == 0 for part in moments)
+        return self._learn(moments, interval, several=y.ndim > 1, dtype=X.dtype, wait=wait)
 
-    def fit_moments(self, moments: TMoments) -> Self:
+    def fit_moments(self, moments: TMoments | list[TMoments]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
 
         Parameters
         ----------
-        moments : TMoments
-            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`.
+        moments : TMoments or list of TMoments
+            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. A list holds one
+            for each of several targets.
 
         Returns
         -------
@@ -252,14 +266,17 @@ class TMethodRegressor(IntegratedEstimator):
             As in `fit`, or if `gram` is needed and not there.
         """
         self._check_parameters()
-        if (self.covariance == "full" or self.recalibrate) and not moments.has_gram:
-            raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
-        if problem := _problem(moments):
-            raise ValueError(problem)
+        several = isinstance(moments, list)
+        parts = moments if isinstance(moments, list) else [moments]
+        for part in parts:
+            if (self.covariance == "full" or self.recalibrate) and not part.has_gram:
+                raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
+            if problem := _problem(part):
+                raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
-        self.n_features_in_ = moments.n_items
-        return self._learn([moments], False, np.dtype(np.float64))
+        self.n_features_in_ = parts[0].n_items
+        return self._learn(parts, None, several=several, dtype=np.dtype(np.float64))
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -270,35 +287,45 @@ class TMethodRegressor(IntegratedEstimator):
             raise ValueError(f"clip must be two numbers, the lower one first, got {self.clip!r}.")
 
     def _forget(self) -> None:
-        """Drop what an earlier fit learned of the unit space."""
-        for name in ("unit_space_interval_", "moments_"):
+        """Drop what an earlier fit learned, but for the names of the items."""
+        for name in ("unit_space_interval_", "moments_", "target_range_", "recalibration_"):
             self.__dict__.pop(name, None)
+        for field in _Estimate._fields:
+            self.__dict__.pop(f"{field}_", None)
 
-    def _moments(self, X: Any, y: Array, unit_space_mask: Any, sample_weight: Any, gram: bool) -> list[TMoments]:
-        """Return the moments for each target."""
+    def _moments(
+        self, X: Any, y: Array, unit_space_mask: Any, sample_weight: Any, gram: bool
+    ) -> tuple[list[TMoments], Array | None]:
+        """Return the moments for each target, and the interval of the rule where one was used."""
         columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
+        interval = getattr(self, "unit_space_interval_", None)
         if unit_space_mask is not None:
-            mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
-            masks = [mask] * len(columns)
+            masks = [column_or_1d(unit_space_mask, input_name="unit_space_mask")] * len(columns)
         else:
-            if not hasattr(self, "unit_space_interval_"):
+            if interval is None:
                 counts = slice(None) if sample_weight is None else check_weights(sample_weight, X) > 0
                 intervals = [_interval(column[counts], self.unit_space) for column in columns]
-                self.unit_space_interval_ = np.array(intervals if y.ndim > 1 else intervals[0])
-            limits = np.atleast_2d(self.unit_space_interval_)
+                interval = np.array(intervals if y.ndim > 1 else intervals[0])
+            limits = np.atleast_2d(interval)
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        return [t_moments(X, column, mask, sample_weight, gram) for column, mask in zip(columns, masks, strict=True)]
+        moments = [t_moments(X, column, mask, sample_weight, gram) for column, mask in zip(columns, masks, strict=True)]
+        return moments, interval
 
     def _learn(
         self,
         moments: list[TMoments],
+        interval: Array | None,
+        *,
         several: bool,
         dtype: np.dtype[Any],
         rows: tuple[Any, Array, Array] | None = None,
+        wait: bool = False,
     ) -> Self:
-        """Set the attributes; nothing but `moments_` where the rows do not suffice yet."""
+        """Set the attributes; nothing but sums and interval where the rows do not suffice yet."""
         self.moments_ = moments if several else moments[0]
-        if any(_problem(part) for part in moments):
+        if interval is not None:
+            self.unit_space_interval_ = interval
+        if wait or any(_problem(part) for part in moments):
             return self
         shrinkage = None if self.covariance == "diagonal" else self.shrinkage
         self._set([_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
@@ -424,7 +451,10 @@ def _problem(moments: TMoments) -> str | None:
     weight, mean, squares = _signal(moments).target
     center = moments.unit.target[1]
     if not weight > 1:
-        return f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}."
+        return (
+            f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}. "
+            "A sample weight counts as that many rows."
+        )
     if not squares + weight * (mean - center) ** 2 > (weight * EPS * center) ** 2:
         return (
             f"The target y of all {weight:g} signal rows equals the unit space's mean ({center:g}): "

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import Tags
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import IntegratedEstimator, blocks, check_items, in_db
@@ -76,19 +75,13 @@ class TbRegressor(IntegratedEstimator):
     def __init__(self, subtract_error: bool = True):
         self.subtract_error = subtract_error
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        # Every row is a candidate of every item, rows of zeros too.
-        tags.input_tags.sparse = False
-        return tags
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn origins, sensitivities and S/N ratios.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The items; NaN is a missing value.
+            The items, not sparse: rows of zeros are candidates too. NaN is a missing value.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The target.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -113,7 +113,7 @@ class UnitSpaceClassifier(ClassifierMixin, BaseEstimator):
     coef_ : ndarray of shape (n_classes, n_features_in_)
         Weight of each item in the logarithm of a class's probability; None for "own".
     intercept_ : ndarray of shape (n_classes,)
-        Its value at `center_`; None for "own".
+        Its value where all items are 0; None for "own".
     center_ : ndarray of shape (n_features_in_,)
         Mean of all rows.
     n_features_in_ : int
@@ -221,7 +221,9 @@ class UnitSpaceClassifier(ClassifierMixin, BaseEstimator):
         if self.covariance != "own":
             centers = (means - center) / self.scale_[0] @ self.root_[0]
             self.coef_ = centers @ self.root_[0].T / self.scale_[0]
-            self.intercept_ = np.log(self.class_prior_) - (centers**2).sum(axis=1) / 2
+            # From the centre, so that a large offset of an item costs no digits.
+            self._at_center = np.log(self.class_prior_) - (centers**2).sum(axis=1) / 2
+            self.intercept_ = self._at_center - self.coef_ @ center
         return self
 
     def distance(self, X: Any) -> npt.NDArray[np.floating]:
@@ -339,7 +341,7 @@ class UnitSpaceClassifier(ClassifierMixin, BaseEstimator):
         else:
             score = np.empty((len(X), len(self.classes_)))
             for block in blocks(*X.shape):
-                score[block] = (X[block] - self.center_) @ self.coef_.T + self.intercept_
+                score[block] = (X[block] - self.center_) @ self.coef_.T + self._at_center
         return np.clip(score, -_LARGEST, _LARGEST, out=score)
 
     def _squared(self, X: npt.NDArray[Any]) -> Array:
