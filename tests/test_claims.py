@@ -51,14 +51,20 @@ def test_the_page_names_every_test_here_and_no_other(request):
 @given(seed=SEEDS)
 def test_the_estimate_is_the_best_average_of_single_estimates_with_independent_errors(seed):
     X, y = correlated(seed)
-    model = TMethodRegressor("all").fit(X, y)
-    used = model.eta_ > 0
-    single = y.mean() + (X - X.mean(axis=0))[:, used] / model.beta_[used]
-    np.testing.assert_allclose(model.predict(X), np.average(single, axis=1, weights=model.eta_[used]), atol=1e-9)
+    model = ta().fit(X, y)
+    single = (X - X.mean(axis=0)) / model.beta_
+    np.testing.assert_allclose(
+        model.predict(X), y.mean() + np.average(single, axis=1, weights=model.eta_), rtol=1e-6, atol=1e-9
+    )
+    variance = error_variance(X, y) / model.beta_**2
+    np.testing.assert_allclose(1 / model.eta_, variance, rtol=1e-6)
+    weights = np.random.default_rng(seed).dirichlet(np.ones(5), size=100)
+    best = model.eta_ / model.eta_.sum()
+    assert best**2 @ variance <= (weights**2 @ variance).min() * (1 + 1e-9)
 
 
 @given(seed=SEEDS)
-def test_subtracting_the_error_variance_is_james_stein_shrinkage_of_the_sensitivity(seed):
+def test_subtracting_the_error_variance_is_the_garrote_on_the_sensitivity(seed):
     X, y = correlated(seed)
     with_it, without = TMethodRegressor("all").fit(X, y), ta().fit(X, y)
     M = y - y.mean()
