@@ -1,11 +1,12 @@
 """How good a predicted star is: errors, ranks, agreement, S/N ratio, and bootstrap intervals."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import DegenerateDataWarning, bootstrap, rankdata
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from pipeline.taguchi import sn_ratio
@@ -122,17 +123,20 @@ def _interval(
 
     Resamples in which the statistic is not defined are left out.
     """
-    result = bootstrap(
-        samples,
-        statistic,
-        paired=True,
-        vectorized=True,
-        axis=-1,
-        n_resamples=n_resamples,
-        method="percentile",
-        batch=max(1, 2**22 // samples[0].size),
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings():
+        # What scipy warns of is dealt with below.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        result = bootstrap(
+            samples,
+            statistic,
+            paired=True,
+            vectorized=True,
+            axis=-1,
+            n_resamples=n_resamples,
+            method="percentile",
+            batch=max(1, 2**22 // samples[0].size),
+            rng=np.random.default_rng(seed),
+        )
     defined = result.bootstrap_distribution[~np.isnan(result.bootstrap_distribution)]
     if not len(defined):
         return float("nan"), float("nan")

@@ -151,7 +151,13 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         self.cv = cv
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit one clone of the detector to the rows of each star."""
+        """Fit one clone of the detector to the rows of each star.
+
+        Raises
+        ------
+        ValueError
+            If a star has fewer than two rows.
+        """
         X, y = validate_data(self, X, y)
         self.detectors_ = self._detectors(X, y)
         self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
@@ -176,7 +182,13 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         return items
 
     def _detectors(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> list[Any]:
-        return [clone(self.detector).fit(X[y == star]) for star in np.unique(y)]
+        detectors = []
+        for star in np.unique(y):
+            rows = X[y == star]
+            if len(rows) < 2:
+                raise ValueError(f"The unit space of star {star} has {len(rows)} training row; 2 or more are needed.")
+            detectors.append(clone(self.detector).fit(rows))
+        return detectors
 
     @staticmethod
     def _read(detectors: list[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
@@ -232,9 +244,9 @@ TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
     "Tb": TbRegressor,
     "MSR": MSRRegressor,
     "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
-    "unit spaces, median star": lambda: MedianStarRegressor(UnitSpaceClassifier("shrunk")),
-    "unit spaces, unshrunk": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
-    "unit spaces, own covariances": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
+    "unit spaces (median star)": lambda: MedianStarRegressor(UnitSpaceClassifier("shrunk")),
+    "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
+    "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
     "MT per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mt")),
     "MTA per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mta")),
     "SVP per star": lambda: _unit_space_per_star(MahalanobisTaguchi("svp")),
@@ -244,7 +256,7 @@ TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
 OTHERS: dict[str, Callable[[], Any]] = {
     "Ridge": _ridge,
     "LogisticRegression": lambda: ExpectedStarRegressor(_logistic_regression()),
-    "LogisticRegression, median star": lambda: MedianStarRegressor(_logistic_regression()),
+    "LogisticRegression (median star)": lambda: MedianStarRegressor(_logistic_regression()),
     "HistGradientBoosting": lambda: HistGradientBoostingRegressor(random_state=0),
 }
 

@@ -23,6 +23,8 @@ from pipeline.store import atomic_path, read_manifest, read_parquet, write_text
 
 logger = logging.getLogger(__name__)
 
+FEW = 30  # held-out reviews below which differences are not spoken of
+
 
 @dataclass(frozen=True)
 class Results:
@@ -93,6 +95,8 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     ]
     if n_test < 50:
         sentences.append(f"With only {n_test} held-out reviews the ranking is mostly noise.")
+    if n_test < FEW:
+        return sentences
     # Ablations are many, and the best of many looks better than it is: groups are compared without them.
     main = metrics[metrics["model"].isin(results.models)]
     is_taguchi = main["model"].isin(TAGUCHI_FAMILY)

@@ -132,7 +132,7 @@ class TestUnitSpaceItems:
     def test_a_star_with_two_rows_is_dealt_to_two_parts_and_one_with_one_row_cannot_be(self):
         X = np.random.default_rng(0).normal(size=(12, 1))
         y = np.array([1] * 10 + [5] * 2)
-        with pytest.raises(ValueError, match="minimum of 2 is required"):
+        with pytest.raises(ValueError, match="The unit space of star 5 has 1 training row; 2 or more are needed"):
             UnitSpaceItems(MahalanobisTaguchi()).fit_transform(X, y)
         assert UnitSpaceItems(MahalanobisTaguchi("svp")).fit(X, y).transform(X).shape == (12, 2)
 

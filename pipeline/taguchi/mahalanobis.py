@@ -253,7 +253,8 @@ class MahalanobisTaguchi(_ThresholdDetector):
         MT times :math:`\sqrt{\det R}`, and so has no fixed size. "svp" (standardised variation pressure): no
         correlations.
     threshold : float, default=4.0
-        The largest distance of an inlier, in units of the method's own distance.
+        The largest distance of an inlier, in units of the method's own distance D. The MD of many books is its square:
+        4 here is an MD of 16.
 
     Attributes
     ----------
