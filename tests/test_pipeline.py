@@ -182,7 +182,9 @@ def test_the_report_names_the_winner(reports: Path) -> None:
     page = (reports / "index.html").read_text(encoding="utf-8")
     assert f"{best.model} on {best.features} won: of {N_LINES} combinations" in page
     assert f"QWK {best.qwk:.3f}" in page
-    assert "The best member of the Taguchi family, " in page
+    # So few reviews allow no comparison of groups, and the page makes none.
+    assert "With only 15 held-out reviews the ranking is mostly noise." in page
+    assert "The best member of the Taguchi family, " not in page
 
 
 def test_mlflow_has_a_parent_and_one_child_a_line(runs: pd.DataFrame, reports: Path) -> None:
