@@ -13,7 +13,8 @@ from sklearn.base import clone
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, RTMethod, adjugate, unit_space_moments
+from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate, unit_space_moments
+from pipeline.taguchi.rt import RTMethod
 
 METHODS = ["mt", "mta", "svp"]
 MATRICES = ["inverse", "adjoint"]

@@ -212,7 +212,7 @@ class TestSparse:
 
     @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
     def test_many_chunks_equal_dense(self, form, monkeypatch):
-        monkeypatch.setattr("pipeline.taguchi.moments._CHUNK_VALUES", 7)
+        monkeypatch.setattr("pipeline.taguchi.summation._CHUNK_VALUES", 7)
         X, y, mask = noisy(1, n=100, p=9)
         for items in (with_zeros(X, 1), with_gaps(with_zeros(X, 1), 1)):
             agree(t_moments(form(items), y, mask), t_moments(items, y, mask))

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from pipeline.encoder import load_encoder
 from pipeline.features import RTMetrics
 from pipeline.features.rt_metrics import token_means
-from pipeline.taguchi.mahalanobis import rt_variables
+from pipeline.taguchi.rt import rt_variables
 
 vectors = arrays(np.float64, (4, 5), elements=st.floats(-10, 10, width=16))
 

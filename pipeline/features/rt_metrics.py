@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from pipeline.encoder import BUNDLED, Pooling, load_encoder, output_size
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
-from pipeline.taguchi.mahalanobis import rt_variables
+from pipeline.taguchi.rt import rt_variables
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

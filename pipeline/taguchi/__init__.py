@@ -1,12 +1,14 @@
 """The Mahalanobis-Taguchi family as scikit-learn estimators."""
 
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
-from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, RTMethod, adjugate
-from pipeline.taguchi.moments import TMoments, t_moments
+from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate
+from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.msr import MSRRegressor
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
+from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.scoring import sn_ratio, sn_ratio_scorer
 from pipeline.taguchi.selection import OrthogonalArraySelector
+from pipeline.taguchi.summation import t_moments
 from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.tb import TbRegressor
 from pipeline.taguchi.unit_space import UnitSpaceClassifier

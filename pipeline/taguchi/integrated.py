@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pipeline.taguchi.moments import FLOATS, Array, is_sparse
+from pipeline.taguchi.moments import Array
+from pipeline.taguchi.summation import FLOATS, is_sparse
 
 _BLOCK_BYTES = 2**20
 

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.taguchi.decomposition import EPS
 from pipeline.taguchi.integrated import blocks, rounded
-from pipeline.taguchi.moments import FLOATS, Array
+from pipeline.taguchi.moments import Array
+from pipeline.taguchi.summation import FLOATS
 
 
 class MSRRegressor(RegressorMixin, BaseEstimator):

@@ -10,8 +10,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import IntegratedEstimator, check_items, in_db
-from pipeline.taguchi.moments import NO_WEIGHT, Array, Moments, TMoments, check_weights, is_sparse, t_moments
+from pipeline.taguchi.moments import Array, Moments, TMoments
 from pipeline.taguchi.shrinkage import oas_shrinkage
+from pipeline.taguchi.summation import NO_WEIGHT, check_weights, is_sparse, t_moments
 
 # Below this share of the largest eigenvalue a direction of the error is taken as free of error.
 _EIGENVALUE_FLOOR = 1e-8

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import IntegratedEstimator, blocks, check_items, in_db
-from pipeline.taguchi.moments import NO_WEIGHT, Array, TMoments, check_weights, t_moments
+from pipeline.taguchi.moments import Array, TMoments
+from pipeline.taguchi.summation import NO_WEIGHT, check_weights, t_moments
 
 # Origins whose S/N ratios differ by rounding only count as equal, and the first row of equals is taken.
 _TIE = 1e-10
