@@ -61,7 +61,7 @@ $(prepared)/manifest.json: conf/prepare.yaml $(if $(files),$(files),data/sample/
 	$(PY) -m pipeline prepare $(options)
 
 $(features)/manifest.json: $(prepared)/manifest.json $(wildcard conf/features/*.yaml) \
-		pipeline/featurize.py pipeline/text.py $(wildcard pipeline/features/*.py pipeline/encoder/*.py)
+		pipeline/featurize.py pipeline/text.py pipeline/taguchi/rt.py $(wildcard pipeline/features/*.py pipeline/encoder/*.py)
 	$(PY) -m pipeline features --dataset $(call quoted,$(dataset))
 
 $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \

@@ -113,7 +113,7 @@ def _each_split(
 
 def digests(configs: dict[str, FeatureConfig], reviews: Path) -> dict[str, str]:
     """Return what each feature's table is made from: its configuration, the reviews and the code."""
-    reviews_digest, code = file_digest(reviews), code_digest("features", "encoder", "text.py")
+    reviews_digest, code = file_digest(reviews), code_digest("features", "encoder", "taguchi/rt.py", "text.py")
     return {name: value_digest(config.model_dump(), reviews_digest, code) for name, config in configs.items()}
 
 

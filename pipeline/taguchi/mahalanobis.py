@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pipeline.taguchi.decomposition import EPS
 from pipeline.taguchi.integrated import blocks
 from pipeline.taguchi.moments import Array
+from pipeline.taguchi.summation import FLOATS
 
 # Relative to the largest one, an eigenvalue of a correlation matrix below this is mostly rounding.
 EIGENVALUE_FLOOR = 1e-12
@@ -332,7 +333,7 @@ class MahalanobisTaguchi(ThresholdDetector):
             If all items are constant, or if the adjoint is zero ("mta" with two or more collinearities).
         """
         self._validate_params()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
         moments = unit_space_moments(X, np.arange(len(X)))
         self.center_ = moments.mean
         self.scale_, self.root_ = unit_space_metric(moments, self.method)
@@ -353,7 +354,7 @@ class MahalanobisTaguchi(ThresholdDetector):
             In standard deviations for "mt" and "svp"; not squared.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
         # The square of a small adjoint's root would vanish.
         size = np.abs(self.root_).max()
         root = self.root_ / size

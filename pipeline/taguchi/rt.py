@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pipeline.taguchi.integrated import blocks
 from pipeline.taguchi.mahalanobis import ThresholdDetector, unit_space_metric, unit_space_moments, varies
 from pipeline.taguchi.moments import Array
+from pipeline.taguchi.summation import FLOATS
 
 
 def rt_variables(X: npt.NDArray[Any], pattern: Array) -> Array:
@@ -150,7 +151,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             varies.
         """
         self._validate_params()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2, ensure_min_features=2)
+        X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2, ensure_min_features=2)
         self.center_ = X.mean(axis=0, dtype=np.float64)
         with np.errstate(over="ignore"):
             self.effective_divider_ = float(self.center_ @ self.center_)
@@ -208,7 +209,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             Y1 without unit, Y2 in units of the items, and ``distance(X)``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
         Y = self._pattern(X)
         distance = np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)
         return np.column_stack([Y, distance]).astype(X.dtype, copy=False)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import blocks
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
+from pipeline.taguchi.summation import FLOATS
 from pipeline.taguchi.t_method import TMethodRegressor
 
 Array = npt.NDArray[np.float64]
@@ -161,7 +162,7 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
             equals the mean of the unit space.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True, ensure_min_samples=2)
+        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, ensure_min_samples=2)
         y = y.astype(np.float64)
         if unit_space_mask is not None:
             unit_space_mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")

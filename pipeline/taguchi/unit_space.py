@@ -19,6 +19,7 @@ from pipeline.taguchi.mahalanobis import (
     varies,
 )
 from pipeline.taguchi.shrinkage import oas_shrinkage
+from pipeline.taguchi.summation import FLOATS
 
 # Squares of distances beyond this would make the softmax subtract infinities.
 _LARGEST = 1e300
@@ -181,7 +182,7 @@ class UnitSpaceClassifier(ClassifierMixin, BaseEstimator):
             If `y` holds no classes but a continuous target, or if a weight is negative or all of them are 0.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         weight, rows = None, np.arange(len(y))
         if sample_weight is not None:
@@ -324,7 +325,7 @@ class UnitSpaceClassifier(ClassifierMixin, BaseEstimator):
 
     def _items(self, X: Any) -> npt.NDArray[Any]:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
 
     def _numbers(self, method: str) -> Array:
         """Return the classes as numbers."""
