@@ -100,6 +100,30 @@ def report(dataset: Dataset = "sample") -> None:
 
 
 @app.command()
+def attend(
+    text: Annotated[str, typer.Argument(help="A sentence in any language, in quotes.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Option(help="bundled, a directory, or a name on the hub: an encoder (BERT) or a causal model (GPT-2)."),
+    ] = "bundled",
+    revision: Annotated[str | None, typer.Option(help="Commit of a model on the hub.")] = None,
+    layer: Annotated[int | None, typer.Option(help="From 1 on; without it, the average of all layers.")] = None,
+    head: Annotated[int | None, typer.Option(help="From 1 on; without it, the average of all heads.")] = None,
+    word: Annotated[
+        str | None, typer.Option(help="A word of the text: what it looks at in each layer, and how that changes.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture (.png, .svg), a page to explore (.html) or a table (.csv) instead."),
+    ] = None,
+) -> None:
+    """Show which token of a sentence looks at which, by layer and head."""
+    from pipeline import attend as command
+
+    typer.echo(command.run(text, model, revision, layer, head, word, out))
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:

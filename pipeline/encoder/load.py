@@ -10,6 +10,7 @@ from pipeline.store import file_digest, first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BUNDLED = "bundled"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -42,6 +43,31 @@ def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "Sentence
 
 @lru_cache(maxsize=2)
 def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
+    directory = _directory(model, revision)
+    try:
+        return _load(directory)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _unusable(model, error) from None
+
+
+@lru_cache(maxsize=2)
+def load_transformer(
+    model: str = BUNDLED, revision: str | None = None
+) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+    """Return tokenizer and model of any encoder or causal model, ready to hand out its attention weights.
+
+    Parameters, errors and safety are those of `load_encoder`; nothing of a sentence encoder beyond its transformer
+    is loaded, and the model need not be one.
+    """
+    directory = _directory(model, revision)
+    try:
+        return _load_transformer(directory)
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise _unusable(model, error) from None
+
+
+def _directory(model: str, revision: str | None) -> Path:
+    """Return where the model lies; what is there is safe to load."""
     if model == BUNDLED:
         directory = _bundled_directory()
     elif Path(model).is_dir():
@@ -53,13 +79,14 @@ def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
             raise ValueError(f"{pickled} is a pickle and there are no safetensors beside it: convert the model first.")
     if not any(directory.rglob("*.safetensors")):
         raise ValueError(f"The model {model!r} has no safetensors: convert it first, or use model={BUNDLED!r}.")
-    try:
-        return _load(directory)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ValueError(
-            f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
-            f"use another one, or model={BUNDLED!r}."
-        ) from None
+    return directory
+
+
+def _unusable(model: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
+        f"use another one, or model={BUNDLED!r}."
+    )
 
 
 def _bundled_directory() -> Path:
@@ -101,3 +128,35 @@ def _load(directory: Path) -> "SentenceTransformer":
         model_kwargs={"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True},
     )
     return encoder.eval()
+
+
+def _load_transformer(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    # Where sentence-transformers used to keep the transformer of a model.
+    inner = directory / "0_Transformer"
+    source = str(inner if inner.is_dir() else directory)
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    # transformers would list the heads that are left out, as they shall be; what is missing is checked below.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **safe)
+        model, report = AutoModel.from_pretrained(
+            source,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **safe,
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    # What is missing is drawn at random; only the pooler, which comes after all attention, may be.
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
+    return tokenizer, model.eval()

@@ -1,0 +1,304 @@
+"""Attention maps: the token x token weights of every layer and head of a transformer."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.attention.tokens import Span, distinct, readable, token_spans
+from pipeline.encoder.load import BUNDLED, load_transformer
+from pipeline.store import first_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
+MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """Attention weights of one text. Layers and heads are counted from 1; leaving one out means the average over it.
+
+    Parameters
+    ----------
+    text : str
+        What was read.
+    tokens : list of str
+        The tokens in a readable form.
+    spans : list of (start, end)
+        Where each token lies in `text`; empty for a special token.
+    weights : ndarray of shape (layers, heads, queries, keys), float32
+        `weights[l, h, i, j]` is the share of its attention that token i pays to token j; over j they sum to 1.
+    model : str
+        Name of the model.
+    unknown : list of str
+        Those words that are not in the model's vocabulary: it sees the same [UNK] for each of them.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not fit each other.
+
+    Examples
+    --------
+    >>> weights = np.array([[[[1, 0], [0.25, 0.75]], [[1, 0], [0.75, 0.25]]]], dtype=np.float32)
+    >>> attention = AttentionMap("Dogs bark", ["Dogs", "bark"], [(0, 4), (5, 9)], weights, "a toy")
+    >>> attention.frame(layer=1, head=2).loc["bark"].to_dict()
+    {'Dogs': 0.75, 'bark': 0.25}
+    >>> attention.received().to_dict()
+    {'Dogs': 0.75, 'bark': 0.25}
+    >>> attention.causal
+    True
+    """
+
+    text: str
+    tokens: list[str]
+    spans: list[Span]
+    weights: npt.NDArray[np.float32]
+    model: str
+    unknown: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n_tokens = len(self.tokens)
+        if self.weights.ndim != 4 or self.weights.shape[2:] != (n_tokens, n_tokens) or len(self.spans) != n_tokens:
+            raise ValueError(
+                f"Got weights of shape {self.weights.shape} and {len(self.spans)} spans for {n_tokens} tokens, "
+                "expected (layers, heads, tokens, tokens) and a span per token."
+            )
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return self.weights.shape[0]
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads in each layer."""
+        return self.weights.shape[1]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The tokens, those that are there more than once with a number: "the (1)", "the (2)"."""
+        return distinct(self.tokens)
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether no token looks at a later one, as in the models of the GPT-2 kind."""
+        return len(self.tokens) > 1 and not np.triu(self.weights, 1).any()
+
+    def matrix(self, layer: int | None = None, head: int | None = None) -> npt.NDArray[np.float32]:
+        """Return the weights of shape (queries, keys) of a layer and head, or their average.
+
+        Raises
+        ------
+        ValueError
+            If the model does not have that layer or head.
+        """
+        layers = self._chosen("layer", layer, self.n_layers)
+        heads = self._chosen("head", head, self.n_heads)
+        chosen: npt.NDArray[np.float32] = self.weights[layers, heads].mean(axis=(0, 1))
+        return chosen
+
+    def frame(self, layer: int | None = None, head: int | None = None) -> "pd.DataFrame":
+        """Return `matrix` as a table: a row for each query, a column for each key."""
+        import pandas as pd
+
+        labels = self.labels
+        matrix = self.matrix(layer, head)
+        return pd.DataFrame(matrix, pd.Index(labels, name="query"), pd.Index(labels, name="key"))
+
+    def received(self, layer: int | None = None, head: int | None = None) -> "pd.Series[float]":
+        """Return the attention that each token receives: the mean over all queries, which sums to 1 over the tokens.
+
+        In a causal model early tokens are seen by more queries than late ones.
+        """
+        return self.frame(layer, head).mean(axis=0)
+
+    def by_layer(self, word: str, head: int | None = None) -> "pd.DataFrame":
+        """Return the attention that a word pays to each token: a row for each layer, a column for each key.
+
+        Parameters
+        ----------
+        word : str
+            A label such as "the (2)" or "[CLS]", or any part of the text; the tokens of all its places are averaged.
+        head : int, optional
+
+        Raises
+        ------
+        ValueError
+            If the word is not in the text, or the model does not have that head.
+        """
+        import pandas as pd
+
+        heads = self._chosen("head", head, self.n_heads)
+        rows = self.weights[:, heads].mean(axis=1)[:, self.positions(word)].mean(axis=1)
+        return pd.DataFrame(rows, pd.RangeIndex(1, self.n_layers + 1, name="layer"), pd.Index(self.labels, name="key"))
+
+    def layer_differences(self, word: str, head: int | None = None) -> "pd.DataFrame":
+        """Return by how much each layer differs from the one before in the attention that a word pays to each token.
+
+        Rows are the layers from 2 on, and each sums to 0; `moved` makes one number of each.
+        """
+        return self.by_layer(word, head).diff().iloc[1:]
+
+    def positions(self, word: str) -> list[int]:
+        """Return the positions of the tokens that a word consists of, counted from 0.
+
+        Raises
+        ------
+        ValueError
+            If the word is not in the text.
+
+        Examples
+        --------
+        >>> same = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
+        >>> AttentionMap("Hot dogs", ["Hot", "dogs"], [(0, 3), (4, 8)], same, "a toy").positions("DOGS")
+        [1]
+        """
+        if word in self.labels:
+            return [self.labels.index(word)]
+        wanted, whole = word.strip(), self.text
+        if len(whole.casefold()) == len(whole):
+            wanted, whole = wanted.casefold(), whole.casefold()
+        places = _places(wanted, whole)
+        found = [
+            i
+            for i, (start, end) in enumerate(self.spans)
+            if start < end and any(start < place + len(wanted) and place < end for place in places)
+        ]
+        if not found:
+            raise ValueError(f"Got word={word!r}, which is not in the text; its tokens are {' '.join(self.labels)}.")
+        return found
+
+    def _chosen(self, what: str, number: int | None, count: int) -> slice:
+        if number is None:
+            return slice(None)
+        if number not in range(1, count + 1):
+            raise ValueError(
+                f"Got {what}={number}, but {self.model} has the {what}s 1 to {count}; without a number it is "
+                "their average."
+            )
+        return slice(number - 1, number)
+
+
+def _places(wanted: str, whole: str) -> list[int]:
+    """Return where `wanted` begins: as a whole word if there is one, else anywhere, as scripts without spaces need."""
+    starts = [i for i in range(len(whole)) if wanted and whole.startswith(wanted, i)]
+    alone = [
+        i
+        for i in starts
+        if not whole[i - 1 : i].isalnum() and not whole[i + len(wanted) : i + len(wanted) + 1].isalnum()
+    ]
+    return alone or starts
+
+
+def strongest(table: "pd.DataFrame", n: int) -> "pd.DataFrame":
+    """Return the `n` columns with the largest value in any row, in their order in the text."""
+    chosen = table.max().nlargest(n).index
+    return table[[column for column in table.columns if column in chosen]]
+
+
+def title(attention: AttentionMap, layer: int | None, head: int | None) -> str:
+    """Return in words which weights are shown."""
+    return f"{which('layer', layer, attention.n_layers)}, {which('head', head, attention.n_heads)}"
+
+
+def which(what: str, number: int | None, count: int) -> str:
+    """Return in words one layer or head, or that it is the average over all of them."""
+    return f"{what} {number}" if number else f"mean of {count} {what}{'s' * (count > 1)}"
+
+
+def moved(differences: "pd.DataFrame") -> "pd.Series[float]":
+    """Return the share of a word's attention that has moved elsewhere since the layer before.
+
+    It is the total variation distance, half the sum of the absolute differences: 0 if nothing moves, 1 if everything.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        From `AttentionMap.layer_differences`.
+    """
+    return differences.abs().sum(axis=1) / 2
+
+
+def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) -> AttentionMap:
+    """Return the attention weights of a text in an encoder (BERT kind) or a causal model (GPT-2 kind).
+
+    Parameters
+    ----------
+    text : str
+    model : str, default="bundled"
+        "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`.
+    revision : str, optional
+        Commit on the hub.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty or too long, or the model cannot be loaded or has no token x token weights.
+    OSError
+        If the model is not to be had.
+
+    Examples
+    --------
+    >>> attention = attention_map("The dog chased the cat")
+    >>> attention.labels
+    ['[CLS]', 'The', 'dog', 'chased', 'the', 'cat', '[SEP]']
+    >>> attention.weights.shape
+    (6, 12, 7, 7)
+    """
+    if not text.strip():
+        raise ValueError(f"Got the text {text!r}: give at least one word.")
+    tokenizer, network = load_transformer(model, revision)
+    if network.config.is_encoder_decoder:
+        raise ValueError(
+            f"{model} is an encoder-decoder ({type(network).__name__}): use an encoder or a causal model, such as BERT "
+            "or GPT-2."
+        )
+    encoding = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
+    numbers = list(encoding["input_ids"])
+    limit = _longest(tokenizer, network.config)
+    if not 0 < len(numbers) <= limit:
+        raise ValueError(f"The text has {len(numbers)} tokens, but 1 to {limit} are needed with {model}: shorten it.")
+    spans = token_spans(tokenizer, text, encoding)
+    tokens = readable(tokenizer.convert_ids_to_tokens(numbers), spans, text)
+    strange = [
+        token
+        for token, number, (start, end) in zip(tokens, numbers, spans, strict=True)
+        if number == tokenizer.unk_token_id and start < end
+    ]
+    names = [name for name in tokenizer.model_input_names if name in encoding]
+    weights = _weights(network, {name: encoding[name] for name in names}, len(numbers), model)
+    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(strange)))
+
+
+def _longest(tokenizer: Any, config: Any) -> int:
+    positions = getattr(config, "max_position_embeddings", None)
+    known = [limit for limit in (tokenizer.model_max_length, positions) if isinstance(limit, int) and limit > 0]
+    return min([MAX_TOKENS, *known])
+
+
+def _weights(network: Any, inputs: dict[str, list[int]], n_tokens: int, model: str) -> npt.NDArray[np.float32]:
+    """Run one forward pass and return what the eager implementation hands out."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            tensors = {name: torch.tensor([values]) for name, values in inputs.items()}
+            output = network(**tensors, output_attentions=True, return_dict=True)
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise ValueError(f"{model} ({type(network).__name__}) cannot read a text: {first_line(error)}") from None
+    attentions = getattr(output, "attentions", None) or ()
+    shapes = {tuple(layer.shape[2:]) if torch.is_tensor(layer) else None for layer in attentions}
+    if shapes != {(n_tokens, n_tokens)} or len({layer.shape[1] for layer in attentions}) != 1:
+        raise ValueError(
+            f"{model} ({type(network).__name__}) hands out no token x token weights in every layer: use an encoder or "
+            "a causal model, such as BERT or GPT-2."
+        )
+    weights: npt.NDArray[np.float32] = torch.cat(list(attentions)).float().numpy()
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{model} hands out attention weights that are not finite: its weights are damaged.")
+    return weights
