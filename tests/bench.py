@@ -1,4 +1,4 @@
-"""`make bench`: how fast the T-methods are, as ratios of medians from one run, and how much memory they take."""
+"""`make bench`: how fast T-methods and encoder are, as ratios of medians from one run, and the memory they take."""
 
 import time
 import tracemalloc
@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
 from pipeline.taguchi import TbRegressor, TMethodRegressor
+from tests import bench_encoder
 
 
 def seconds(*tasks: Callable[[], Any], repeats: int = 7) -> list[float]:
@@ -110,3 +111,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    print()
+    bench_encoder.main()

@@ -1,0 +1,64 @@
+"""What an encoder has: layers, dimensions."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def transformer_of(encoder: "SentenceTransformer") -> Any:
+    """Return the transformers model inside an encoder.
+
+    Raises
+    ------
+    ValueError
+        If it has none, and so no token states.
+    """
+    if not has_transformer(encoder):
+        raise ValueError(f"{type(encoder[0]).__name__} has no token states to pool: use SentenceEmbedding with it.")
+    return encoder[0].auto_model
+
+
+def has_transformer(encoder: "SentenceTransformer") -> bool:
+    """Return whether there are token states."""
+    return getattr(encoder[0], "auto_model", None) is not None
+
+
+def count_layers(encoder: "SentenceTransformer") -> int:
+    """Return the number of layers above the input embeddings."""
+    return int(transformer_of(encoder).config.num_hidden_layers)
+
+
+def state_size(encoder: "SentenceTransformer") -> int:
+    """Return the number of dimensions of a token state."""
+    return int(transformer_of(encoder).config.hidden_size)
+
+
+def sentence_size(encoder: "SentenceTransformer") -> int:
+    """Return the number of dimensions of the encoder's own sentence embedding.
+
+    Raises
+    ------
+    ValueError
+        If the encoder does not say.
+    """
+    size = encoder.get_embedding_dimension()
+    if size is None:
+        raise ValueError("The encoder does not say how many dimensions its embedding has.")
+    return int(size)
+
+
+def check_layer(encoder: "SentenceTransformer", layer: int, lowest: int, weights: str | None = None) -> int:
+    """Return the layer counted from the input embeddings, 0.
+
+    Raises
+    ------
+    ValueError
+        If the encoder does not have it; `lowest` is 1 for attention, which the input embeddings do not have.
+    """
+    n_layers = count_layers(encoder)
+    absolute = layer if layer >= 0 else n_layers + 1 + layer
+    if not lowest <= absolute <= n_layers:
+        with_weights = "" if weights is None else f" with weights={weights!r}"
+        raise ValueError(f"Got layer={layer}{with_weights}, but the encoder has the layers {lowest} to {n_layers}.")
+    return absolute

@@ -1,0 +1,157 @@
+"""The encoder on OpenVINO: compiled from the torch module that is the reference, in float32, bfloat16 or int8.
+
+Imported where it is asked for, since it imports OpenVINO.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.encoder.backend import Backend
+from pipeline.encoder.layers import count_layers
+from pipeline.encoder.trunk import Seen, make_trunk, model_inputs
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from pipeline.encoder.backend import Forward
+
+# Where this package is missing, neither OpenVINO nor nncf reports its use to its makers.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+try:
+    import openvino
+except ImportError as error:
+    raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
+
+# What is left in floating point by int8: softmax, norms, activations.
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
+# Models stay as long as their encoder: compiling takes seconds, quantising many.
+_MODELS: "weakref.WeakKeyDictionary[SentenceTransformer, dict[Any, Any]]" = weakref.WeakKeyDictionary()
+
+
+def openvino_forward(
+    encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend
+) -> "Forward":
+    """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
+    models = _MODELS.setdefault(encoder, {})
+    key = (frozenset(layers), frozenset(attention), backend)
+    if key not in models:
+        models[key] = _compile(encoder, layers, attention, backend)
+    model = models[key]
+
+    def forward(batches: Iterable[dict[str, Tensor]]) -> Iterator[Seen]:
+        idle = [model.create_infer_request() for _ in range(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))]
+        running: deque[Any] = deque()
+        for inputs in batches:
+            if not idle:
+                yield _wait(running, idle)
+            running.append(idle.pop())
+            running[-1].start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
+        while running:
+            yield _wait(running, idle)
+
+    return forward
+
+
+def _wait(running: "deque[Any]", idle: list[Any]) -> Seen:
+    """Return the results of the request that began first, which is then idle."""
+    request, seen = running.popleft(), Seen({}, {}, {})
+    request.wait()
+    for output in request.model_outputs:
+        kind, layer = output.any_name.split(".")
+        getattr(seen, kind)[int(layer)] = torch.from_numpy(request.get_tensor(output).data.copy())
+    idle.append(request)
+    return seen
+
+
+def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Any:
+    if backend.precision == "int8":
+        models = _MODELS[encoder]
+        if backend.calibration not in models:
+            models[backend.calibration] = _quantised(encoder, backend.calibration)
+        model = _cut(models[backend.calibration], _outputs(layers, attention))
+    else:
+        model = _converted(encoder, layers, attention)
+    hints = {"INFERENCE_PRECISION_HINT": _HINTS[backend.precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+    return openvino.Core().compile_model(model, "CPU", hints)
+
+
+def _outputs(layers: set[int], attention: set[int]) -> list[str]:
+    kinds = [("states", layers), ("received", attention), ("first", attention)]
+    return [f"{kind}.{layer}" for kind, of in kinds for layer in sorted(of)]
+
+
+class _Flat(nn.Module):
+    """A trunk with tensors in and tensors out, which is what can be traced."""
+
+    def __init__(self, trunk: nn.Module, inputs: list[str], outputs: list[str]):
+        super().__init__()
+        self.trunk, self.inputs = trunk, inputs
+        self.outputs = [(kind, int(layer)) for kind, layer in (name.split(".") for name in outputs)]
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        seen = self.trunk(dict(zip(self.inputs, tensors, strict=True)))
+        return tuple(getattr(seen, kind)[layer] for kind, layer in self.outputs)
+
+
+def _converted(encoder: "SentenceTransformer", layers: set[int], attention: set[int]) -> Any:
+    """Return the OpenVINO model, whose inputs and outputs bear names; every shape is dynamic."""
+    outputs = _outputs(layers, attention)
+    # One of the two is padded, so that the mask is part of what is traced.
+    inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
+    flat = _Flat(make_trunk(encoder, layers, attention), list(inputs), outputs)
+    with _quiet(), torch.no_grad():
+        model = openvino.convert_model(flat, example_input=tuple(inputs.values()))
+    for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
+        port.get_tensor().set_names({name})
+    return model
+
+
+def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
+    """Return the whole model with 8-bit weights and products.
+
+    It is the whole one whatever is asked for, so that a vector does not depend on what is asked for beside it.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
+    n_layers = count_layers(encoder)
+    model = _converted(encoder, set(range(n_layers + 1)), set(range(1, n_layers + 1)))
+    samples = [
+        {name: tensor.cpu().numpy() for name, tensor in model_inputs(encoder, encoder.preprocess([text])).items()}
+        for text in texts
+    ]
+    nncf.set_log_level(logging.ERROR)
+    with _quiet():
+        return nncf.quantize(
+            model, nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples)
+        )
+
+
+def _cut(model: Any, outputs: list[str]) -> Any:
+    """Return the part of a model that leads to these outputs."""
+    return openvino.Model([model.output(name).get_node() for name in outputs], model.get_parameters())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the warnings of a trace and the progress bars of the quantiser from the terminal."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)

@@ -1,0 +1,194 @@
+"""A transformer up to the highest layer that is needed: its token states, and its attention already summed up.
+
+Imported where a forward pass begins, since it imports torch.
+"""
+
+import copy
+import sys
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from pipeline.encoder.layers import count_layers, transformer_of
+
+_SUMMED = "summed_attention"
+
+
+class Seen(NamedTuple):
+    """What a forward pass has seen, by layer: token states, attention received, attention of the first token."""
+
+    states: dict[int, Tensor]
+    received: dict[int, Tensor]
+    first: dict[int, Tensor]
+
+
+class Trunk(nn.Module):
+    """A transformer that shares its weights with the given one, without the layers above the highest one needed.
+
+    Parameters
+    ----------
+    transformer : PreTrainedModel
+        Left as it is.
+    layers : set of int
+        Whose states are wanted; 0 is the input embeddings.
+    attention : set of int
+        Whose attention is wanted; only there are the weights of all pairs of tokens computed, and not kept.
+    """
+
+    def __init__(self, transformer: Any, layers: set[int], attention: set[int]):
+        super().__init__()
+        self.layers, self.n_layers = layers, transformer.config.num_hidden_layers
+        self.model = _shared_copy(transformer)
+        self.model.set_attn_implementation(_SUMMED)
+        blocks = _blocks(self.model)
+        del blocks[max(1, *layers, *attention) :]
+        self.model.config.num_hidden_layers = len(blocks)
+        blocks[0].register_forward_pre_hook(self._keep_input, with_kwargs=True)
+        for layer, block in enumerate(blocks, start=1):
+            block.register_forward_hook(lambda _module, _args, output, layer=layer: self._keep(layer, output))
+            for module in block.modules():
+                module.summed_into = (self, layer) if layer in attention else None  # type: ignore[assignment]
+
+    def forward(self, inputs: dict[str, Tensor]) -> Seen:
+        """Run a batch, given as the transformer's own inputs."""
+        mask = inputs["attention_mask"]
+        real = mask.float()
+        # The first token that is no padding: some tokenizers pad on the left.
+        self.queries = torch.stack([real, real * (real.cumsum(dim=1) == 1)], dim=1)
+        self.seen = Seen({}, {}, {})
+        output = self.model(**inputs, return_dict=True)
+        if self.n_layers in self.layers:
+            # Where a model ends in a norm of its own, only its output has passed it.
+            self.seen.states[self.n_layers] = output.last_hidden_state
+        return self.seen
+
+    def _keep_input(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if 0 in self.layers:
+            self.seen.states[0] = args[0] if args else kwargs["hidden_states"]
+
+    def _keep(self, layer: int, output: Any) -> None:
+        if layer in self.layers:
+            self.seen.states[layer] = output[0] if isinstance(output, tuple) else output
+
+    def sum_up(self, layer: int, weights: Tensor) -> None:
+        """Keep what each token receives, and what the first one pays, as means over the heads."""
+        real, _ = self.queries.unbind(dim=1)
+        sums = (self.queries[:, None].to(weights.dtype) @ weights).mean(dim=1).float() * real[:, None]
+        self.seen.received[layer], self.seen.first[layer] = sums.unbind(dim=1)
+
+
+class WholeModel(nn.Module):
+    """The same for a transformer that `Trunk` does not know how to take apart: all layers, all attention."""
+
+    def __init__(self, transformer: Any, layers: set[int], attention: set[int]):
+        super().__init__()
+        self.layers, self.attention = layers, attention
+        self.model = _shared_copy(transformer)
+        self.model.set_attn_implementation("eager")
+
+    def forward(self, inputs: dict[str, Tensor]) -> Seen:
+        """Run a batch, given as the transformer's own inputs."""
+        output = self.model(
+            **inputs, output_hidden_states=True, output_attentions=bool(self.attention), return_dict=True
+        )
+        real = inputs["attention_mask"].float()
+        first = real * (real.cumsum(dim=1) == 1)
+        seen = Seen({layer: output.hidden_states[layer] for layer in self.layers}, {}, {})
+        for layer in self.attention:
+            mean = output.attentions[layer - 1].float().mean(dim=1)
+            seen.received[layer] = (real[:, :, None] * mean).sum(dim=1) * real
+            seen.first[layer] = (first[:, :, None] * mean).sum(dim=1) * real
+        return seen
+
+
+def make_trunk(
+    encoder: SentenceTransformer, layers: set[int], attention: set[int], dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """Return what runs the encoder's transformer as far as it is needed; in float32 it shares the weights."""
+    kind, transformer = Trunk if can_be_cut(encoder) else WholeModel, transformer_of(encoder)
+    if dtype != torch.float32:
+        # `to` would change the weights of whoever shares them.
+        transformer = copy.deepcopy(transformer).to(dtype)
+    return kind(transformer, layers, attention).eval()
+
+
+_CAN_BE_CUT: "weakref.WeakKeyDictionary[SentenceTransformer, bool]" = weakref.WeakKeyDictionary()
+
+
+def can_be_cut(encoder: SentenceTransformer) -> bool:
+    """Return whether `Trunk` gives what the whole transformer gives, on two texts of which one is padded."""
+    if encoder not in _CAN_BE_CUT:
+        _CAN_BE_CUT[encoder] = _agree(encoder)
+    return _CAN_BE_CUT[encoder]
+
+
+@torch.inference_mode()
+def _agree(encoder: SentenceTransformer) -> bool:
+    transformer, n_layers = transformer_of(encoder), count_layers(encoder)
+    inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
+    layers = set(range(n_layers + 1))
+    try:
+        whole = WholeModel(transformer, layers, layers - {0}).eval()(inputs)
+        cut = [Trunk(transformer, {n}, {n} - {0}).eval()(inputs) for n in layers]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    real = inputs["attention_mask"].bool()
+    return all(
+        n in seen and seen[n].shape == expected.shape and torch.allclose(seen[n][real], expected[real], atol=1e-4)
+        for i in range(3)
+        for n, expected in whole[i].items()
+        for seen in [cut[n][i]]
+    )
+
+
+def model_inputs(encoder: SentenceTransformer, features: dict[str, Any]) -> dict[str, Tensor]:
+    """Return those of a tokenizer's outputs that the transformer reads, on its device."""
+    names = encoder.tokenizer.model_input_names
+    return {name: features[name].to(encoder.device) for name in names if name in features}
+
+
+def _shared_copy(transformer: Any) -> Any:
+    """Return a copy of the modules and the configuration with the very same weights."""
+    weights = [*transformer.parameters(), *transformer.buffers()]
+    return copy.deepcopy(transformer, {id(weight): weight for weight in weights})
+
+
+def _blocks(transformer: Any) -> nn.ModuleList:
+    n_layers = transformer.config.num_hidden_layers
+    for module in transformer.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+            return module
+    raise ValueError(f"{type(transformer).__name__} has no list of {n_layers} layers.")
+
+
+def _summed_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """Attention whose weights are summed up where they are wanted, and never computed as such elsewhere."""
+    wanted: Any = module.summed_into
+    if wanted is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    trunk, layer = wanted
+    if attention_mask is not None and attention_mask.dtype == torch.bool:
+        lowest = torch.finfo(query.dtype).min
+        attention_mask = torch.zeros_like(attention_mask, dtype=query.dtype).masked_fill(~attention_mask, lowest)
+    # Each architecture has its own: some cap or bias their scores.
+    eager = sys.modules[type(module).__module__].eager_attention_forward
+    output, weights = eager(module, query, key, value, attention_mask, **kwargs)
+    trunk.sum_up(layer, weights)
+    return output, None
+
+
+def _whole_mask(*args: Any, **kwargs: Any) -> Tensor | None:
+    # SDPA can do without a causal mask, which is then lost on the layers that compute their weights.
+    return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
+
+
+AttentionInterface.register(_SUMMED, _summed_attention)
+AttentionMaskInterface.register(_SUMMED, _whole_mask)

