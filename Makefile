@@ -61,7 +61,7 @@ $(prepared)/manifest.json: conf/prepare.yaml $(if $(files),$(files),data/sample/
 	$(PY) -m pipeline prepare $(options)
 
 $(features)/manifest.json: $(prepared)/manifest.json $(wildcard conf/features/*.yaml) \
-		pipeline/featurize.py pipeline/text.py pipeline/taguchi/rt.py $(wildcard pipeline/features/*.py pipeline/encoder/*.py)
+		pipeline/featurize.py pipeline/highlight.py pipeline/text.py $(wildcard pipeline/features/*.py pipeline/encoder/*.py pipeline/taguchi/*.py)
 	$(PY) -m pipeline features --dataset $(call quoted,$(dataset))
 
 $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
@@ -69,7 +69,7 @@ $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
 	$(PY) -m pipeline score --dataset $(call quoted,$(dataset))
 
 $(reports)/index.html: $(reports)/manifest.json conf/report.yaml \
-		pipeline/report.py pipeline/plots.py pipeline/templates/report.html
+		pipeline/report.py pipeline/plots.py pipeline/highlight.py pipeline/templates/report.html
 	$(PY) -m pipeline report --dataset $(call quoted,$(dataset))
 
 test: lint

@@ -1,6 +1,7 @@
 """The features stage: one table of columns per conf/features/<name>.yaml, encoded in one forward pass."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import skops.io
 import pipeline.features
 from pipeline.config import FeatureConfig, check_names, feature_configs
 from pipeline.errors import PipelineError
-from pipeline.features import AttentionPooling, SentenceEmbedding, transform_together
+from pipeline.features.encoded import EncoderTransformer, encode_together, for_all_texts
+from pipeline.highlight import explain_reviews
 from pipeline.paths import FEATURES_CONF, DatasetPaths
 from pipeline.store import (
     atomic_path,
@@ -46,17 +48,21 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
         raise PipelineError(f"{where}: {first_line(error)}") from None
 
 
-def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def fit_transform(
+    transformers: dict[str, Any], reviews: pd.DataFrame, cache: Path | None = None
+) -> dict[str, pd.DataFrame]:
     """Fit on the training reviews, transform all of them.
 
-    The training reviews get what `fit_transform` gives them, the others what `transform` does; what an encoder makes,
-    which learns nothing, comes from one forward pass over both.
+    The training reviews get what `fit_transform` gives them, the others what `transform` does; what encoders make
+    comes from one forward pass over both.
 
     Parameters
     ----------
     transformers : dict of str to transformer
         Fitted in place.
     reviews : DataFrame with columns review_id, text, stars, split
+    cache : Path, default=None
+        Directory for finished shards, see `pipeline.encoder.encode`.
 
     Returns
     -------
@@ -71,20 +77,20 @@ def fit_transform(transformers: dict[str, Any], reviews: pd.DataFrame) -> dict[s
     is_train = (reviews["split"] == "train").to_numpy()
     texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
     results: dict[str, npt.NDArray[Any]] = {}
-    encoded = {
-        name: each for name, each in transformers.items() if isinstance(each, SentenceEmbedding | AttentionPooling)
-    }
+    encoded = {name: each for name, each in transformers.items() if isinstance(each, EncoderTransformer)}
+    poolings = {}
     for name, transformer in transformers.items():
         try:
             if name in encoded:
-                transformer.fit(texts[is_train].tolist(), stars[is_train])
+                pooling = encoded[name].fit_pooling(texts[is_train].tolist(), stars[is_train])
+                poolings[name] = for_all_texts(pooling, is_train)
             else:
                 results[name] = _each_split(transformer, texts, stars, is_train)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             raise PipelineError(f"{FEATURES_CONF / name}.yaml: {first_line(error)}") from None
     try:
-        results |= transform_together(encoded, texts.tolist())
-    except ValueError as error:
+        results |= encode_together(encoded, poolings, texts.tolist(), cache)
+    except (ValueError, ImportError) as error:
         raise PipelineError(f"{FEATURES_CONF}: {first_line(error)}") from None
     tables = {}
     for name, transformer in transformers.items():
@@ -113,7 +119,10 @@ def _each_split(
 
 def digests(configs: dict[str, FeatureConfig], reviews: Path) -> dict[str, str]:
     """Return what each feature's table is made from: its configuration, the reviews and the code."""
-    reviews_digest, code = file_digest(reviews), code_digest("features", "encoder", "taguchi/rt.py", "text.py")
+    reviews_digest, code = (
+        file_digest(reviews),
+        code_digest("features", "encoder", "taguchi", "highlight.py", "text.py"),
+    )
     return {name: value_digest(config.model_dump(), reviews_digest, code) for name, config in configs.items()}
 
 
@@ -130,15 +139,19 @@ def run(dataset: str) -> None:
         if read_made_from(paths.feature(name)) != made_from[name] or not paths.transformer(name).exists()
     ]
     if stale:
-        tables = fit_transform({name: transformers[name] for name in stale}, reviews)
+        tables = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards)
         for name, table in tables.items():
             # The table goes first and comes last: where it stands, the transformer beside it is its own.
             paths.feature(name).unlink(missing_ok=True)
             with atomic_path(paths.transformer(name)) as temporary:
                 skops.io.dump(transformers[name], temporary)
+            if getattr(transformers[name], "weights", None) == "t-method":
+                write_parquet(paths.explained(name), explain_reviews(transformers[name], reviews))
             table.attrs["made_from"] = made_from[name]
             write_parquet(paths.feature(name), table)
             logger.info("%s: %d reviews x %d columns", name, len(table), table.shape[1] - 1)
+        # They are there for a run that is killed; the tables now hold the same.
+        shutil.rmtree(paths.shards, ignore_errors=True)
     for name in configs:
         if name not in stale:
             logger.info("%s: up to date", name)

@@ -44,6 +44,15 @@ class DatasetPaths:
         """Return the fitted transformer behind one feature."""
         return self.features / f"{name}.skops"
 
+    def explained(self, name: str) -> Path:
+        """Return the tokens of some held-out reviews with their attention, where the feature learns it by T-method."""
+        return self.features / f"{name}.explained.parquet"
+
+    @property
+    def shards(self) -> Path:
+        """What the encoder has finished of a features stage that is under way."""
+        return self.features / "shards"
+
     @property
     def reports(self) -> Path:
         """Directory of the score and report stages."""

@@ -16,6 +16,7 @@ from pipeline import plots, tracking
 from pipeline.config import ReportConfig, report_config, score_config
 from pipeline.errors import PipelineError
 from pipeline.features import AttentionPooling, TextStats
+from pipeline.highlight import Span, spans
 from pipeline.metrics import qwk_difference
 from pipeline.models import TAGUCHI_FAMILY
 from pipeline.paths import DatasetPaths
@@ -36,6 +37,17 @@ class Results:
     feature_sets: dict[str, list[str]]
     models: list[str]
     feature_configs: dict[str, dict[str, Any]]
+    explained: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class ExplainedReview:
+    """A held-out review, cut into spans by what its tokens contribute."""
+
+    stars: int
+    spans: list[Span]
+    up: list[str]
+    down: list[str]
 
 
 @dataclass(frozen=True)
@@ -66,14 +78,24 @@ def read_results(paths: DatasetPaths) -> Results:
         )
     except (FileNotFoundError, ValueError) as error:
         raise PipelineError(f"{paths.reports}: {error}; run the score stage again") from None
+    feature_configs = read_manifest(paths.features).get("config", {})
+    by_t_method = [name for name, config in feature_configs.items() if _weights(config) == "t-method"]
     return Results(
         metrics.assign(name=metrics["features"] + " / " + metrics["model"]),
         read_parquet(paths.predictions, made_by="score"),
         items,
         manifest["config"]["feature_sets"],
         manifest["config"]["models"],
-        read_manifest(paths.features).get("config", {}),
+        feature_configs,
+        read_parquet(paths.explained(by_t_method[0]), made_by="features") if by_t_method else None,
     )
+
+
+def _weights(config: dict[str, Any]) -> str | None:
+    """Return the weights of a feature that is pooled from token states, else None."""
+    if config["transformer"] != AttentionPooling.__name__:
+        return None
+    return str(config["params"].get("weights", AttentionPooling().weights))
 
 
 def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
@@ -100,19 +122,22 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     # Ablations are many, and the best of many looks better than it is: groups are compared without them.
     main = metrics[metrics["model"].isin(results.models)]
     is_taguchi = main["model"].isin(TAGUCHI_FAMILY)
-    attention = {
-        name
-        for name, config in results.feature_configs.items()
-        if config["transformer"] == AttentionPooling.__name__ and config["params"].get("weights") != "uniform"
-    }
-    has_attention = main["features"].map(lambda name: bool(attention & set(results.feature_sets.get(name, []))))
-    for what, mask, rest in (
-        ("member of the Taguchi family", is_taguchi, "other model"),
-        ("combination pooled by attention", has_attention, "one without it"),
+    by_attention = _uses(results, main, {"received", "cls", "t-method", "trained"})
+    t_method, trained = _uses(results, main, {"t-method"}), _uses(results, main, {"trained"})
+    for what, mask, rest, others in (
+        ("member of the Taguchi family", is_taguchi, "other model", ~is_taguchi),
+        ("combination pooled by attention", by_attention, "one without it", ~by_attention),
+        ("combination with T-attention", t_method & ~trained, "one with a query trained by gradient descent", trained),
     ):
-        if mask.any() and not mask.all():
-            sentences.append(_compare(results, what, main[mask], rest, main[~mask], n_resamples, seed))
+        if mask.any() and others.any():
+            sentences.append(_compare(results, what, main[mask], rest, main[others], n_resamples, seed))
     return sentences
+
+
+def _uses(results: Results, lines: pd.DataFrame, weights: set[str]) -> "pd.Series[bool]":
+    """Return which lines have a feature with such attention weights."""
+    names = {name for name, config in results.feature_configs.items() if _weights(config) in weights}
+    return lines["features"].map(lambda features: bool(names & set(results.feature_sets.get(features, []))))
 
 
 def _compare(
@@ -179,6 +204,20 @@ def draw(results: Results, config: ReportConfig) -> list[Picture]:
     return pictures
 
 
+def explained_reviews(explained: pd.DataFrame | None) -> list[ExplainedReview]:
+    """Return the reviews that the features stage has explained, the one with the most stars first."""
+    if explained is None:
+        return []
+    reviews = []
+    for _, tokens in explained.groupby("review_id", sort=False):
+        pieces = spans(str(tokens["text"].iloc[0]), tokens)
+        ranked = sorted(pieces, key=lambda span: span.share)
+        up = [span.text for span in reversed(ranked[-3:]) if span.share > 0]
+        down = [span.text for span in ranked[:3] if span.share < 0]
+        reviews.append(ExplainedReview(int(tokens["stars"].iloc[0]), pieces, up, down))
+    return sorted(reviews, key=lambda review: -review.stars)
+
+
 def render(dataset: str, results: Results, pictures: list[Picture], sentences: list[str]) -> str:
     """Return the page.
 
@@ -204,6 +243,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], sentences: l
         dataset=dataset,
         lines=results.metrics.to_dict("records"),
         pictures=pictures,
+        reviews=explained_reviews(results.explained),
         sentences=sentences,
         facts=facts,
     )

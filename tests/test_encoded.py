@@ -29,9 +29,9 @@ ODD_TEXTS = {
 def three(tiny_encoder):
     """Transformers that share the tiny encoder."""
     return {
-        "embedding": SentenceEmbedding(model=tiny_encoder, batch_size=5),
-        "received": AttentionPooling("received", layer=2, model=tiny_encoder, batch_size=5),
-        "uniform": AttentionPooling("uniform", layer=0, model=tiny_encoder, batch_size=5),
+        "embedding": SentenceEmbedding(model=tiny_encoder),
+        "received": AttentionPooling("received", layer=2, model=tiny_encoder),
+        "uniform": AttentionPooling("uniform", layer=0, model=tiny_encoder),
     }
 
 
@@ -74,21 +74,23 @@ class TestTransformTogether:
         together = transform_together(transformers, texts)
         assert list(together) == list(transformers)
         for name, transformer in transformers.items():
-            np.testing.assert_allclose(together[name], transformer.transform(texts), rtol=0, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(together[name], transformer.transform(texts), rtol=0, atol=1e-5, err_msg=name)
 
     @pytest.mark.parametrize("chosen", [["embedding"], ["received", "uniform"], ["embedding", "received", "uniform"]])
     def test_each_batch_passes_the_encoder_once(self, three, texts, tiny_encoder, chosen):
         fitted = {name: three[name].fit(texts) for name in chosen}
         with ForwardPasses(tiny_encoder) as passes:
             transform_together(fitted, texts)
-        assert passes.count == 3  # 12 texts in batches of 5
+        assert passes.count == 1  # 12 short texts are one batch
 
-    def test_transformers_of_different_batch_sizes_pass_apart(self, tiny_encoder, texts):
-        fitted = {str(size): SentenceEmbedding(tiny_encoder, batch_size=size).fit(texts) for size in (4, 12)}
-        with ForwardPasses(tiny_encoder) as passes:
-            results = transform_together(fitted, texts)
-        assert passes.count == 3 + 1
-        np.testing.assert_allclose(results["4"], results["12"], rtol=0, atol=1e-5)
+    def test_transformers_of_different_precision_pass_apart(self, tiny_encoder, texts):
+        precisions = ("float32", "bfloat16")
+        fitted = {each: SentenceEmbedding(tiny_encoder, precision=each).fit(texts) for each in precisions}
+        results = transform_together(fitted, texts)
+        for each in precisions:
+            np.testing.assert_array_equal(results[each], fitted[each].transform(texts))
+        difference = np.abs(results["float32"] - results["bfloat16"]).max()
+        assert 1e-5 < difference < 0.2 * np.abs(results["float32"]).max()
 
     def test_nothing_asked_for_gives_nothing(self, texts):
         assert transform_together({}, texts) == {}
@@ -194,7 +196,12 @@ class TestErrors:
         [
             ({"weights": "max"}, "'weights' parameter of AttentionPooling must be a str among"),
             ({"layer": 1.5}, "'layer' parameter of AttentionPooling must be an instance of 'int'"),
-            ({"batch_size": 0}, r"'batch_size' parameter of AttentionPooling must be an int in the range \[1, inf\)"),
+            ({"n_heads": 0}, r"'n_heads' parameter of AttentionPooling must be None or an int in the range \[1, inf\)"),
+            ({"cv": 1}, r"'cv' parameter of AttentionPooling must be an int in the range \[2, inf\)"),
+            ({"backend": "onnx"}, "'backend' parameter of AttentionPooling must be a str among"),
+            ({"precision": "int4"}, "'precision' parameter of AttentionPooling must be a str among"),
+            ({"precision": "int8"}, "Got precision 'int8', expected one of float32, bfloat16, float16 with torch"),
+            ({"backend": "openvino", "precision": "float16"}, "Got precision 'float16', expected one of float32"),
             ({"model": None}, "'model' parameter of AttentionPooling must be an instance of 'str'"),
         ],
     )

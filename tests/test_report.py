@@ -1,6 +1,7 @@
 """The words of the report: who won, by how much, and whether that is more than chance."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from pipeline.report import Results, draw, item_lines, render, verdict
 
 ATTENTION = {"transformer": "AttentionPooling", "params": {"weights": "received"}}
 MEAN = {"transformer": "AttentionPooling", "params": {"weights": "uniform"}}
+T_ATTENTION = {"transformer": "AttentionPooling", "params": {"weights": "t-method"}}
+TRAINED = {"transformer": "AttentionPooling", "params": {"weights": "trained"}}
 
 
 def results(noise: dict[tuple[str, str], float], n: int = 200) -> Results:
@@ -40,9 +43,12 @@ def results(noise: dict[tuple[str, str], float], n: int = 200) -> Results:
         metrics=pd.DataFrame(lines).sort_values("qwk", ascending=False, ignore_index=True),
         predictions=predictions,
         items=items,
-        feature_sets={"attention": ["attention"], "mean": ["mean"], "<b>both</b>": ["attention", "mean"]},
+        feature_sets={
+            **{name: [name] for name in ("attention", "mean", "t_attention", "trained")},
+            "<b>both</b>": ["attention", "mean"],
+        },
         models=["Ta", "Ridge"],
-        feature_configs={"attention": ATTENTION, "mean": MEAN},
+        feature_configs={"attention": ATTENTION, "mean": MEAN, "t_attention": T_ATTENTION, "trained": TRAINED},
     )
 
 
@@ -75,6 +81,27 @@ def test_the_verdict_compares_attention_weights_with_their_absence() -> None:
     assert len(sentences) == 2
     assert "combination pooled by attention, Ridge on attention," in sentences[1]
     assert "it is ahead, and the interval leaves out 0" in sentences[1]
+
+
+def test_the_verdict_compares_t_attention_with_trained_queries() -> None:
+    shown = results({("t_attention", "Ridge"): 2.0, ("trained", "Ridge"): 0.2, ("mean", "Ridge"): 3.0})
+    *_, compared = verdict(shown, n_resamples=500, seed=0)
+    assert compared.startswith("The best combination with T-attention, Ridge on t_attention, reaches 0.")
+    assert "the best one with a query trained by gradient descent, Ridge on trained, 0." in compared
+    assert "it is behind, and the interval leaves out 0" in compared
+
+
+def test_explained_reviews_are_coloured_by_contribution_and_escaped() -> None:
+    text = "<script>Good</script>, rude!"
+    columns = {"start": [0, 8, 23], "end": [0, 12, 27], "estimate": [3, 1, -2], "contribution": [0.0, 0.1, -0.4]}
+    tokens = pd.DataFrame({"review_id": "r", "stars": 2, "text": text, **columns})
+    shown = replace(results({("mean", "Ta"): 0.5, ("mean", "Ridge"): 0.6}), explained=tokens)
+    page = render("d", shown, [], ["won"])
+    assert "2 stars; most up: Good; most down: rude" in page
+    assert '<span class="up" style="--share: 0.25" title="estimate +1.00, contribution +0.100">Good</span>' in page
+    assert '<span class="down" style="--share: 1.0" title="estimate -2.00, contribution -0.400">rude</span>' in page
+    assert "<script>" not in page
+    assert "What T-attention looks at" not in render("d", results({("mean", "Ta"): 0.5}), [], ["won"])
 
 
 def test_a_single_line_has_nothing_to_be_compared_with() -> None:

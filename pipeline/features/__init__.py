@@ -1,8 +1,16 @@
 """Feature extractors for texts: scikit-learn transformers from a list of str to a 2-d array."""
 
-from pipeline.features.encoded import AttentionPooling, SentenceEmbedding, transform_together
+from pipeline.features.attention_pooling import AttentionPooling
+from pipeline.features.encoded import SentenceEmbedding, transform_together
 from pipeline.features.rt_metrics import RTMetrics
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
 
-__all__ = ["AttentionPooling", "RTMetrics", "SentenceEmbedding", "TMetrics", "TextStats", "transform_together"]
+__all__ = [
+    "AttentionPooling",
+    "RTMetrics",
+    "SentenceEmbedding",
+    "TMetrics",
+    "TextStats",
+    "transform_together",
+]

@@ -1,47 +1,61 @@
-"""Features from a sentence encoder: its embedding, and token states pooled by attention weights."""
+"""What transformers with an encoder share, and the encoder's own sentence embedding."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping
-from numbers import Integral
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.encoder import BUNDLED, Pooling, encode, load_encoder, output_size
+from pipeline.encoder import BUNDLED, Backend, Pooling, TokenPooling, encode, load_encoder, output_size
 from pipeline.text import check_texts
 
-_ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
+# From so many of the training texts int8 learns the ranges of the numbers inside the encoder.
+_CALIBRATION_TEXTS = 100
+
+ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "model": [str],
     "revision": [str, None],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "backend": [StrOptions({"torch", "openvino"})],
+    "precision": [StrOptions({"float32", "bfloat16", "float16", "int8"})],
 }
 
 
-class _EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
-    """What both transformers share: parameters of the encoder, and no weights in the object or its pickle."""
+class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """What transformers with an encoder share: its parameters, and no weights of it in the object or its pickle.
+
+    A subclass says in `pooling` how the token states become one vector, and in `learn` what it learns from texts.
+    """
 
     model: str
     revision: str | None
-    batch_size: int
+    backend: str
+    precision: str
 
     @abstractmethod
-    def pooling(self) -> Pooling:
+    def pooling(self) -> TokenPooling:
         """Return how the token states become one vector."""
 
+    def learn(self, texts: list[str], y: Any) -> TokenPooling:
+        """Learn from the training texts, and return the pooling for these very texts: `pooling`, or one out of fold."""
+        return self.pooling()
+
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the texts, and load the encoder; nothing is learned.
+        """Check the parameters and the texts, load the encoder, and learn what there is to learn.
 
         Parameters
         ----------
         X : sequence of str
             Texts.
-        y : ignored
+        y : array-like of shape (n_texts,), default=None
+            The target, where weights are learned from it.
 
         Returns
         -------
@@ -50,14 +64,32 @@ class _EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Raises
         ------
         ValueError
-            If `X` is not a sequence of str, or a parameter is out of its range.
+            If `X` is not a sequence of str, a parameter is out of its range, or the target is missing or constant
+            where it is needed.
         OSError
             If the model is not to be had.
         """
-        self._validate_params()
-        check_texts(X)
-        self._n_features_out = output_size(load_encoder(self.model, self.revision), self.pooling())
+        self.fit_pooling(X, y)
         return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> npt.NDArray[np.float32]:
+        """Learn, and return the vectors of the training texts.
+
+        Where weights are learned from the target, each text is pooled with what the other folds' texts taught, so that
+        ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``, as in `sklearn.preprocessing.TargetEncoder`.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_dimensions), float32
+        """
+        texts = check_texts(X)
+        pooling = self.fit_pooling(texts, y)
+        return encode(self.load(), texts, [pooling], backend=self.make_backend())[0]
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Return the vectors of the texts.
@@ -72,7 +104,39 @@ class _EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         ndarray of shape (n_texts, n_dimensions), float32
         """
         check_is_fitted(self)
-        return encode(load_encoder(self.model, self.revision), check_texts(X), [self.pooling()], self.batch_size)[0]
+        return encode(self.load(), check_texts(X), [self.pooling()], backend=self.make_backend())[0]
+
+    def fit_pooling(self, X: Any, y: Any = None) -> TokenPooling:
+        """Fit, and return the pooling by which `fit_transform` makes the vectors of the training texts.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+
+        Returns
+        -------
+        TokenPooling
+            That of `pooling`, unless weights are learned from the target: then each text has those of the other folds.
+        """
+        self._validate_params()
+        texts = check_texts(X)
+        self.__dict__.pop("calibration_", None)
+        if self.precision == "int8":
+            self.calibration_ = texts[:: max(1, len(texts) // _CALIBRATION_TEXTS)][:_CALIBRATION_TEXTS]
+        self.make_backend()
+        encoder = self.load()
+        pooling = self.learn(texts, y)
+        self._n_features_out = output_size(encoder, pooling)
+        return pooling
+
+    def load(self) -> Any:
+        """Return the encoder."""
+        return load_encoder(self.model, self.revision)
+
+    def make_backend(self) -> Backend:
+        """Return what runs the encoder; with int8 once it is fitted, since the training texts calibrate it."""
+        return Backend(self.backend, self.precision, tuple(getattr(self, "calibration_", ())))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
@@ -85,7 +149,7 @@ class _EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return tags
 
 
-class SentenceEmbedding(_EncoderTransformer):
+class SentenceEmbedding(EncoderTransformer):
     """The sentence embedding of a sentence-transformers model.
 
     Parameters
@@ -94,8 +158,12 @@ class SentenceEmbedding(_EncoderTransformer):
         "bundled" (all-MiniLM-L6-v2, 384 dimensions, needs no network), the path of a directory, or a name on the hub.
     revision : str, default=None
         Commit on the hub.
-    batch_size : int, default=8
-        Texts per forward pass.
+    backend : {"torch", "openvino"}, default="torch"
+        What runs the encoder. "torch" uses a GPU where there is one; "openvino" is for CPUs and needs the extra
+        ``t-method-vs-attention[openvino]``.
+    precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
+        "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
+        "openvino": 100 of the training texts calibrate it, and are kept in `calibration_`.
 
     Examples
     --------
@@ -105,72 +173,23 @@ class SentenceEmbedding(_EncoderTransformer):
     (2, 384)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = _ENCODER_CONSTRAINTS
+    _parameter_constraints: dict[str, list[Any]] = ENCODER_CONSTRAINTS
 
-    def __init__(self, model: str = BUNDLED, revision: str | None = None, batch_size: int = 8):
+    def __init__(
+        self,
+        model: str = BUNDLED,
+        revision: str | None = None,
+        backend: str = "torch",
+        precision: str = "float32",
+    ):
         self.model = model
         self.revision = revision
-        self.batch_size = batch_size
+        self.backend = backend
+        self.precision = precision
 
     def pooling(self) -> Pooling:
         """Return the encoder's own pooling."""
         return Pooling("sentence")
-
-
-class AttentionPooling(_EncoderTransformer):
-    r"""Token states of one layer, averaged with attention weights.
-
-    With the states :math:`h_k` and the attention weights :math:`A_{qk}` of the layer, averaged over its heads, a text
-    becomes :math:`\sum_k w_k h_k` with :math:`\sum_k w_k = 1`, where :math:`w_k` is
-
-    - "uniform": the same for every token (mean pooling),
-    - "received": :math:`\propto \sum_q A_{qk}`, the attention that the token receives from all tokens,
-    - "cls": :math:`A_{0k}`, the attention that the first token pays to it.
-
-    Parameters
-    ----------
-    weights : {"uniform", "received", "cls"}, default="received"
-        Which weights.
-    layer : int, default=-1
-        Whose states and attention: 1 for the first layer, -1 for the last; 0, the input embeddings, has no attention
-        and goes with "uniform" only.
-    model : str, default="bundled"
-        As in `SentenceEmbedding`; the model needs a transformer with token states.
-    revision : str, default=None
-        Commit on the hub.
-    batch_size : int, default=8
-        Texts per forward pass.
-
-    Examples
-    --------
-    >>> from pipeline.features import AttentionPooling
-    >>> AttentionPooling(layer=3).fit_transform(["The ramen was superb."]).shape
-    (1, 384)
-    """
-
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "weights": [StrOptions({"uniform", "received", "cls"})],
-        "layer": [Integral],
-        **_ENCODER_CONSTRAINTS,
-    }
-
-    def __init__(
-        self,
-        weights: str = "received",
-        layer: int = -1,
-        model: str = BUNDLED,
-        revision: str | None = None,
-        batch_size: int = 8,
-    ):
-        self.weights = weights
-        self.layer = layer
-        self.model = model
-        self.revision = revision
-        self.batch_size = batch_size
-
-    def pooling(self) -> Pooling:
-        """Return weights and layer."""
-        return Pooling(self.weights, self.layer)
 
 
 def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt.NDArray[Any]]:
@@ -197,15 +216,53 @@ def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt
     {'embedding': (1, 384), 'attention': (1, 384)}
     """
     texts = check_texts(X)
-    sharing: dict[tuple[str, str | None, int], list[str]] = defaultdict(list)
-    results: dict[str, npt.NDArray[Any]] = {}
+    encoded = {name: each for name, each in transformers.items() if isinstance(each, EncoderTransformer)}
+    results = encode_together(encoded, {name: each.pooling() for name, each in encoded.items()}, texts)
+    return {name: results[name] if name in encoded else each.transform(texts) for name, each in transformers.items()}
+
+
+def for_all_texts(pooling: TokenPooling, is_train: npt.NDArray[np.bool_]) -> TokenPooling:
+    """Return the pooling of training texts for all texts: the others get what was learned from all training texts.
+
+    Parameters
+    ----------
+    pooling : TokenPooling
+        From `EncoderTransformer.fit_pooling`.
+    is_train : ndarray of bool of shape (n_texts,)
+        Which texts it was fitted on.
+    """
+    if pooling.sets is None:
+        return pooling
+    sets = np.full(len(is_train), -1)
+    sets[is_train] = pooling.sets
+    return replace(pooling, sets=sets)  # type: ignore[type-var]
+
+
+def encode_together(
+    transformers: Mapping[str, EncoderTransformer],
+    poolings: Mapping[str, TokenPooling],
+    texts: list[str],
+    cache: Path | None = None,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the vectors that poolings make of the texts, one forward pass for all that share an encoder.
+
+    Parameters
+    ----------
+    transformers : mapping of str to fitted transformer
+        They say which encoder, and what runs it.
+    poolings : mapping of str to TokenPooling
+        Under the same names.
+    texts : list of str
+        Texts.
+    cache : Path, default=None
+        Directory for finished shards, see `pipeline.encoder.encode`.
+    """
+    sharing: dict[tuple[str, str | None, Backend], list[str]] = defaultdict(list)
     for name, transformer in transformers.items():
-        if isinstance(transformer, _EncoderTransformer):
-            sharing[transformer.model, transformer.revision, transformer.batch_size].append(name)
-        else:
-            results[name] = transformer.transform(texts)
-    for (model, revision, batch_size), names in sharing.items():
-        poolings = [transformers[name].pooling() for name in names]
-        arrays = encode(load_encoder(model, revision), texts, poolings, batch_size)
+        sharing[transformer.model, transformer.revision, transformer.make_backend()].append(name)
+    results: dict[str, npt.NDArray[np.float32]] = {}
+    for (model, revision, backend), names in sharing.items():
+        own = [poolings[name] for name in names]
+        arrays = encode(load_encoder(model, revision), texts, own, backend=backend, cache=cache)
         results.update(zip(names, arrays, strict=True))
-    return {name: results[name] for name in transformers}
+    return results

@@ -62,6 +62,25 @@ def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArr
     return folds
 
 
+def check_target(estimator: object, texts: list[str], y: Any) -> Array:
+    """Return the target as floats.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, not numbers, of another length or constant.
+    """
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if y.ndim != 1:
+        raise ValueError(f"The target y must be one column, got shape {y.shape}.")
+    check_consistent_length(texts, y)
+    if y.min() == y.max():
+        raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
+    return y
+
+
 class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics]):
     """What transformers of texts that learn from the target share.
 
@@ -179,15 +198,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
 
     def _check(self, X: Any, y: Any) -> tuple[list[str], Array]:
         texts = check_texts(X)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        if y.ndim != 1:
-            raise ValueError(f"The target y must be one column, got shape {y.shape}.")
-        check_consistent_length(texts, y)
-        if y.min() == y.max():
-            raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
-        return texts, y
+        return texts, check_target(self, texts, y)
 
 
 def _each_fold(folds: npt.NDArray[np.intp], cv: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:

@@ -1,0 +1,284 @@
+"""Token states weighted by attention: the model's own, that of the words alone, the T-method's, or a trained one."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.encoder import BUNDLED, Pooling, TokenPooling, token_batches
+from pipeline.encoder.layers import check_layer, state_size
+from pipeline.features import t_attention
+from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target, deal_folds
+from pipeline.features.token_weights import (
+    QueryPooling,
+    document_frequency,
+    idf_weights,
+    length_weights,
+    vocabulary_size,
+)
+from pipeline.features.trained_query import keep_states, train_queries
+from pipeline.text import check_texts
+
+_OF_THE_MODEL = ("uniform", "received", "cls")
+_OF_WORDS = ("idf", "length")
+_FROM_THE_TARGET = ("t-method", "trained")
+
+
+class AttentionPooling(EncoderTransformer):
+    r"""Token states of one layer, averaged with attention weights.
+
+    With the states :math:`h_k` of a text's tokens each head gives :math:`\sum_k w_k h_k` with :math:`\sum_k w_k = 1`;
+    several heads stand side by side. The weights are
+
+    ============  ==================================================================================================
+    "uniform"     the same for every token (mean pooling)
+    "received"    the attention that the token receives from all tokens in the layer, :math:`\propto \sum_q A_{qk}`
+    "cls"         the attention that the first token pays to it, :math:`A_{0k}`
+    "idf"         the token's inverse document frequency in the training texts
+    "length"      the token's number of characters
+    "t-method"    learned from the target by the T-method, without a gradient; see below
+    "trained"     the softmax of the products with a query that gradient descent learned from the target
+    ============  ==================================================================================================
+
+    **T-attention** makes query and key weights from sums over the training tokens, in one pass. The query is the
+    T-method's own weight vector on token states, scaled to unit error variance: :math:`z_k` says how far a token
+    pulls the target up or down, in units of its uncertainty. A word's S/N ratio :math:`\eta_k` says how much
+    the texts that have the word differ at all (see `word_sn_ratios`). The two heads, for and against, have the weights
+
+    .. math:: w_k \propto (\sqrt{\eta_k} + 0.01)\, e^{\pm z_k / \tau}
+
+    where the temperature :math:`\tau` is chosen inside the training texts; with ``n_heads=1`` the last factor is left
+    out.
+
+    .. note::
+        Where weights are learned from the target, ``fit_transform(X, y)`` is computed out of fold and is not
+        ``fit(X, y).transform(X)``, as in `sklearn.preprocessing.TargetEncoder`.
+
+    Parameters
+    ----------
+    weights : {"uniform", "received", "cls", "idf", "length", "t-method", "trained"}, default="received"
+        Which weights. "t-method" takes any numbers as target; for "trained" each of its values is a class.
+    layer : int, default=-1
+        Whose states and attention: 1 for the first layer, -1 for the last; 0, the input embeddings, has no attention
+        and does not go with "received" and "cls".
+    n_heads : int, default=None
+        1 or 2 for "t-method", any number for "trained"; both have 2 by default. The others have one.
+    cv : int, default=5
+        Folds of `fit_transform` where weights are learned from the target.
+    random_state : int, RandomState instance or None, default=0
+        How the texts are dealt to the folds, and where the gradient starts.
+    model : str, default="bundled"
+        As in `SentenceEmbedding`; the model needs a transformer with token states.
+    revision : str, default=None
+        Commit on the hub.
+    backend, precision
+        As in `SentenceEmbedding`.
+
+    Attributes
+    ----------
+    query_ : ndarray of shape (n_dimensions, n_heads), float32
+        Queries, for "t-method" and "trained".
+    log_weights_ : ndarray of shape (n_vocabulary,), float32
+        Logarithm of the weight that each token id has before its state is looked at; for all learned and word weights.
+    temperature_ : float or None
+        For "t-method": :math:`\tau`; None with one head.
+    sn_ratio_ : ndarray of shape (n_vocabulary,)
+        For "t-method": S/N ratio of each token id, not in dB.
+    coef_, center_ : ndarray of shape (n_dimensions,)
+        For "t-method": ``(h - center_) @ coef_`` is a token's estimate, from the mean target, in units of the target.
+    calibration_ : list of str
+        With ``precision="int8"``: the texts that calibrated it.
+
+    References
+    ----------
+    A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, for query, key and value; G. Taguchi, S. Chowdhury,
+    Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005, for the T-method.
+
+    Examples
+    --------
+    >>> from pipeline.features import AttentionPooling
+    >>> AttentionPooling(layer=3).fit_transform(["The ramen was superb."]).shape
+    (1, 384)
+    >>> texts = ["superb food", "superb wine", "awful food", "awful wine"]
+    >>> pooling = AttentionPooling("t-method", layer=1, cv=2).fit(texts, [5, 4, 1, 2])
+    >>> pooling.explain("awful food")[["token", "weight_for", "weight_against"]].round(2)
+       token  weight_for  weight_against
+    0  [CLS]        0.09            0.01
+    1  awful        0.51            0.55
+    2   food        0.38            0.39
+    3  [SEP]        0.02            0.05
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+        "weights": [StrOptions({*_OF_THE_MODEL, *_OF_WORDS, *_FROM_THE_TARGET})],
+        "layer": [Integral],
+        "n_heads": [None, Interval(Integral, 1, None, closed="left")],
+        **FOLD_CONSTRAINTS,
+        **ENCODER_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        weights: str = "received",
+        layer: int = -1,
+        n_heads: int | None = None,
+        cv: int = 5,
+        random_state: Any = 0,
+        model: str = BUNDLED,
+        revision: str | None = None,
+        backend: str = "torch",
+        precision: str = "float32",
+    ):
+        self.weights = weights
+        self.layer = layer
+        self.n_heads = n_heads
+        self.cv = cv
+        self.random_state = random_state
+        self.model = model
+        self.revision = revision
+        self.backend = backend
+        self.precision = precision
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.weights in _FROM_THE_TARGET
+        return tags
+
+    def pooling(self) -> TokenPooling:
+        """Return how the token states become one vector; once fitted where something is learned."""
+        if self.weights in _OF_THE_MODEL:
+            return Pooling(self.weights, self.layer)
+        check_is_fitted(self, "query_")
+        return QueryPooling(self.query_[None], self.log_weights_[None], self.layer)
+
+    def learn(self, texts: list[str], y: Any) -> TokenPooling:
+        """Learn the weights, and return the pooling for the training texts."""
+        n_heads = self._check_heads()
+        encoder = self.load()
+        check_layer(encoder, self.layer, lowest=1 if self.weights in ("received", "cls") else 0, weights=self.weights)
+        for name in ("query_", "log_weights_", "temperature_", "sn_ratio_", "coef_", "center_"):
+            self.__dict__.pop(name, None)
+        if self.weights in _OF_THE_MODEL:
+            return self.pooling()
+        if self.weights in _OF_WORDS:
+            n_vocabulary = vocabulary_size(encoder)
+            words = (
+                idf_weights(document_frequency(encoder, texts), len(texts))
+                if self.weights == "idf"
+                else length_weights(encoder.tokenizer, n_vocabulary)
+            )
+            self.log_weights_ = np.log(words).astype(np.float32)
+            self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
+            return self.pooling()
+        y = check_target(self, texts, y)
+        folds = deal_folds(y, self.cv, self.random_state)
+        learn = self._learn_t_attention if self.weights == "t-method" else self._learn_by_gradient
+        poolings = learn(texts, y, folds, n_heads)
+        self.query_, self.log_weights_ = poolings.queries[-1], poolings.log_weights[-1]
+        return poolings
+
+    def explain(self, text: str) -> pd.DataFrame:
+        """Return what each token of a text counts for.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        DataFrame
+            One row per token: `token`, as the tokenizer writes it; `start` and `end`, its place in the text, both the
+            same for a special token; `weight`, which sums to 1 (`weight_for` and `weight_against`, or `weight_1`,
+            `weight_2`, ..., with several heads). With "t-method" also `estimate`, by how many units of the target the
+            token pulls the text away from the mean, and `contribution`, that times the mean weight of the heads.
+
+        Examples
+        --------
+        >>> from pipeline.features import AttentionPooling
+        >>> AttentionPooling("length", layer=0).fit(["good"]).explain("Awful food")[["token", "weight"]].round(2)
+           token  weight
+        0  [CLS]    0.00
+        1  awful    0.56
+        2   food    0.44
+        3  [SEP]    0.00
+        """
+        check_is_fitted(self)
+        (text,) = check_texts([text])
+        pooling, encoder = self.pooling(), self.load()
+        attention = [self.layer] if pooling.attention else []
+        (batch,) = token_batches(encoder, [text], layers=[self.layer], attention=attention, backend=self.make_backend())
+        weights = pooling.token_weights(batch)[0].cpu().numpy()  # type: ignore[attr-defined]
+        names = self._weight_names(weights.shape[1])
+        ids = batch.ids[0].tolist()
+        start, end = _places(encoder, text, ids)
+        table = pd.DataFrame({"token": encoder.tokenizer.convert_ids_to_tokens(ids), "start": start, "end": end})
+        table[names] = weights
+        if self.weights == "t-method":
+            states = batch.states[self.layer][0].float().cpu().numpy()
+            table["estimate"] = (states - self.center_) @ self.coef_
+            table["contribution"] = table["estimate"] * weights.mean(axis=1)
+        return table
+
+    def _weight_names(self, n_heads: int) -> list[str]:
+        if n_heads == 1:
+            return ["weight"]
+        if self.weights == "t-method":
+            return ["weight_for", "weight_against"]
+        return [f"weight_{head}" for head in range(1, n_heads + 1)]
+
+    def _check_heads(self) -> int:
+        most = {"t-method": 2, "trained": None}.get(self.weights, 1)
+        if self.n_heads is None:
+            return 2 if self.weights in _FROM_THE_TARGET else 1
+        if most is not None and self.n_heads > most:
+            raise ValueError(f"Got n_heads={self.n_heads} with weights={self.weights!r}, which has at most {most}.")
+        return self.n_heads
+
+    def _learn_t_attention(
+        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+    ) -> QueryPooling:
+        encoder, backend = self.load(), self.make_backend()
+        sums = t_attention.token_sums(encoder, texts, y, folds, self.cv, self.layer, backend)
+        outside = [
+            t_attention.learn(sum(part for i, part in enumerate(sums) if i != fold))  # type: ignore[arg-type]
+            for fold in range(self.cv)
+        ]
+        everything = t_attention.learn(sum(sums))  # type: ignore[arg-type]
+        self.temperature_ = None
+        if n_heads == 2:
+            self.temperature_ = t_attention.choose_temperature(encoder, texts, y, folds, outside, self.layer, backend)
+        self.sn_ratio_, self.coef_, self.center_ = everything.sn_ratio, everything.coef, everything.center
+        made = t_attention.pooling([*outside, everything], self.temperature_, self.layer)
+        return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
+
+    def _learn_by_gradient(
+        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+    ) -> QueryPooling:
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with TemporaryDirectory() as directory:
+            tokens = keep_states(self.load(), texts, self.layer, self.make_backend(), Path(directory, "states"))
+            queries = [
+                train_queries(tokens, np.flatnonzero(folds != fold), y, n_heads, seed) for fold in range(self.cv + 1)
+            ]
+        nothing = np.zeros((self.cv + 1, vocabulary_size(self.load())), dtype=np.float32)
+        return QueryPooling(np.stack(queries), nothing, self.layer, folds.tolist())
+
+
+def _places(encoder: Any, text: str, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return where each token begins and ends in a text; (0, 0) where the tokenizer does not say."""
+    places = [(0, 0)] * len(ids)
+    if encoder.tokenizer.is_fast:
+        cut = {"truncation": True, "max_length": encoder.max_seq_length}
+        inputs = encoder.tokenizer(text, return_offsets_mapping=True, **cut)
+        if inputs["input_ids"] == list(ids):
+            places = inputs["offset_mapping"]
+    return [start for start, _ in places], [end for _, end in places]
