@@ -14,7 +14,7 @@ import pipeline.features
 from pipeline.config import FeatureConfig, check_names, feature_configs
 from pipeline.errors import PipelineError
 from pipeline.features.encoded import EncoderTransformer, encode_together, for_all_texts
-from pipeline.highlight import explain_reviews
+from pipeline.highlight import explain_reviews, explains
 from pipeline.paths import FEATURES_CONF, DatasetPaths
 from pipeline.store import (
     atomic_path,
@@ -136,7 +136,9 @@ def run(dataset: str) -> None:
     stale = [
         name
         for name in configs
-        if read_made_from(paths.feature(name)) != made_from[name] or not paths.transformer(name).exists()
+        if read_made_from(paths.feature(name)) != made_from[name]
+        or not paths.transformer(name).exists()
+        or (explains(transformers[name]) and not paths.explained(name).exists())
     ]
     if stale:
         tables = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards)
@@ -145,13 +147,13 @@ def run(dataset: str) -> None:
             paths.feature(name).unlink(missing_ok=True)
             with atomic_path(paths.transformer(name)) as temporary:
                 skops.io.dump(transformers[name], temporary)
-            if getattr(transformers[name], "weights", None) == "t-method":
+            if explains(transformers[name]):
                 write_parquet(paths.explained(name), explain_reviews(transformers[name], reviews))
             table.attrs["made_from"] = made_from[name]
             write_parquet(paths.feature(name), table)
             logger.info("%s: %d reviews x %d columns", name, len(table), table.shape[1] - 1)
-        # They are there for a run that is killed; the tables now hold the same.
-        shutil.rmtree(paths.shards, ignore_errors=True)
+    # They are there for a run that is killed; the tables now hold the same.
+    shutil.rmtree(paths.shards, ignore_errors=True)
     for name in configs:
         if name not in stale:
             logger.info("%s: up to date", name)

@@ -28,12 +28,17 @@ class Span(NamedTuple):
     note: str
 
 
+def explains(transformer: Any) -> bool:
+    """Return whether a transformer can say what each token contributes."""
+    return getattr(transformer, "weights", None) in ("sn-ratio", "t-method")
+
+
 def explain_reviews(pooling: Any, reviews: pd.DataFrame) -> pd.DataFrame:
     """Explain one held-out review of each star: the one with about 40 words.
 
     Parameters
     ----------
-    pooling : fitted AttentionPooling with weights="t-method"
+    pooling : fitted AttentionPooling that `explains`
     reviews : DataFrame with columns review_id, text, stars, split
 
     Returns

@@ -24,6 +24,7 @@ from pipeline.store import atomic_path, read_manifest, read_parquet, write_text
 
 logger = logging.getLogger(__name__)
 
+_T_ATTENTION = {"sn-ratio", "t-method"}
 FEW = 30  # held-out reviews below which differences are not spoken of
 
 
@@ -79,7 +80,7 @@ def read_results(paths: DatasetPaths) -> Results:
     except (FileNotFoundError, ValueError) as error:
         raise PipelineError(f"{paths.reports}: {error}; run the score stage again") from None
     feature_configs = read_manifest(paths.features).get("config", {})
-    by_t_method = [name for name, config in feature_configs.items() if _weights(config) == "t-method"]
+    explained = [name for name, config in feature_configs.items() if _weights(config) in _T_ATTENTION]
     return Results(
         metrics.assign(name=metrics["features"] + " / " + metrics["model"]),
         read_parquet(paths.predictions, made_by="score"),
@@ -87,7 +88,7 @@ def read_results(paths: DatasetPaths) -> Results:
         manifest["config"]["feature_sets"],
         manifest["config"]["models"],
         feature_configs,
-        read_parquet(paths.explained(by_t_method[0]), made_by="features") if by_t_method else None,
+        read_parquet(paths.explained(explained[0]), made_by="features") if explained else None,
     )
 
 
@@ -122,8 +123,8 @@ def verdict(results: Results, n_resamples: int, seed: int) -> list[str]:
     # Ablations are many, and the best of many looks better than it is: groups are compared without them.
     main = metrics[metrics["model"].isin(results.models)]
     is_taguchi = main["model"].isin(TAGUCHI_FAMILY)
-    by_attention = _uses(results, main, {"received", "cls", "t-method", "trained"})
-    t_method, trained = _uses(results, main, {"t-method"}), _uses(results, main, {"trained"})
+    by_attention = _uses(results, main, {"received", "cls", "trained", *_T_ATTENTION})
+    t_method, trained = _uses(results, main, _T_ATTENTION), _uses(results, main, {"trained"})
     for what, mask, rest, others in (
         ("member of the Taguchi family", is_taguchi, "other model", ~is_taguchi),
         ("combination pooled by attention", by_attention, "one without it", ~by_attention),

@@ -117,12 +117,14 @@ def one_row_per_text(names: Names) -> Iterator[str]:
 def t_attention(names: Names) -> Iterator[str]:
     reviews, pooling, explained = names["reviews"], names["pooling"], names["explained"]
     prior, least, quarters = 10, 0.01, (0.25, 0.5, 0.75)
-    np.testing.assert_allclose(pooling.sn_ratio_, sn_ratios(reviews, pooling, prior, quarters), rtol=1e-6, atol=1e-9)
+    d, eta = sn_ratios(reviews, pooling, prior, quarters)
     yield f"$$d = \\frac{{T - n \\bar M}}{{n + {prior}}},\\quad V_e = \\frac{{n V}}{{(n + {prior})^2}},"
     yield "\\quad \\eta = \\frac{\\max(d^2 - V_e, 0)}{V}$$ The signal is $d^2$;"
     yield f"the {prior} holds rare words back"
     yield f"from {quarters[0]:.0%}, {quarters[1]:.0%} and {quarters[2]:.0%} of their scale"
+    yield from words_alone(names, d, eta, least)
 
+    np.testing.assert_allclose(pooling.sn_ratio_, eta.sum(axis=0), rtol=1e-6, atol=1e-9)
     log_weights = np.log(np.sqrt(pooling.sn_ratio_) + least)
     np.testing.assert_allclose(pooling.log_weights_, log_weights, atol=1e-5)
     ids = pooling.load().tokenizer("Superb noodles, but a rude waiter.")["input_ids"]
@@ -144,14 +146,34 @@ def t_attention(names: Names) -> Iterator[str]:
         f"*Rude* takes about half of the attention, {row.weight_for.rude:.2f} and {row.weight_against.rude:.2f}, "
         f"and *but* {row.weight_for.but:.2f} and {row.weight_against.but:.2f}"
     )
+    yield f"*Superb* gets {max(row.weight_for.superb, row.weight_against.superb):.2f} at most"
+    yield f"The temperature here is {pooling.temperature_:.0f}"
+
+
+def words_alone(
+    names: Names, d: npt.NDArray[np.floating], eta: npt.NDArray[np.floating], least: float
+) -> Iterator[str]:
+    reviews, pooling, row = names["reviews"], names["words_alone"], names["explained_alone"]
+    heads = np.sqrt([eta[0] * (d[0] > 0), eta[0] * (d[0] < 0), eta[2]]) + least
+    np.testing.assert_allclose(np.exp(pooling.log_weights_), heads.T, atol=1e-6)
+    assert not pooling.query_.any()
+    yield f"with weights proportional to $\\sqrt{{\\eta}} + {least}$"
+    yield f"($d > 0$, otherwise {least})"
+    yield "the $\\eta$ of the distance from 50%"
+    ids = pooling.load().tokenizer.convert_tokens_to_ids(row.index.tolist())
+    np.testing.assert_allclose(row.estimate, d[0, ids], atol=1e-12)
+    weights = row[["weight_up", "weight_down", "weight_middle"]]
+    np.testing.assert_allclose(weights, heads[:, ids].T / heads[:, ids].sum(axis=1), atol=1e-6)
+    np.testing.assert_allclose(row.contribution, row.estimate * weights.mean(axis=1), atol=1e-6)
+    yield f"*Rude* has {row.weight_down.rude:.2f} of the head for fewer stars"
+    yield f"*but* {row.weight_middle.but:.2f} of that for the middle"
+    assert (row.weight_up.idxmax(), row.weight_down.idxmax(), row.weight_middle.idxmax()) == ("a", "rude", "but")
     lower = reviews.text.str.lower()
     assert not lower.str.contains("superb").any()
-    most = max(row.weight_for.superb, row.weight_against.superb)
-    yield f"*Superb* gets {most:.2f} at most: none of the {len(reviews)} reviews has it"
+    yield f"*Superb* is in none of the {len(reviews)} reviews"
     with_but = lower.str.contains(r"\bbut\b")
     from_the_middle = (reviews.stars - 3).abs()
     assert from_the_middle[with_but].mean() < 0.7 * from_the_middle[~with_but].mean()
-    yield f"The temperature here is {pooling.temperature_:.0f}"
 
 
 def what_training_finds(names: Names) -> Iterator[str]:
@@ -182,20 +204,18 @@ def vector(numbers: npt.NDArray[np.integer]) -> str:
 
 def sn_ratios(
     reviews: Any, pooling: AttentionPooling, prior: int, quarters: Sequence[float]
-) -> npt.NDArray[np.floating]:
-    """Return the S/N ratios of all words by the formula of the page, word by word."""
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Return d and eta of all words by the formula of the page, one row for the stars and one for each distance."""
     encoder = pooling.load()
     inputs = encoder.tokenizer(reviews.text.tolist(), truncation=True, max_length=encoder.max_seq_length)
-    total = np.zeros(len(pooling.sn_ratio_))
-    has = np.zeros((len(reviews), len(total)))
+    has = np.zeros((len(reviews), len(pooling.sn_ratio_)))
     for row, ids in zip(has, inputs["input_ids"], strict=True):
         row[ids] = 1
     n, stars = has.sum(axis=0), reviews.stars.to_numpy(dtype=float)
-    for target in (stars, *(np.abs(stars - (1 + 4 * quarter)) for quarter in quarters)):
-        d = (target @ has - n * target.mean()) / (n + prior)
-        V_e = n * target.var() / (n + prior) ** 2
-        total += np.maximum(d**2 - V_e, 0) / target.var()
-    return total
+    targets = np.array([stars, *(np.abs(stars - (1 + 4 * quarter)) for quarter in quarters)])
+    mean, V = targets.mean(axis=1, keepdims=True), targets.var(axis=1, keepdims=True)
+    d = (targets @ has - n * mean) / (n + prior)
+    return d, np.maximum(d**2 - n * V / (n + prior) ** 2, 0) / V
 
 
 @pytest.mark.parametrize("heading", sections())

@@ -28,8 +28,9 @@ from pipeline.features.out_of_fold import deal_folds
 from pipeline.features.token_weights import document_frequency, idf_weights, length_weights, vocabulary_size
 from pipeline.featurize import fit_transform
 
-ALL = ["uniform", "received", "cls", "idf", "length", "t-method", "trained"]
-FROM_THE_TARGET = ["t-method", "trained"]
+ALL = ["uniform", "received", "cls", "idf", "length", "sn-ratio", "t-method", "trained"]
+FROM_THE_TARGET = ["sn-ratio", "t-method", "trained"]
+N_HEADS = dict.fromkeys(ALL, 1) | {"sn-ratio": 3, "t-method": 2, "trained": 2}
 ODD_TEXTS = {
     "empty": "",
     "spaces": "  \n ",
@@ -98,7 +99,8 @@ def naive_weights(pooling: AttentionPooling, text: str) -> tuple[Array, Array]:
         pairs = zip(ids, tokens, strict=True)
         weights = np.array([1e-6 if i in special else len(token.replace("##", "")) for i, token in pairs])
     else:
-        weights = np.exp(states @ pooling.query_ + pooling.log_weights_[ids][:, None].astype(np.float64))
+        of_words = pooling.log_weights_[ids].reshape(len(ids), -1).astype(np.float64)
+        weights = np.exp(states @ pooling.query_ + of_words)
     weights = weights.reshape(len(ids), -1)
     return weights / weights.sum(axis=0), states
 
@@ -148,7 +150,7 @@ class TestVectors:
     def test_odd_texts_give_finite_vectors(self, weights: str) -> None:
         texts = list(ODD_TEXTS.values())
         vectors = AttentionPooling(weights, 1, cv=2).fit_transform(texts, [1, 2, 3, 4, 5, 1, 2])
-        assert vectors.shape == (7, 768 if weights in FROM_THE_TARGET else 384)
+        assert vectors.shape == (7, 384 * N_HEADS[weights])
         assert np.isfinite(vectors).all()
         # Nothing and white space are the same text to the tokenizer; all others differ.
         assert len(np.unique(vectors[1:].round(4), axis=0)) == 6
@@ -162,9 +164,9 @@ class TestVectors:
         assert np.abs(vectors[0]).max() > 0
         assert (vectors[1] == 0).all()
 
-    @given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 3), st.integers(0, 2**31))
+    @given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 3), st.booleans(), st.integers(0, 2**31))
     def test_weights_of_queries_are_a_softmax_over_the_real_tokens_by_the_text_s_own_set(
-        self, n_texts: int, n_tokens: int, n_heads: int, seed: int
+        self, n_texts: int, n_tokens: int, n_heads: int, of_each_head: bool, seed: int
     ) -> None:
         import torch
 
@@ -180,7 +182,9 @@ class TestVectors:
             rng.normal(size=(n_texts, n_tokens, 4)).astype(np.float32),
         )
         queries = rng.normal(size=(3, 4, n_heads)).astype(np.float32)
-        log_weights = rng.normal(size=(3, 7)).astype(np.float32)
+        # Words may weigh the same in all heads, or each head has weights of its own.
+        shape = (3, 7, n_heads) if of_each_head else (3, 7)
+        log_weights = rng.normal(size=shape).astype(np.float32)
         batch = TokenBatch(
             rows, torch.from_numpy(ids), torch.from_numpy(mask).long(), {1: torch.from_numpy(states)}, {}, {}, None
         )
@@ -188,7 +192,8 @@ class TestVectors:
         weights, vectors = pooling.token_weights(batch).numpy(), pooling.pool(batch).numpy()
         for i, row in enumerate(rows):
             own = slice(lengths[i])
-            expected = np.exp(states[i, own] @ queries[sets[row]] + log_weights[sets[row]][ids[i, own], None])
+            of_words = log_weights[sets[row]][ids[i, own]].reshape(lengths[i], n_heads if of_each_head else 1)
+            expected = np.exp(states[i, own] @ queries[sets[row]] + of_words)
             expected /= expected.sum(axis=0)
             np.testing.assert_allclose(weights[i, own], expected, rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(vectors[i], (expected.T @ states[i, own]).ravel(), rtol=1e-4, atol=1e-5)
@@ -251,9 +256,14 @@ class TestExplain:
         place = ["token", "start", "end"]
         assert columns["received"] == [*place, "weight"]
         assert columns["t-method"] == [*place, "weight_for", "weight_against", "estimate", "contribution"]
+        heads = ["weight_up", "weight_down", "weight_middle"]
+        assert columns["sn-ratio"] == [*place, *heads, "estimate", "contribution"]
         assert columns["trained"] == [*place, "weight_1", "weight_2"]
-        one = clone(fitted["t-method"]).set_params(n_heads=1).fit(REVIEWS, STARS).explain("good")
-        assert one.columns.tolist() == [*place, "weight", "estimate", "contribution"]
+        for weights in ("sn-ratio", "t-method"):
+            one = clone(fitted[weights]).set_params(n_heads=1).fit(REVIEWS, STARS).explain("good")
+            assert one.columns.tolist() == [*place, "weight", "estimate", "contribution"]
+        two = clone(fitted["sn-ratio"]).set_params(n_heads=2).fit(REVIEWS, STARS).explain("good")
+        assert two.columns.tolist() == [*place, *heads[:2], "estimate", "contribution"]
 
     @pytest.mark.parametrize("n_heads", [1, 2])
     def test_contributions_add_up_to_the_estimate_of_the_pooled_states(
@@ -264,6 +274,21 @@ class TestExplain:
         pooled = pooling.transform([text])[0].reshape(n_heads, 16).mean(axis=0)
         expected = (pooled - pooling.center_) @ pooling.coef_
         assert pooling.explain(text)["contribution"].sum() == pytest.approx(expected, abs=1e-4)
+
+    def test_the_estimate_of_a_word_is_how_far_its_texts_lie_from_the_mean(
+        self, fitted: dict[str, AttentionPooling]
+    ) -> None:
+        table = fitted["sn-ratio"].explain("the food was not good bad")
+        for token, estimate in zip(table["token"][1:-1], table["estimate"][1:-1], strict=True):
+            own = [star for review, star in zip(REVIEWS, STARS, strict=True) if token in review.split()]
+            assert estimate == pytest.approx((sum(own) - len(own) * STARS.mean()) / (len(own) + 10), abs=1e-12)
+        np.testing.assert_allclose(table["estimate"].iloc[[0, -1]], 0, atol=1e-12)
+        mean_weight = (table["weight_up"] + table["weight_down"] + table["weight_middle"]) / 3
+        np.testing.assert_allclose(table["contribution"], mean_weight * table["estimate"], rtol=1e-5, atol=1e-12)
+        by_token = table.set_index("token")
+        assert by_token["estimate"]["good"] > 0 > by_token["estimate"]["bad"]
+        assert by_token["weight_up"]["good"] > 2 * by_token["weight_up"]["bad"]
+        assert by_token["weight_down"]["bad"] > 2 * by_token["weight_down"]["good"]
 
     @pytest.mark.parametrize(
         "text",
@@ -316,18 +341,17 @@ class TestExplain:
 
 
 class TestOutOfFold:
-    @pytest.mark.parametrize("weights", FROM_THE_TARGET)
-    def test_a_texts_own_star_does_not_change_its_columns(self, tiny_encoder: str, weights: str) -> None:
-        pooling = AttentionPooling(weights, 1, 1, cv=3, model=tiny_encoder)
-        # Where no two targets are the same, two texts of a fold that change theirs stay in it.
-        y = STARS + np.arange(40) / 100
-        folds = deal_folds(y, 3, 0)
-        own = folds == folds[0]
-        other = int(np.flatnonzero(own & (STARS[0] != STARS))[0])
-        changed = y.copy()
-        changed[[0, other]] = y[[other, 0]]
+    @pytest.mark.parametrize(("weights", "n_heads"), [("sn-ratio", 3), ("t-method", 1), ("trained", 1)])
+    def test_a_texts_own_star_does_not_change_its_columns(self, tiny_encoder: str, weights: str, n_heads: int) -> None:
+        pooling = AttentionPooling(weights, 1, n_heads, cv=3, model=tiny_encoder)
+        folds = deal_folds(STARS, 3, 0)
+        own = folds == 2
+        # Two texts of a fold that change their stars and stay in it.
+        changed = STARS.copy()
+        changed[[12, 33]] = STARS[[33, 12]]
+        assert (STARS[12], STARS[33], folds[12], folds[33]) == (1, 5, 2, 2)
         assert (deal_folds(changed, 3, 0) == folds).all()
-        before = pooling.fit_transform(REVIEWS, y)
+        before = pooling.fit_transform(REVIEWS, STARS)
         new_before = pooling.transform(["the food was never good"])
         after = pooling.fit_transform(REVIEWS, changed)
         np.testing.assert_array_equal(before[own], after[own])
@@ -362,13 +386,14 @@ class TestOutOfFold:
         columns = clone(fitted[weights]).fit_transform(REVIEWS)
         np.testing.assert_array_equal(columns, fitted[weights].transform(REVIEWS))
 
-    def test_random_stars_leave_no_trace_out_of_fold(self) -> None:
+    @pytest.mark.parametrize("weights", ["sn-ratio", "t-method"])
+    def test_random_stars_leave_no_trace_out_of_fold(self, weights: str) -> None:
         vocabulary = load_encoder().tokenizer.get_vocab()
         words = sorted(word for word in vocabulary if word.isalpha() and word.isascii() and 4 <= len(word) <= 7)
         rng = np.random.default_rng(0)
         texts = [" ".join(rng.choice(words, 30)) for _ in range(250)]
         stars = np.random.default_rng(1).integers(1, 6, 250)
-        pooling = AttentionPooling("t-method", 0, cv=2)
+        pooling = AttentionPooling(weights, 0, cv=2)
 
         def trace(columns: Array) -> float:
             return float(np.corrcoef(cross_val_predict(Ridge(), columns, stars, cv=5), stars)[0, 1])
@@ -378,11 +403,12 @@ class TestOutOfFold:
 
     @pytest.mark.parametrize("weights", FROM_THE_TARGET)
     def test_a_fold_whose_complement_has_one_star_only_is_pooled_alike(self, tiny_encoder: str, weights: str) -> None:
-        texts, stars = ["good food", "bad food", "the service", "never good"], [1, 1, 1, 5]
+        texts = ["good food", "never bad", "the service", "a food", "never good", "never was"]
+        stars = [1, 1, 1, 1, 1, 5]
         columns = AttentionPooling(weights, 1, 2, cv=2, model=tiny_encoder).fit_transform(texts, stars)
         assert np.isfinite(columns).all()
-        own = deal_folds(stars, 2, 0) == deal_folds(stars, 2, 0)[3]
-        if weights == "t-method":
+        own = deal_folds(stars, 2, 0) == deal_folds(stars, 2, 0)[5]
+        if weights != "trained":
             uniform = np.tile(AttentionPooling("uniform", 1, model=tiny_encoder).fit_transform(texts), 2)
             np.testing.assert_allclose(columns[own], uniform[own], rtol=0, atol=1e-5)
             assert np.abs(columns[~own] - uniform[~own]).max() > 1e-4
@@ -443,10 +469,12 @@ class TestFeaturize:
         pooling.set_params(backend="torch", precision="float32").fit(texts)
         assert not hasattr(pooling, "calibration_")
 
-    def test_a_hundred_texts_from_all_over_the_training_texts_calibrate_int8(self, tiny_encoder: str) -> None:
+    def test_three_hundred_texts_from_all_over_the_training_texts_calibrate_int8(self, tiny_encoder: str) -> None:
         pytest.importorskip("nncf")
         pooling = AttentionPooling("uniform", 0, model=tiny_encoder, backend="openvino", precision="int8")
-        assert pooling.fit([str(i) for i in range(1000)]).calibration_ == [str(i) for i in range(0, 1000, 10)]
+        assert pooling.fit([str(i) for i in range(1000)]).calibration_ == [str(i * 999 // 299) for i in range(300)]
+        # Of fewer texts all do.
+        assert pooling.fit(["c", "a", "b"]).calibration_ == ["c", "a", "b"]
 
 
 class TestScikitLearn:
@@ -481,12 +509,14 @@ class TestScikitLearn:
         assert len(content) < 5000
         np.testing.assert_array_equal(pickle.loads(content).transform(REVIEWS), pooling.transform(REVIEWS))
         table = copy.set_output(transform="pandas").fit_transform(pd.Series(REVIEWS, index=range(7, 47)), STARS)
-        n_columns = 32 if weights in FROM_THE_TARGET else 16
+        n_columns = 16 * N_HEADS[weights]
         assert table.columns.tolist() == [f"attentionpooling{i}" for i in range(n_columns)]
         assert table.columns.tolist() == copy.get_feature_names_out().tolist()
         assert table.index.tolist() == list(range(7, 47))
 
-    @pytest.mark.parametrize(("weights", "n_heads"), [("t-method", 1), ("trained", 1), ("trained", 3)])
+    @pytest.mark.parametrize(
+        ("weights", "n_heads"), [("sn-ratio", 1), ("sn-ratio", 2), ("t-method", 1), ("trained", 1), ("trained", 3)]
+    )
     def test_each_head_has_its_dimensions(self, tiny_encoder: str, weights: str, n_heads: int) -> None:
         pooling = AttentionPooling(weights, 1, n_heads, cv=2, model=tiny_encoder)
         assert pooling.fit_transform(REVIEWS, STARS).shape == (40, 16 * n_heads)
@@ -502,10 +532,14 @@ class TestScikitLearn:
         np.testing.assert_allclose(search.predict(["good food"]), best.predict(["good food"]))
 
     def test_a_fit_with_other_weights_forgets_the_one_before(self, tiny_encoder: str) -> None:
-        learned = {"query_", "log_weights_", "temperature_", "sn_ratio_", "coef_", "center_"}
-        of = {"t-method": learned, **{key: {"query_", "log_weights_"} for key in ["idf", "length", "trained"]}}
+        of_all = {"query_", "log_weights_"}
+        of = dict.fromkeys(["idf", "length", "trained"], of_all) | {
+            "sn-ratio": of_all | {"sn_ratio_", "shift_"},
+            "t-method": of_all | {"temperature_", "sn_ratio_", "coef_", "center_"},
+        }
+        learned = of["sn-ratio"] | of["t-method"]
         pooling = AttentionPooling(layer=1, cv=2, model=tiny_encoder)
-        for weights in ["t-method", "uniform", "trained", "received", "idf", "t-method", "length", "cls"]:
+        for weights in [*ALL[::-1], *ALL, "t-method", "sn-ratio"]:
             pooling.set_params(weights=weights).fit(REVIEWS, STARS)
             assert {name for name in vars(pooling) if name in learned} == of.get(weights, set())
             fresh = clone(pooling).fit(REVIEWS, STARS)
@@ -534,6 +568,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
+            ({"weights": "sn-ratio", "n_heads": 4}, "Got n_heads=4 with weights='sn-ratio', which has at most 3."),
             ({"weights": "t-method", "n_heads": 3}, "Got n_heads=3 with weights='t-method', which has at most 2."),
             ({"weights": "uniform", "n_heads": 2}, "Got n_heads=2 with weights='uniform', which has at most 1."),
             *(
@@ -541,7 +576,7 @@ class TestErrors:
                     {"weights": weights, "layer": 4},
                     f"Got layer=4 with weights={weights!r}, but the encoder has the layers {lowest} to 3.",
                 )
-                for weights, lowest in zip(ALL, [0, 1, 1, 0, 0, 0, 0], strict=True)
+                for weights, lowest in zip(ALL, [0, 1, 1, 0, 0, 0, 0, 0], strict=True)
             ),
             (
                 {"weights": "cls", "layer": -4},

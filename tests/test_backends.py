@@ -13,6 +13,7 @@ from project import ROOT
 from pipeline.encoder import Backend, Pooling, encode, load_encoder, token_batches
 from pipeline.encoder.store import encoder_digest
 from pipeline.encoder.trunk import can_be_cut
+from pipeline.features.token_weights import QueryPooling
 
 N_LAYERS = 3
 POOLINGS = [
@@ -113,6 +114,22 @@ class TestArchitectures:
         for pooling, actual, own in zip(POOLINGS, encode(encoder, texts, POOLINGS), expected, strict=True):
             np.testing.assert_allclose(actual, own, rtol=0, atol=1e-4, err_msg=str(pooling))
 
+    @pytest.mark.parametrize("backend", [Backend(), Backend("openvino")], ids=lambda backend: backend.name)
+    @pytest.mark.parametrize("side", ["right", "left"])
+    def test_a_text_without_any_token_gives_zeros_alone_and_beside_others(
+        self, side: str, backend: Backend, tiny_encoder: str, tmp_path: Path
+    ) -> None:
+        from tokenizers.processors import TemplateProcessing
+
+        encoder = make_encoder("gpt2", tiny_encoder, tmp_path, side)
+        # As GPT-2's own tokenizer, it adds nothing to a text.
+        encoder.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
+        poolings = [*POOLINGS, QueryPooling(np.ones((1, 16, 2), np.float32), np.zeros((1, 99), np.float32), 2)]
+        for texts in ([""], ["", " "], ["good bread", "", "bad"]):
+            for pooling, vectors in zip(poolings, encode(encoder, texts, poolings, backend=backend), strict=True):
+                assert vectors.any(axis=1).tolist() == [bool(text.strip()) for text in texts], pooling
+                assert np.isfinite(vectors).all(), pooling
+
 
 class TestBackends:
     def test_openvino_in_float32_is_the_reference_to_rounding(self, tiny_encoder: str, texts: list[str]) -> None:
@@ -143,6 +160,36 @@ class TestBackends:
         copy = shutil.copytree(tiny_encoder, tmp_path / "copy")
         for a, b in zip(first, encode(load_encoder(str(copy)), texts, POOLINGS, backend=backend), strict=True):
             np.testing.assert_array_equal(a, b)
+
+    def test_of_several_calibrations_the_last_ones_models_are_kept(self, tiny_encoder: str, texts: list[str]) -> None:
+        from openvino import CompiledModel, Model
+
+        from pipeline.encoder.openvino import _MODELS
+
+        encoder = load_encoder(tiny_encoder)
+        first, second = (Backend("openvino", "int8", (text,)) for text in texts[:2])
+        for backend in (Backend("openvino"), first, second):
+            encode(encoder, ["good"], [Pooling("uniform", 1)], backend=backend)
+        assert _MODELS[encoder]["float32"][0] == Backend("openvino")
+        kept, models = _MODELS[encoder]["int8"]
+        assert kept == second
+        assert [type(model) for model in models.values()] == [Model, CompiledModel]
+
+    @pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="needs a GPU")
+    def test_beside_a_gpu_openvino_computes_on_the_cpu(self, tiny_encoder: str, texts: list[str]) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        encoder = SentenceTransformer(tiny_encoder, device="cuda").eval()
+        for pooling, a, b in zip(
+            POOLINGS,
+            encode(encoder, texts, POOLINGS, backend=Backend("openvino")),
+            encode(load_encoder(tiny_encoder), texts, POOLINGS),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-3, err_msg=str(pooling))
+        (batch,) = token_batches(encoder, ["good"], layers=[1], attention=[1], backend=Backend("openvino"))
+        assert {part.device for part in (batch.ids, batch.states[1], batch.received[1])} == {encoder.device}
+        assert {weight.device for weight in encoder.parameters()} == {encoder.device}
 
     @pytest.mark.parametrize("precision", ["float32", "int8"])
     def test_batches_change_nothing_on_openvino(
@@ -182,6 +229,46 @@ class TestBackends:
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "pip install 't-method-vs-attention[openvino]'" in done.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize("missing", ["openvino", "nncf"])
+    def test_neither_does_the_key_of_cached_vectors_hide_it(
+        self, missing: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import importlib.metadata
+
+        def version(package: str) -> str:
+            if package == missing:
+                raise importlib.metadata.PackageNotFoundError(package)
+            return "1"
+
+        monkeypatch.setattr(importlib.metadata, "version", version)
+        with pytest.raises(
+            ImportError, match=f"{missing}: pip install 't-method-vs-attention\\[openvino\\]'"
+        ) as caught:
+            Backend("openvino", "int8", ("good",)).digest()
+        assert len(str(caught.value).splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        ("package", "backend", "counts"),
+        [
+            ("torch", Backend(), True),
+            ("transformers", Backend(), True),
+            ("openvino", Backend(), False),
+            ("torch", Backend("openvino"), True),
+            ("openvino", Backend("openvino"), True),
+            ("nncf", Backend("openvino"), False),
+            ("nncf", Backend("openvino", "int8", ("good",)), True),
+        ],
+    )
+    def test_another_version_of_what_computes_is_another_backend(
+        self, package: str, backend: Backend, counts: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import importlib.metadata
+
+        before, version = backend.digest(), importlib.metadata.version
+        assert backend.digest() == before
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + ".post1" * (name == package))
+        assert (backend.digest() != before) is counts
 
     def test_openvino_is_silent_and_sends_nothing(self, tiny_encoder: str, tmp_path: Path) -> None:
         program = (

@@ -83,6 +83,16 @@ class TestTransformTogether:
             transform_together(fitted, texts)
         assert passes.count == 1  # 12 short texts are one batch
 
+    def test_weights_of_words_are_learned_without_a_pass(self, tiny_encoder, texts, stars):
+        def passes_of_fit(weights):
+            pooling = AttentionPooling(weights, layer=1, cv=2, model=tiny_encoder)
+            with ForwardPasses(tiny_encoder) as passes:
+                pooling.fit(texts, stars)
+            return passes.count
+
+        counts = {weights: passes_of_fit(weights) for weights in ("idf", "length", "sn-ratio", "t-method", "trained")}
+        assert counts == {"idf": 0, "length": 0, "sn-ratio": 0, "t-method": 2, "trained": 1}
+
     def test_transformers_of_different_precision_pass_apart(self, tiny_encoder, texts):
         precisions = ("float32", "bfloat16")
         fitted = {each: SentenceEmbedding(tiny_encoder, precision=each).fit(texts) for each in precisions}

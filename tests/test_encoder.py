@@ -219,6 +219,11 @@ class TestLayers:
                 a, b = encode(tiny, sentences, [Pooling(weights, layer), Pooling(weights, layer - 4)])
                 np.testing.assert_array_equal(a, b)
 
+    def test_weights_that_there_are_not_are_refused_when_the_pooling_is_made(self):
+        message = "Got weights='foo', expected one of sentence, uniform, received, cls"
+        with pytest.raises(ValueError, match=message):
+            Pooling("foo")
+
     def test_an_encoder_without_token_states_is_refused_unless_its_own_embedding_is_asked_for(self):
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding

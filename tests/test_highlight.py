@@ -1,12 +1,17 @@
 """Reviews cut into their tokens: nothing of the text is lost, and the colours say what the tokens contribute."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import make_project, run_cli
 
-from pipeline.features import AttentionPooling
-from pipeline.highlight import explain_reviews, spans
+from pipeline.features import AttentionPooling, TextStats
+from pipeline.highlight import explain_reviews, explains, spans
+from pipeline.paths import DatasetPaths
 
 
 @st.composite
@@ -43,8 +48,11 @@ def test_the_largest_contribution_has_the_full_colour_and_the_others_their_share
     ]
 
 
-def test_one_held_out_review_of_each_star_is_explained(tiny_encoder: str, texts: list[str], stars: list[int]) -> None:
-    pooling = AttentionPooling("t-method", layer=2, cv=2, model=tiny_encoder).fit(texts, stars)
+@pytest.mark.parametrize("weights", ["sn-ratio", "t-method"])
+def test_one_held_out_review_of_each_star_is_explained(
+    tiny_encoder: str, texts: list[str], stars: list[int], weights: str
+) -> None:
+    pooling = AttentionPooling(weights, layer=2, cv=2, model=tiny_encoder).fit(texts, stars)
     split = np.where(np.arange(12) % 2, "train", "test")
     reviews = pd.DataFrame({"review_id": map(str, range(12)), "text": texts, "stars": stars, "split": split})
     table = explain_reviews(pooling, reviews)
@@ -58,3 +66,33 @@ def test_one_held_out_review_of_each_star_is_explained(tiny_encoder: str, texts:
             tokens.iloc[:, 3:].reset_index(drop=True), pooling.explain(text), check_exact=False, atol=1e-6
         )
         assert "".join(piece.text for piece in spans(text, tokens)) == text
+
+
+def test_what_says_how_many_stars_a_token_contributes_is_explained(tiny_encoder: str, texts: list[str]) -> None:
+    y = np.arange(12) % 5 + 1
+    for weights in ("uniform", "received", "cls", "idf", "length", "sn-ratio", "t-method", "trained"):
+        pooling = AttentionPooling(weights, layer=1, cv=2, model=tiny_encoder)
+        assert explains(pooling) == ("contribution" in pooling.fit(texts, y).explain("good"))
+    assert not explains(TextStats())
+
+
+def test_explained_reviews_that_were_deleted_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "project", n_per_star=6)
+    for path in (project / "conf/features").glob("*.yaml"):
+        if path.stem not in ("text_stats", "sn_attention"):
+            path.unlink()
+    monkeypatch.chdir(project)
+    assert run_cli(monkeypatch, "prepare") == run_cli(monkeypatch, "features") == 0
+    paths = DatasetPaths("sample")
+    explained = paths.explained("sn_attention")
+    before, others = pd.read_parquet(explained), [paths.feature("text_stats"), paths.transformer("text_stats")]
+    written = [path.stat().st_mtime_ns for path in others]
+    assert not paths.explained("text_stats").exists()
+    explained.unlink()
+    assert run_cli(monkeypatch, "features") == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(explained), before)
+    # What is complete is left as it is.
+    assert [path.stat().st_mtime_ns for path in others] == written
+    last = explained.stat().st_mtime_ns
+    assert run_cli(monkeypatch, "features") == 0
+    assert explained.stat().st_mtime_ns == last

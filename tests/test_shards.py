@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import signal
 import subprocess
@@ -192,6 +193,35 @@ class TestShards:
             own_encoder[0].auto_model.encoder.layer[0].output.dense.bias[0] += 1
         keys.append(key())
         assert len(set(keys)) == len(keys)
+
+    def test_vectors_are_not_shared_by_classes_of_one_name_or_by_a_class_before_and_after_a_change(
+        self, own_encoder: Any, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        code = (
+            "from dataclasses import dataclass\nfrom pipeline.encoder import TokenPooling\n"
+            "@dataclass(frozen=True)\nclass One(TokenPooling):\n    layer: int\n"
+            "    def pool(self, batch):\n        return batch.states[self.layer][:, 0]"
+        )
+
+        def vectors(directory: str, name: str, code: str) -> npt.NDArray[np.float32]:
+            path = tmp_path / directory / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(code)
+            spec: Any = importlib.util.spec_from_file_location(name, path)
+            module: Any = importlib.util.module_from_spec(spec)
+            monkeypatch.setitem(sys.modules, name, module)
+            spec.loader.exec_module(module)
+            return encode(own_encoder, texts, [module.One(1)], cache=tmp_path / "cache")[0]
+
+        sizes = forward_passes(own_encoder)
+        first = vectors("before", "poolings_a", code)
+        assert sum(sizes) == len(texts)
+        np.testing.assert_array_equal(vectors("before", "poolings_a", code), first)
+        assert sum(sizes) == len(texts)
+        np.testing.assert_array_equal(vectors("after", "poolings_a", f"{code} + 1"), first + 1)
+        # The same code can mean another thing in another module.
+        vectors("before", "poolings_b", code)
+        assert sum(sizes) == 3 * len(texts)
 
     def test_a_tokenizer_that_has_cut_texts_has_the_same_digest(self, own_encoder: Any) -> None:
         before = encoder_digest(own_encoder)

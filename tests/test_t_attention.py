@@ -18,7 +18,9 @@ from pipeline.features.t_attention import (
     learn,
     pooling,
     token_sums,
+    word_pooling,
     word_sn_ratios,
+    word_sums,
 )
 from pipeline.features.t_metrics import distances
 from pipeline.taguchi import TMethodRegressor
@@ -54,10 +56,24 @@ def tokens_of(tiny_encoder: str) -> tuple[list[list[int]], list[Array]]:
     return ids, states
 
 
-def word_sums(y: Array, has: Array) -> TokenSums:
+def made_up_sums(y: Array, has: Array) -> TokenSums:
     """The sums of texts that have some words and no states."""
     targets = distances(y, y.min(), y.max())
     return TokenSums(0, len(y), has.sum(axis=0), has.T @ targets, targets.sum(axis=0), (targets**2).sum(axis=0))
+
+
+def of_all_points(sums: TokenSums) -> Array:
+    """The S/N ratio of each word, added up over the points of the scale."""
+    return word_sn_ratios(sums)[1].sum(axis=1)
+
+
+def naive_sn_ratio(targets: list[float], has: list[bool]) -> tuple[float, float]:
+    """Shift and S/N ratio of a word, text by text."""
+    mean = sum(targets) / len(targets)
+    variance = sum((each - mean) ** 2 for each in targets) / len(targets)
+    df = sum(has)
+    d = sum(each - mean for each, own in zip(targets, has, strict=True) if own) / (df + 10)
+    return d, max(d**2 - variance * df / (df + 10) ** 2, 0) / variance
 
 
 def assert_same(a: TAttention, b: TAttention, rtol: float) -> None:
@@ -117,16 +133,28 @@ class TestSums:
         low, high = STARS.min(), STARS.max()
         for word in range(len(VOCABULARY)):
             has = [word in own for own in ids]
-            eta = 0.0
-            for share in (0, 0.25, 0.5, 0.75):
-                target = [abs(star - (low + share * (high - low))) for star in STARS]
-                mean = sum(target) / len(target)
-                variance = sum((each - mean) ** 2 for each in target) / len(target)
-                df = sum(has)
-                d = sum(each - mean for each, own in zip(target, has, strict=True) if own) / (df + 10)
-                eta += max(d**2 - variance * df / (df + 10) ** 2, 0) / variance
+            points = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75)]
+            eta = sum(naive_sn_ratio([abs(star - point) for star in STARS], has)[1] for point in points)
             assert learned.sn_ratio[word] == pytest.approx(eta, abs=1e-12)
         assert learned.sn_ratio[VOCABULARY.index("good")] > 0
+
+    def test_those_of_words_need_no_states(self, tiny_encoder: str) -> None:
+        folds = deal_folds(STARS, 3, 0)
+        # Beyond the encoder's limit of 64 tokens a word does not count.
+        texts = [*TEXTS[:-1], "the " * 100 + "never"]
+        encoder = load_encoder(tiny_encoder)
+        of_words = word_sums(encoder, texts, STARS, folds, 3)
+        of_tokens = token_sums(encoder, texts, STARS, folds, 3, LAYER, Backend())
+        of_words.append(sum(of_words[1:], of_words[0]))
+        of_tokens.append(sum(of_tokens[1:], of_tokens[0]))
+        for words, tokens in zip(of_words, of_tokens, strict=True):
+            assert words.moments == 0
+            assert words.n_texts == tokens.n_texts
+            np.testing.assert_array_equal(words.document_frequency, tokens.document_frequency)
+            for name in ("totals", "all_totals", "all_squares"):
+                np.testing.assert_allclose(getattr(words, name), getattr(tokens, name), rtol=1e-12, err_msg=name)
+        never = VOCABULARY.index("never")
+        assert of_words[-1].document_frequency[never] == sum("never" in text for text in TEXTS[:-1])
 
 
 class TestTarget:
@@ -173,7 +201,7 @@ class TestWordSNRatios:
     ) -> None:
         y, some = np.array(drawn[0], dtype=np.float64), np.array(drawn[1], dtype=np.float64)
         has = np.column_stack([some, np.ones(len(y)), np.zeros(len(y))])
-        ratios = word_sn_ratios(word_sums(y, has))
+        ratios = of_all_points(made_up_sums(y, has))
         assert np.isfinite(ratios).all()
         assert (ratios >= 0).all()
         assert ratios[-2:].tolist() == [0, 0]
@@ -181,7 +209,7 @@ class TestWordSNRatios:
     def test_a_word_whose_texts_are_like_all_others_has_none(self) -> None:
         y = np.tile([1.0, 2, 3, 4, 5], 40)
         has = np.column_stack([np.arange(200) < 100, y == 5, y == 3]).astype(np.float64)
-        ratios = word_sn_ratios(word_sums(y, has))
+        ratios = of_all_points(made_up_sums(y, has))
         assert ratios[0] == 0
         # The middle of the scale is something that a word can say, too.
         assert ratios[1] > ratios[2] > 0.1
@@ -192,7 +220,7 @@ class TestWordSNRatios:
         has = np.zeros((200, 6))
         for word, df in enumerate((1, 2, 5, 10, 30, 100)):
             has[best[:df], word] = 1
-        ratios = word_sn_ratios(word_sums(y, has))
+        ratios = of_all_points(made_up_sums(y, has))
         assert (np.diff(ratios) > 0).all()
         # Where half of what ten texts say is believed, a quarter is left of its square, less the error variance.
         four = 4  # points of the scale, of which one tells nothing
@@ -204,17 +232,18 @@ class TestWordSNRatios:
         # From the middle of the scale both ends are as far, to rounding.
         y = np.tile(ends, 30)
         has = (y == y.max()).astype(np.float64)[:, None]
-        sums = word_sums(y, has)
+        sums = made_up_sums(y, has)
         only_the_middle = TokenSums(
             0, 60, sums.document_frequency, sums.totals[:, 2:3], sums.all_totals[2:3], sums.all_squares[2:3]
         )
-        assert word_sn_ratios(only_the_middle).tolist() == [0]
-        assert 1 < word_sn_ratios(sums)[0] < 3
+        assert word_sn_ratios(only_the_middle)[1].tolist() == [[0]]
+        assert 1 < of_all_points(sums)[0] < 3
 
     def test_special_tokens_have_none(self, tiny_encoder: str) -> None:
         sums = sums_of(tiny_encoder, STARS)[0]
         special = load_encoder(tiny_encoder).tokenizer.all_special_ids
-        assert word_sn_ratios(sums)[special].tolist() == [0] * len(special)
+        assert of_all_points(sums)[special].tolist() == [0] * len(special)
+        np.testing.assert_allclose(word_sn_ratios(sums)[0][special], 0, atol=1e-12)
         assert sums.document_frequency[VOCABULARY.index("[CLS]")] == 60
 
 
@@ -259,3 +288,52 @@ class TestPooling:
             load_encoder(tiny_encoder), TEXTS, STARS, folds, [nothing, nothing], LAYER, Backend()
         )
         assert chosen == 4.0
+
+
+class TestWordPooling:
+    def test_weights_are_what_a_loop_over_the_texts_gives(self, tiny_encoder: str) -> None:
+        ids, _ = tokens_of(tiny_encoder)
+        folds = deal_folds(STARS, 3, 0)
+        sums = word_sums(load_encoder(tiny_encoder), TEXTS, STARS, folds, 3)
+        made = word_pooling([sum(sums[1:], sums[0]), *sums], 16, 3, LAYER)
+        assert made.log_weights.shape == (4, len(VOCABULARY), 3)
+        assert made.log_weights.dtype == made.queries.dtype == np.float32
+        assert made.queries.shape == (4, 16, 3)
+        assert not made.queries.any()
+        # Distances are measured on the scale of all texts, also within a fold.
+        lowest, middle = STARS.min(), (STARS.min() + STARS.max()) / 2
+        for row, group in enumerate([np.full(60, True), *(folds == fold for fold in range(3))]):
+            stars = STARS[group]
+            for word in range(len(VOCABULARY)):
+                has = [word in own for own, inside in zip(ids, group, strict=True) if inside]
+                shift, eta = naive_sn_ratio([star - lowest for star in stars], has)
+                _, of_middle = naive_sn_ratio([abs(star - middle) for star in stars], has)
+                heads = [eta**0.5 if shift > 0 else 0, eta**0.5 if shift < 0 else 0, of_middle**0.5]
+                np.testing.assert_allclose(np.exp(made.log_weights[row, word]), np.array(heads) + 0.01, rtol=1e-5)
+
+    def test_one_head_is_for_more_stars_one_for_fewer_and_one_for_the_middle(self) -> None:
+        y = np.tile([1.0, 2, 3, 4, 5], 40)
+        best, worst, average, everywhere, mixed = y == 5, y == 1, y == 3, y > 0, np.arange(200) < 100
+        has = np.column_stack([best, worst, average, everywhere, mixed]).astype(np.float64)
+
+        def weights(target: Array) -> Array:
+            return np.exp(word_pooling([made_up_sums(target, has)], 16, 3, LAYER).log_weights[0])
+
+        up, down, middle = (weights(y) > 0.0101).T.tolist()
+        assert up == [True, False, False, False, False]
+        assert down == [False, True, False, False, False]
+        assert middle == [True, True, True, False, False]
+        # Turned upside down, the scale has its middle where it was.
+        np.testing.assert_allclose(weights(6 - y), weights(y)[:, [1, 0, 2]], rtol=1e-6)
+        np.testing.assert_allclose(weights(1000 * y - 7), weights(y), rtol=1e-6)
+
+    @pytest.mark.parametrize("n_heads", [1, 2, 3])
+    def test_fewer_heads_are_the_first_of_all(self, tiny_encoder: str, n_heads: int) -> None:
+        sums = word_sums(load_encoder(tiny_encoder), TEXTS, STARS, np.zeros(60, dtype=np.intp), 1)
+        some, every = (word_pooling(sums, 16, n, LAYER) for n in (n_heads, 3))
+        np.testing.assert_array_equal(some.log_weights, every.log_weights[:, :, :n_heads])
+        assert some.queries.shape == (1, 16, n_heads)
+
+    def test_where_all_texts_have_the_same_stars_every_word_weighs_the_same(self, tiny_encoder: str) -> None:
+        sums = word_sums(load_encoder(tiny_encoder), TEXTS, np.full(60, 3.7), np.zeros(60, dtype=np.intp), 1)
+        np.testing.assert_allclose(word_pooling(sums, 16, 3, LAYER).log_weights, np.log(0.01), rtol=1e-6)

@@ -238,7 +238,7 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     Raises
     ------
     ValueError
-        If the text is empty or too long, or the model cannot be loaded or has no token x token weights.
+        If the text is empty, too long or not Unicode, or the model cannot be loaded or has no token x token weights.
     OSError
         If the model is not to be had.
 
@@ -252,6 +252,12 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     """
     if not text.strip():
         raise ValueError(f"Got the text {text!r}: give at least one word.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"Got {text[error.start]!r} in the text, half of a surrogate pair, which is no character: leave it out."
+        ) from None
     tokenizer, network = load_transformer(model, revision)
     if network.config.is_encoder_decoder:
         raise ValueError(

@@ -1,6 +1,7 @@
 """What runs the forward pass: torch or OpenVINO, and in which precision."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,28 @@ class Backend:
             )
 
     def digest(self) -> str:
-        """Return the sha256 of what decides on the numbers: name, version, precision and calibration texts."""
+        """Return the sha256 of what decides on the numbers: name, precision, calibration texts, and whose code runs.
+
+        Raises
+        ------
+        ImportError
+            If the backend is not installed.
+        """
         from importlib.metadata import version
 
-        return value_digest(self.name, version(self.name), self.precision, self.calibration)
+        packages = {"torch", "transformers", self.name} | ({"nncf"} if self.precision == "int8" else set())
+        with needs_extra():
+            versions = {package: version(package) for package in packages}
+        return value_digest(self.name, versions, self.precision, self.calibration)
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Say in one line how to get a package of the extra `openvino` that the block does not find."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
 
 
 def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> "Forward":

@@ -155,11 +155,16 @@ def _by_length(
     encoder: "SentenceTransformer", texts: Sequence[str], rows: Sequence[int], backend: Backend
 ) -> Iterator[tuple[list[int], dict[str, "Tensor"]]]:
     """Yield rows and inputs of batches of similar length, the longest first."""
+    import torch
+
     from pipeline.encoder.trunk import model_inputs
 
     if not rows:
         return
     inputs = model_inputs(encoder, encoder.preprocess([texts[row] for row in rows]))
+    if not inputs["input_ids"].numel():
+        # A transformer cannot run on no position at all, but on one that is padding.
+        inputs = {name: value.new_zeros((len(rows), 1), dtype=torch.long) for name, value in inputs.items()}
     mask = inputs["attention_mask"]
     lengths = mask.sum(dim=1).tolist()
     order = sorted(range(len(rows)), key=lambda i: -lengths[i])

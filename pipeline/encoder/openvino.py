@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoder.backend import Backend
+from pipeline.encoder.backend import Backend, needs_extra
 from pipeline.encoder.layers import count_layers
 from pipeline.encoder.trunk import Seen, make_trunk, model_inputs
 
@@ -27,23 +27,22 @@ if TYPE_CHECKING:
 
 # Where this package is missing, neither OpenVINO nor nncf reports its use to its makers.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-try:
+with needs_extra():
     import openvino
-except ImportError as error:
-    raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
 
 # What is left in floating point by int8: softmax, norms, activations.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
-# Models stay as long as their encoder: compiling takes seconds, quantising many.
-_MODELS: "weakref.WeakKeyDictionary[SentenceTransformer, dict[Any, Any]]" = weakref.WeakKeyDictionary()
+# Models stay as long as their encoder: compiling takes seconds, quantising many. Of each precision there is the last
+# backend with its models, since with int8 every calibration would leave a copy of the weights.
+_MODELS: "weakref.WeakKeyDictionary[SentenceTransformer, dict[str, tuple[Backend, dict[Any, Any]]]]"
+_MODELS = weakref.WeakKeyDictionary()
 
 
 def openvino_forward(
     encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend
 ) -> "Forward":
     """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
-    models = _MODELS.setdefault(encoder, {})
-    key = (frozenset(layers), frozenset(attention), backend)
+    models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention))
     if key not in models:
         models[key] = _compile(encoder, layers, attention, backend)
     model = models[key]
@@ -53,32 +52,40 @@ def openvino_forward(
         running: deque[Any] = deque()
         for inputs in batches:
             if not idle:
-                yield _wait(running, idle)
+                yield _wait(running, idle, encoder.device)
             running.append(idle.pop())
             running[-1].start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
         while running:
-            yield _wait(running, idle)
+            yield _wait(running, idle, encoder.device)
 
     return forward
 
 
-def _wait(running: "deque[Any]", idle: list[Any]) -> Seen:
-    """Return the results of the request that began first, which is then idle."""
+def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:
+    """Return the models that were made for a backend, to be added to."""
+    last = _MODELS.setdefault(encoder, {})
+    if backend.precision not in last or last[backend.precision][0] != backend:
+        last[backend.precision] = backend, {}
+    return last[backend.precision][1]
+
+
+def _wait(running: "deque[Any]", idle: list[Any], device: torch.device) -> Seen:
+    """Return the results of the request that began first, which is then idle, on the encoder's device."""
     request, seen = running.popleft(), Seen({}, {}, {})
     request.wait()
     for output in request.model_outputs:
         kind, layer = output.any_name.split(".")
-        getattr(seen, kind)[int(layer)] = torch.from_numpy(request.get_tensor(output).data.copy())
+        getattr(seen, kind)[int(layer)] = torch.from_numpy(request.get_tensor(output).data.copy()).to(device)
     idle.append(request)
     return seen
 
 
 def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Any:
     if backend.precision == "int8":
-        models = _MODELS[encoder]
-        if backend.calibration not in models:
-            models[backend.calibration] = _quantised(encoder, backend.calibration)
-        model = _cut(models[backend.calibration], _outputs(layers, attention))
+        models = _models(encoder, backend)
+        if "quantised" not in models:
+            models["quantised"] = _quantised(encoder, backend.calibration)
+        model = _cut(models["quantised"], _outputs(layers, attention))
     else:
         model = _converted(encoder, layers, attention)
     hints = {"INFERENCE_PRECISION_HINT": _HINTS[backend.precision], "PERFORMANCE_HINT": "THROUGHPUT"}
@@ -108,9 +115,9 @@ def _converted(encoder: "SentenceTransformer", layers: set[int], attention: set[
     outputs = _outputs(layers, attention)
     # One of the two is padded, so that the mask is part of what is traced.
     inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
-    flat = _Flat(make_trunk(encoder, layers, attention), list(inputs), outputs)
+    flat = _Flat(make_trunk(encoder, layers, attention, device=torch.device("cpu")), list(inputs), outputs)
     with _quiet(), torch.no_grad():
-        model = openvino.convert_model(flat, example_input=tuple(inputs.values()))
+        model = openvino.convert_model(flat, example_input=tuple(tensor.cpu() for tensor in inputs.values()))
     for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
         port.get_tensor().set_names({name})
     return model
@@ -121,10 +128,8 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
 
     It is the whole one whatever is asked for, so that a vector does not depend on what is asked for beside it.
     """
-    try:
+    with needs_extra():
         import nncf
-    except ImportError as error:
-        raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
     n_layers = count_layers(encoder)
     model = _converted(encoder, set(range(n_layers + 1)), set(range(1, n_layers + 1)))
     samples = [

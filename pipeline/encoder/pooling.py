@@ -1,5 +1,6 @@
 """From the states of a text's tokens to one vector."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.encoder.batches import TokenBatch
+
+_WEIGHTS = ("sentence", "uniform", "received", "cls")
 
 
 class TokenPooling(ABC):
@@ -75,13 +78,22 @@ class TokenPooling(ABC):
         return state_size(encoder)
 
     def digest(self) -> str:
-        """Return the sha256 of the class's name and its fields; arrays count with type, shape and content."""
+        """Return the sha256 of the class, its code and its fields; arrays count with type, shape and content."""
         content = [
             (field.name, _content(getattr(self, field.name)))
             for field in fields(self)  # type: ignore[arg-type]
             if field.name != "sets"
         ]
-        return value_digest(type(self).__qualname__, content)
+        return value_digest([_code(kind) for kind in type(self).__mro__ if issubclass(kind, TokenPooling)], content)
+
+
+def _code(kind: type) -> list[str]:
+    """Return what tells a class from others of its name, its source where it has one: not if typed at a prompt."""
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        source = ""
+    return [kind.__module__, kind.__qualname__, source]
 
 
 def _content(value: object) -> object:
@@ -103,6 +115,11 @@ class Pooling(TokenPooling):
     layer : int, default=-1
         0 for the input embeddings, 1 for the first layer's output and so on; negative values count from the end.
 
+    Raises
+    ------
+    ValueError
+        If `weights` is none of these.
+
     Examples
     --------
     >>> from pipeline.encoder import Pooling, encode, load_encoder
@@ -113,6 +130,10 @@ class Pooling(TokenPooling):
 
     weights: str
     layer: int = -1
+
+    def __post_init__(self) -> None:
+        if self.weights not in _WEIGHTS:
+            raise ValueError(f"Got weights={self.weights!r}, expected one of {', '.join(_WEIGHTS)}.")
 
     @property
     def attention(self) -> bool:

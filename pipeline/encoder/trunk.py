@@ -108,13 +108,18 @@ class WholeModel(nn.Module):
 
 
 def make_trunk(
-    encoder: SentenceTransformer, layers: set[int], attention: set[int], dtype: torch.dtype = torch.float32
+    encoder: SentenceTransformer,
+    layers: set[int],
+    attention: set[int],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
 ) -> nn.Module:
-    """Return what runs the encoder's transformer as far as it is needed; in float32 it shares the weights."""
+    """Return what runs the encoder's transformer as far as it is needed; as the encoder is, it shares the weights."""
     kind, transformer = Trunk if can_be_cut(encoder) else WholeModel, transformer_of(encoder)
-    if dtype != torch.float32:
+    device = device or encoder.device
+    if dtype != torch.float32 or device != encoder.device:
         # `to` would change the weights of whoever shares them.
-        transformer = copy.deepcopy(transformer).to(dtype)
+        transformer = copy.deepcopy(transformer).to(device, dtype)
     return kind(transformer, layers, attention).eval()
 
 

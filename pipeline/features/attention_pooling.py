@@ -30,7 +30,10 @@ from pipeline.text import check_texts
 
 _OF_THE_MODEL = ("uniform", "received", "cls")
 _OF_WORDS = ("idf", "length")
-_FROM_THE_TARGET = ("t-method", "trained")
+_FROM_THE_TARGET = ("sn-ratio", "t-method", "trained")
+# The usual number of heads, and the highest one.
+_HEADS = {"sn-ratio": (3, 3), "t-method": (2, 2), "trained": (2, None)}
+_HEAD_NAMES = {"sn-ratio": ["weight_up", "weight_down", "weight_middle"], "t-method": ["weight_for", "weight_against"]}
 
 
 class AttentionPooling(EncoderTransformer):
@@ -45,19 +48,22 @@ class AttentionPooling(EncoderTransformer):
     "cls"         the attention that the first token pays to it, :math:`A_{0k}`
     "idf"         the token's inverse document frequency in the training texts
     "length"      the token's number of characters
-    "t-method"    learned from the target by the T-method, without a gradient; see below
+    "sn-ratio"    learned from the target: the S/N ratio of the token as a word; see below
+    "t-method"    the same with a query, the T-method's weight vector on token states
     "trained"     the softmax of the products with a query that gradient descent learned from the target
     ============  ==================================================================================================
 
-    **T-attention** makes query and key weights from sums over the training tokens, in one pass. The query is the
-    T-method's own weight vector on token states, scaled to unit error variance: :math:`z_k` says how far a token
-    pulls the target up or down, in units of its uncertainty. A word's S/N ratio :math:`\eta_k` says how much
-    the texts that have the word differ at all (see `word_sn_ratios`). The two heads, for and against, have the weights
+    **T-attention** makes weights from sums over the training texts, without a gradient. A word's S/N ratio
+    :math:`\eta_k` says how much the texts that have the word differ from the others, for what is certain of it (see
+    `pipeline.features.t_attention.word_sn_ratios`). "sn-ratio" has three heads with :math:`w_k \propto \sqrt{\eta_k} +
+    0.01`: one for words that raise the target, one for those that lower it, one for those that tell the middle of its
+    scale from the ends. The encoder does not run for that. "t-method" has two heads, for and against,
 
     .. math:: w_k \propto (\sqrt{\eta_k} + 0.01)\, e^{\pm z_k / \tau}
 
-    where the temperature :math:`\tau` is chosen inside the training texts; with ``n_heads=1`` the last factor is left
-    out.
+    where :math:`\eta_k` is that of all words, and :math:`z_k` the product of the token's state with the query: the
+    T-method's own weight vector on token states, scaled to unit error variance. The temperature :math:`\tau` is chosen
+    inside the training texts; with ``n_heads=1`` the last factor is left out.
 
     .. note::
         Where weights are learned from the target, ``fit_transform(X, y)`` is computed out of fold and is not
@@ -65,13 +71,14 @@ class AttentionPooling(EncoderTransformer):
 
     Parameters
     ----------
-    weights : {"uniform", "received", "cls", "idf", "length", "t-method", "trained"}, default="received"
-        Which weights. "t-method" takes any numbers as target; for "trained" each of its values is a class.
+    weights : {"uniform", "received", "cls", "idf", "length", "sn-ratio", "t-method", "trained"}, default="received"
+        "sn-ratio" and "t-method" take any numbers as target; for "trained" each of its values is a class.
     layer : int, default=-1
         Whose states and attention: 1 for the first layer, -1 for the last; 0, the input embeddings, has no attention
         and does not go with "received" and "cls".
     n_heads : int, default=None
-        1 or 2 for "t-method", any number for "trained"; both have 2 by default. The others have one.
+        At most 3 for "sn-ratio" and 2 for "t-method", which they have by default; any number for "trained", 2 by
+        default. The others have one.
     cv : int, default=5
         Folds of `fit_transform` where weights are learned from the target.
     random_state : int, RandomState instance or None, default=0
@@ -87,12 +94,14 @@ class AttentionPooling(EncoderTransformer):
     ----------
     query_ : ndarray of shape (n_dimensions, n_heads), float32
         Queries, for "t-method" and "trained".
-    log_weights_ : ndarray of shape (n_vocabulary,), float32
+    log_weights_ : ndarray of shape (n_vocabulary,), or (n_vocabulary, n_heads) for "sn-ratio", float32
         Logarithm of the weight that each token id has before its state is looked at; for all learned and word weights.
     temperature_ : float or None
         For "t-method": :math:`\tau`; None with one head.
     sn_ratio_ : ndarray of shape (n_vocabulary,)
-        For "t-method": S/N ratio of each token id, not in dB.
+        For "sn-ratio" and "t-method": S/N ratio of each token id, not in dB, the sum over four points of the scale.
+    shift_ : ndarray of shape (n_vocabulary,)
+        For "sn-ratio": how far the texts that have the token lie from the mean, in units of the target.
     coef_, center_ : ndarray of shape (n_dimensions,)
         For "t-method": ``(h - center_) @ coef_`` is a token's estimate, from the mean target, in units of the target.
     calibration_ : list of str
@@ -165,7 +174,7 @@ class AttentionPooling(EncoderTransformer):
         n_heads = self._check_heads()
         encoder = self.load()
         check_layer(encoder, self.layer, lowest=1 if self.weights in ("received", "cls") else 0, weights=self.weights)
-        for name in ("query_", "log_weights_", "temperature_", "sn_ratio_", "coef_", "center_"):
+        for name in ("query_", "log_weights_", "temperature_", "sn_ratio_", "shift_", "coef_", "center_"):
             self.__dict__.pop(name, None)
         if self.weights in _OF_THE_MODEL:
             return self.pooling()
@@ -181,7 +190,11 @@ class AttentionPooling(EncoderTransformer):
             return self.pooling()
         y = check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
-        learn = self._learn_t_attention if self.weights == "t-method" else self._learn_by_gradient
+        learn = {
+            "sn-ratio": self._learn_sn_attention,
+            "t-method": self._learn_t_attention,
+            "trained": self._learn_by_gradient,
+        }[self.weights]
         poolings = learn(texts, y, folds, n_heads)
         self.query_, self.log_weights_ = poolings.queries[-1], poolings.log_weights[-1]
         return poolings
@@ -197,9 +210,10 @@ class AttentionPooling(EncoderTransformer):
         -------
         DataFrame
             One row per token: `token`, as the tokenizer writes it; `start` and `end`, its place in the text, both the
-            same for a special token; `weight`, which sums to 1 (`weight_for` and `weight_against`, or `weight_1`,
-            `weight_2`, ..., with several heads). With "t-method" also `estimate`, by how many units of the target the
-            token pulls the text away from the mean, and `contribution`, that times the mean weight of the heads.
+            same for a special token; `weight`, which sums to 1 (with several heads `weight_up`, `weight_down` and
+            `weight_middle`, or `weight_for` and `weight_against`, or `weight_1`, ...). With "sn-ratio" and "t-method"
+            also `estimate`, by how many units of the target the word, or the token in its context, pulls the text away
+            from the mean, and `contribution`, that times the mean weight of the heads.
 
         Examples
         --------
@@ -225,34 +239,41 @@ class AttentionPooling(EncoderTransformer):
         if self.weights == "t-method":
             states = batch.states[self.layer][0].float().cpu().numpy()
             table["estimate"] = (states - self.center_) @ self.coef_
+        elif self.weights == "sn-ratio":
+            table["estimate"] = self.shift_[ids]
+        if "estimate" in table:
             table["contribution"] = table["estimate"] * weights.mean(axis=1)
         return table
 
     def _weight_names(self, n_heads: int) -> list[str]:
         if n_heads == 1:
             return ["weight"]
-        if self.weights == "t-method":
-            return ["weight_for", "weight_against"]
-        return [f"weight_{head}" for head in range(1, n_heads + 1)]
+        return _HEAD_NAMES.get(self.weights, [f"weight_{head}" for head in range(1, n_heads + 1)])[:n_heads]
 
     def _check_heads(self) -> int:
-        most = {"t-method": 2, "trained": None}.get(self.weights, 1)
-        if self.n_heads is None:
-            return 2 if self.weights in _FROM_THE_TARGET else 1
-        if most is not None and self.n_heads > most:
+        usual, most = _HEADS.get(self.weights, (1, 1))
+        if most is not None and (self.n_heads or 1) > most:
             raise ValueError(f"Got n_heads={self.n_heads} with weights={self.weights!r}, which has at most {most}.")
-        return self.n_heads
+        return self.n_heads or usual
+
+    def _learn_sn_attention(
+        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+    ) -> QueryPooling:
+        encoder = self.load()
+        sums = t_attention.word_sums(encoder, texts, y, folds, self.cv)
+        groups = [*_without_each(sums), sum(sums)]
+        shift, sn_ratio = t_attention.word_sn_ratios(groups[-1])
+        self.shift_, self.sn_ratio_ = shift[:, 0], sn_ratio.sum(axis=1)
+        made = t_attention.word_pooling(groups, state_size(encoder), n_heads, self.layer)
+        return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
 
     def _learn_t_attention(
         self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
     ) -> QueryPooling:
         encoder, backend = self.load(), self.make_backend()
         sums = t_attention.token_sums(encoder, texts, y, folds, self.cv, self.layer, backend)
-        outside = [
-            t_attention.learn(sum(part for i, part in enumerate(sums) if i != fold))  # type: ignore[arg-type]
-            for fold in range(self.cv)
-        ]
-        everything = t_attention.learn(sum(sums))  # type: ignore[arg-type]
+        outside = [t_attention.learn(group) for group in _without_each(sums)]
+        everything = t_attention.learn(sum(sums[1:], start=sums[0]))
         self.temperature_ = None
         if n_heads == 2:
             self.temperature_ = t_attention.choose_temperature(encoder, texts, y, folds, outside, self.layer, backend)
@@ -271,6 +292,11 @@ class AttentionPooling(EncoderTransformer):
             ]
         nothing = np.zeros((self.cv + 1, vocabulary_size(self.load())), dtype=np.float32)
         return QueryPooling(np.stack(queries), nothing, self.layer, folds.tolist())
+
+
+def _without_each(sums: list[Any]) -> list[Any]:
+    """Return the sums of all groups but one, for each of them."""
+    return [sum(part for i, part in enumerate(sums) if i != fold) for fold in range(len(sums))]
 
 
 def _places(encoder: Any, text: str, ids: Sequence[int]) -> tuple[list[int], list[int]]:

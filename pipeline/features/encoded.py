@@ -18,7 +18,7 @@ from pipeline.encoder import BUNDLED, Backend, Pooling, TokenPooling, encode, lo
 from pipeline.text import check_texts
 
 # From so many of the training texts int8 learns the ranges of the numbers inside the encoder.
-_CALIBRATION_TEXTS = 100
+CALIBRATION_TEXTS = 300
 
 ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "model": [str],
@@ -123,7 +123,9 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         texts = check_texts(X)
         self.__dict__.pop("calibration_", None)
         if self.precision == "int8":
-            self.calibration_ = texts[:: max(1, len(texts) // _CALIBRATION_TEXTS)][:_CALIBRATION_TEXTS]
+            self.calibration_ = [
+                texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, CALIBRATION_TEXTS, dtype=int))
+            ]
         self.make_backend()
         encoder = self.load()
         pooling = self.learn(texts, y)
@@ -163,7 +165,7 @@ class SentenceEmbedding(EncoderTransformer):
         ``t-method-vs-attention[openvino]``.
     precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
-        "openvino": 100 of the training texts calibrate it, and are kept in `calibration_`.
+        "openvino": 300 of the training texts calibrate it, and are kept in `calibration_`.
 
     Examples
     --------

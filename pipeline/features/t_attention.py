@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.encoder import Backend, encode, token_batches
 from pipeline.features.t_metrics import distances
-from pipeline.features.token_weights import QueryPooling, vocabulary_size
+from pipeline.features.token_weights import QueryPooling, each_text, vocabulary_size
 from pipeline.taguchi import TMethodRegressor, TMoments, t_moments
 
 if TYPE_CHECKING:
@@ -134,17 +134,7 @@ def token_sums(
         for fold in np.unique(folds[text]):
             inside = folds[text] == fold
             moments[fold] = moments[fold] + t_moments(states[inside], y[text[inside]], gram=True)
-    return [
-        TokenSums(
-            moments[fold],
-            int((folds == fold).sum()),
-            frequency[fold],
-            totals[fold],
-            targets[folds == fold].sum(axis=0),
-            (targets[folds == fold] ** 2).sum(axis=0),
-        )
-        for fold in range(n_folds)
-    ]
+    return _sums(moments, frequency, totals, targets, folds)
 
 
 def _tokens(
@@ -176,18 +166,53 @@ def learn(sums: TokenSums) -> TAttention:
     rows, (lowest, highest) = sums.moments.all, sums.moments.target_range
     if lowest == highest:
         # The texts of the other folds may be alike where those of all folds are not.
-        return TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums))
+        return TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums)[1].sum(axis=1))
     model = TMethodRegressor("all", "full", shrinkage=_SHRINKAGE).fit_moments(sums.moments)
     coef = model.coef_
     n, _, squares = rows.target
     variance = (coef @ rows.gram @ coef - 2 * coef @ rows.xy + squares) / n
     # An estimate that seems without error is one from too few tokens; a tenth of the target's spread is a lot to know.
     error = float(np.sqrt(max(variance, squares / n / 100))) if coef.any() else np.inf
-    return TAttention(coef, model.center_, error, word_sn_ratios(sums))
+    return TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))
 
 
-def word_sn_ratios(sums: TokenSums) -> Array:
-    r"""Return the S/N ratio of each token id as a word: how much the texts that have it differ, for what is certain.
+def word_sums(
+    encoder: "SentenceTransformer", texts: Sequence[str], y: Array, folds: Folds, n_folds: int
+) -> list[TokenSums]:
+    """Return the sums of each fold but for the token states: the tokenizer is enough, the encoder does not run.
+
+    Parameters
+    ----------
+    encoder, texts, y, folds, n_folds
+        As in `token_sums`.
+    """
+    n_vocabulary = vocabulary_size(encoder)
+    targets = distances(y, float(y.min()), float(y.max()))
+    frequency, totals = np.zeros((n_folds, n_vocabulary)), np.zeros((n_folds, n_vocabulary, targets.shape[1]))
+    for row, ids in enumerate(each_text(encoder, texts)):
+        frequency[folds[row], ids] += 1
+        totals[folds[row], ids] += targets[row]
+    return _sums([0] * n_folds, frequency, totals, targets, folds)
+
+
+def _sums(
+    moments: list[TMoments | int], frequency: Array, totals: Array, targets: Array, folds: Folds
+) -> list[TokenSums]:
+    return [
+        TokenSums(
+            moments[fold],
+            int((folds == fold).sum()),
+            frequency[fold],
+            totals[fold],
+            targets[folds == fold].sum(axis=0),
+            (targets[folds == fold] ** 2).sum(axis=0),
+        )
+        for fold in range(len(moments))
+    ]
+
+
+def word_sn_ratios(sums: TokenSums) -> tuple[Array, Array]:
+    r"""Return by how much the texts that have a word differ, and the S/N ratio of that: what is certain of it.
 
     With the mean :math:`\bar M` and variance V of a target over all n texts and the sum T over the df texts
     that have the word,
@@ -196,7 +221,8 @@ def word_sn_ratios(sums: TokenSums) -> Array:
               \eta = \frac{\max(d^2 - V_e, 0)}{V},\quad V_e = \frac{df}{(df + 10)^2} V
 
     where :math:`V_e` is what :math:`d^2` amounts to if the word means nothing: signal less error variance over noise.
-    The etas of the target's `distances` from four points of its scale add up, since a word may mark the middle.
+    The 10 holds back what few texts say. The targets are the `distances` of the stars from four points of their scale,
+    since a word may mark the middle.
 
     Parameters
     ----------
@@ -204,7 +230,10 @@ def word_sn_ratios(sums: TokenSums) -> Array:
 
     Returns
     -------
-    ndarray of shape (n_vocabulary,)
+    d : ndarray of shape (n_vocabulary, 4)
+        In units of the target.
+    eta : ndarray of shape (n_vocabulary, 4)
+        Not in dB.
     """
     mean = sums.all_totals / sums.n_texts
     variance = sums.all_squares / sums.n_texts - mean**2
@@ -212,7 +241,22 @@ def word_sn_ratios(sums: TokenSums) -> Array:
     d = (sums.totals - df * mean) / (df + _PRIOR_TEXTS)
     signal = np.maximum(d**2 - variance * df / (df + _PRIOR_TEXTS) ** 2, 0)
     varies = variance > 1e-12 * (sums.all_squares / sums.n_texts)
-    return (signal / np.where(varies, variance, np.inf)).sum(axis=1)
+    return d, signal / np.where(varies, variance, np.inf)
+
+
+def word_pooling(sums: Sequence[TokenSums], n_dimensions: int, n_heads: int, layer: int) -> QueryPooling:
+    r"""Return the pooling by words alone, with one set of weights for each of several groups of texts.
+
+    The heads attend to words that raise the target, to those that lower it, and to those that tell the middle of its
+    scale from the ends: :math:`\sqrt{\eta} + 0.01` where d has the head's sign, else 0.01. There are no queries.
+    """
+    weights = []
+    for each in sums:
+        d, eta = word_sn_ratios(each)
+        root = np.sqrt(eta)
+        weights.append(np.stack([root[:, 0] * (d[:, 0] > 0), root[:, 0] * (d[:, 0] < 0), root[:, 2]], axis=1))
+    logarithms = np.log(np.stack(weights)[:, :, :n_heads] + _LEAST_WEIGHT).astype(np.float32)
+    return QueryPooling(np.zeros((len(sums), n_dimensions, n_heads), dtype=np.float32), logarithms, layer)
 
 
 def pooling(attentions: Sequence[TAttention], temperature: float | None, layer: int) -> QueryPooling:

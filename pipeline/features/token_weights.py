@@ -1,6 +1,6 @@
 """Attention weights made from queries and from the words themselves: what `AttentionPooling` learns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class QueryPooling(TokenPooling):
     ----------
     queries : ndarray of shape (n_sets, n_dimensions, n_heads), float32
         The queries q.
-    log_weights : ndarray of shape (n_sets, n_vocabulary), float32
+    log_weights : ndarray of shape (n_sets, n_vocabulary) or (n_sets, n_vocabulary, n_heads), float32
         :math:`\ln a` of each token id: how much attention a word gets before its state is looked at.
     layer : int
         Whose states are the keys h, and the values.
@@ -53,10 +53,10 @@ class QueryPooling(TokenPooling):
 
         device = batch.ids.device
         own = np.array([-1 if self.sets is None else self.sets[row] for row in batch.rows])
-        of_words = torch.from_numpy(self.log_weights[own[:, None], batch.ids.cpu().numpy()]).to(device)
+        of_words = self.log_weights[own[:, None], batch.ids.cpu().numpy()].reshape(*batch.ids.shape, -1)
         of_states = batch.states[self.layer].float() @ torch.from_numpy(self.queries[own]).to(device)
         padding = batch.mask[:, :, None] == 0
-        weights = (of_states + of_words[:, :, None]).masked_fill(padding, -torch.inf).softmax(dim=1)
+        weights = (of_states + torch.from_numpy(of_words).to(device)).masked_fill(padding, -torch.inf).softmax(dim=1)
         # The softmax over no token at all is not a number: some tokenizers make none of an empty text.
         return weights.masked_fill(padding, 0)
 
@@ -72,13 +72,19 @@ def vocabulary_size(encoder: "SentenceTransformer") -> int:
     return max(int(model.auto_model.config.vocab_size), len(encoder.tokenizer))
 
 
-def document_frequency(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return in how many of the texts each token id occurs, of shape (n_vocabulary,); the encoder does not run."""
-    frequency = np.zeros(vocabulary_size(encoder))
+def each_text(encoder: "SentenceTransformer", texts: Sequence[str]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the different token ids of each text, as the encoder would see them; it does not run."""
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         inputs = encoder.preprocess(list(texts[start : start + _TEXTS_AT_ONCE]))
         for ids, mask in zip(inputs["input_ids"].cpu().numpy(), inputs["attention_mask"].cpu().numpy(), strict=True):
-            frequency[np.unique(ids[mask > 0])] += 1
+            yield np.unique(ids[mask > 0])
+
+
+def document_frequency(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return in how many of the texts each token id occurs, of shape (n_vocabulary,)."""
+    frequency = np.zeros(vocabulary_size(encoder))
+    for ids in each_text(encoder, texts):
+        frequency[ids] += 1
     return frequency
 
 
