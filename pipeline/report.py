@@ -213,8 +213,8 @@ def explained_reviews(explained: pd.DataFrame | None) -> list[ExplainedReview]:
     for _, tokens in explained.groupby("review_id", sort=False):
         pieces = spans(str(tokens["text"].iloc[0]), tokens)
         ranked = sorted(pieces, key=lambda span: span.share)
-        up = [span.text for span in reversed(ranked[-3:]) if span.share > 0]
-        down = [span.text for span in ranked[:3] if span.share < 0]
+        up = list(dict.fromkeys(span.text for span in reversed(ranked) if span.share > 0))[:3]
+        down = list(dict.fromkeys(span.text for span in ranked if span.share < 0))[:3]
         reviews.append(ExplainedReview(int(tokens["stars"].iloc[0]), pieces, up, down))
     return sorted(reviews, key=lambda review: -review.stars)
 
