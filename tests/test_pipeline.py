@@ -352,5 +352,5 @@ def test_features_that_are_up_to_date_are_not_encoded_again(project: Path) -> No
     features = project / "data/features/sample"
     before = {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")}
     result = subprocess.run(stage("features"), cwd=project, env=environment(), capture_output=True, text=True)
-    assert result.stderr.count("up to date") == len(before)
+    assert result.stderr.count("up to date") == len(list(features.glob("*.skops"))) > 0
     assert {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")} == before
