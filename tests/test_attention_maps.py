@@ -542,3 +542,8 @@ class TestCommand:
         assert out == ""
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
         assert message in line
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        attention_map("good \ud83d bread")

@@ -133,3 +133,8 @@ class TestTraining:
         tokens = TokenStates(states, np.arange(0, 40, 4), np.full(10, 4))
         query = train_queries(tokens, np.arange(10), np.arange(10) % 2 + 0.0, 1, 0)
         assert np.isfinite(query).all()
+
+    def test_a_continuous_target_is_refused(self, tiny_encoder: str, texts: list[str]) -> None:
+        pooling = AttentionPooling("trained", layer=1, model=tiny_encoder)
+        with pytest.raises(ValueError, match=r"as a class, got 24 of them: 0, 0\.5, 1, "):
+            pooling.fit(texts * 2, np.arange(24) / 2)

@@ -111,7 +111,7 @@ def train_queries(
         few = ", ".join(f"{value:g}" for value in classes[:3])
         raise ValueError(
             f"weights='trained' takes each value of the target as a class, got {len(classes)} of them: {few}, ... "
-            f"Round them to {_MOST_CLASSES} at most, or use weights='t-method', which takes any numbers."
+            f"Round them to {_MOST_CLASSES} at most, or use weights='sn-ratio', which takes any numbers."
         )
     target = torch.from_numpy(targets)
     mean, scale = _mean_and_scale(tokens, rows)
