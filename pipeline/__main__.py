@@ -76,7 +76,7 @@ def prepare(
 
 @app.command()
 def features(dataset: Dataset = "sample") -> None:
-    """Turn the texts into the features of conf/features, in one forward pass of the encoder."""
+    """Turn the texts into the features of conf/features; what encoders make comes from one common pass."""
     from pipeline import featurize
 
     featurize.run(dataset_name(dataset))

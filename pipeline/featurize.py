@@ -1,4 +1,4 @@
-"""The features stage: one table of columns per conf/features/<name>.yaml, encoded in one forward pass."""
+"""The features stage: one table of columns per conf/features/<name>.yaml, the encoders' from one common pass."""
 
 import logging
 import shutil
