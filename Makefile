@@ -2,7 +2,8 @@
 # make all DATA=yelp [LIMIT=20000]  Yelp/yelp_review_full from the hub
 # make all DATA=file FILE=path      your own reviews; or TRAIN=path TEST=path; NAME=name to call them otherwise
 #
-# prepare -> features -> score -> report: each stage reads the files of the one before and writes a manifest when it is done.
+# prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before and writes a
+# manifest when it is done; a stage that was killed goes on where it stood.
 
 # Plain assignments: the command line overrides them, a variable that happens to be in the environment does not.
 DATA =
@@ -36,21 +37,31 @@ known := DATA FILE TRAIN TEST LIMIT NAME PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score report test bench lint ui clean help
+.PHONY: all prepare features score curves robustness report log test bench lint ui clean help
 .DEFAULT_GOAL := help
 
-all: $(reports)/index.html
+all: $(reports)/runs.json
 prepare: $(prepared)/manifest.json
 features: $(features)/manifest.json
 score: $(reports)/manifest.json
+curves: $(reports)/curves/manifest.json
+robustness: $(reports)/robustness/manifest.json
 report: $(reports)/index.html
 	@echo "$(CURDIR)/$<"
+log: $(reports)/runs.json
+
+# The one progress bar of all stages begins here.
+ifneq ($(filter all,$(MAKECMDGOALS)),)
+export PIPELINE_STARTED := $(shell date +%s)
+endif
+
+stages := all prepare features score curves robustness report log
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept in a file.
 options := $(strip --data $(call quoted,$(source)) --name $(call quoted,$(dataset)) $(if $(LIMIT),--limit $(call quoted,$(LIMIT))) \
 	$(if $(FILE),--file $(call quoted,$(FILE))) \
 	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST))))
-ifneq ($(filter all prepare features score report,$(MAKECMDGOALS)),)
+ifneq ($(filter $(stages),$(MAKECMDGOALS)),)
 ifneq ($(shell cat '$(prepared)/.options' 2> /dev/null),$(options))
 $(shell mkdir -p '$(prepared)' && printf '%s\n' $(call quoted,$(options)) > '$(prepared)/.options')
 endif
@@ -65,12 +76,23 @@ $(features)/manifest.json: $(prepared)/manifest.json $(wildcard conf/features/*.
 	$(PY) -m pipeline features --dataset $(call quoted,$(dataset))
 
 $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
-		pipeline/score.py pipeline/models.py pipeline/metrics.py pipeline/tracking.py $(wildcard pipeline/taguchi/*.py)
+		$(addprefix pipeline/,score.py tasks.py fitting.py models.py metrics.py) $(wildcard pipeline/taguchi/*.py)
 	$(PY) -m pipeline score --dataset $(call quoted,$(dataset))
 
-$(reports)/index.html: $(reports)/manifest.json conf/report.yaml \
-		pipeline/report.py pipeline/plots.py pipeline/highlight.py pipeline/templates/report.html
+$(reports)/curves/manifest.json: $(reports)/manifest.json conf/curves.yaml $(addprefix pipeline/,curves.py draws.py contrasts.py verdict.py)
+	$(PY) -m pipeline curves --dataset $(call quoted,$(dataset))
+
+$(reports)/robustness/manifest.json: $(reports)/curves/manifest.json conf/robustness.yaml \
+		$(addprefix pipeline/,robustness.py refitted.py changes.py slices.py costs.py)
+	$(PY) -m pipeline robustness --dataset $(call quoted,$(dataset))
+
+$(reports)/index.html: $(reports)/robustness/manifest.json conf/report.yaml \
+		$(addprefix pipeline/,report.py results.py pictures.py plots.py curve_plots.py svg.py tables.py wording.py summary.py highlight.py) \
+		$(wildcard pipeline/templates/report.*)
 	$(PY) -m pipeline report --dataset $(call quoted,$(dataset))
+
+$(reports)/runs.json: $(reports)/index.html pipeline/tracking.py pipeline/logged.py
+	$(PY) -m pipeline log --dataset $(call quoted,$(dataset))
 
 test: lint
 	$(PY) -m pytest --cov
@@ -92,7 +114,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | report | ui | test | bench | lint | clean"
+	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | bench | lint | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ from pipeline.paths import MLFLOW_DB, DatasetPaths
 from pipeline.store import first_line
 
 app = typer.Typer(
-    help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, report.",
+    help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, curves, "
+    "robustness, report, log.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -79,15 +81,31 @@ def features(dataset: Dataset = "sample") -> None:
     """Turn the texts into the features of conf/features; what encoders make comes from one common pass."""
     from pipeline import featurize
 
-    featurize.run(dataset_name(dataset))
+    _run_stage("features", featurize.run, dataset)
 
 
 @app.command()
 def score(dataset: Dataset = "sample") -> None:
-    """Fit and score every feature set x model of conf/score.yaml; log the runs to MLflow."""
+    """Fit and score every feature set x model of conf/score.yaml on all training reviews."""
     from pipeline import score as stage
 
-    stage.run(dataset_name(dataset))
+    _run_stage("score", stage.run, dataset)
+
+
+@app.command()
+def curves(dataset: Dataset = "sample") -> None:
+    """Fit the models of conf/curves.yaml on growing draws of training reviews; say what that shows."""
+    from pipeline import curves as stage
+
+    _run_stage("curves", stage.run, dataset)
+
+
+@app.command()
+def robustness(dataset: Dataset = "sample") -> None:
+    """Try the best line of each side on changed reviews, slices and other data; measure calibration and costs."""
+    from pipeline import robustness as stage
+
+    _run_stage("robustness", stage.run, dataset)
 
 
 @app.command()
@@ -95,8 +113,27 @@ def report(dataset: Dataset = "sample") -> None:
     """Write the self-contained page reports/<dataset>/index.html and print its path."""
     from pipeline import report as stage
 
-    stage.run(dataset_name(dataset))
+    _run_stage("report", stage.run, dataset)
     typer.echo(DatasetPaths(dataset).page.resolve())
+
+
+@app.command()
+def log(dataset: Dataset = "sample") -> None:
+    """Send the results to MLflow: the file mlflow.db, or the server that MLFLOW_TRACKING_URI names."""
+    from pipeline import tracking
+
+    _run_stage("log", tracking.run, dataset)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Name of a dataset, or a copy of its directory in reports/.")],
+    b: Annotated[str, typer.Argument(help="What to compare it with.")],
+) -> None:
+    """Compare two runs, or two datasets, in the terminal."""
+    from pipeline import comparison
+
+    typer.echo(comparison.compare(a, b))
 
 
 @app.command()
@@ -133,6 +170,13 @@ def ui(
     store = f"sqlite:///{MLFLOW_DB.resolve()}"
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
+
+
+def _run_stage(name: str, run: Callable[[str], None], dataset: str) -> None:
+    from pipeline.plan import shown
+
+    with shown(name, dataset_name(dataset)):
+        run(dataset)
 
 
 def dataset_name(name: str) -> str:

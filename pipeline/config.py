@@ -78,11 +78,38 @@ class ScoreConfig(_Config):
     baselines: Names
 
 
+class SideConfig(_Config):
+    """A group of lines that stands for one answer: each of these models on each of these feature sets."""
+
+    feature_sets: SomeNames
+    models: SomeNames
+
+
+class CurvesConfig(_Config):
+    """conf/curves.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    n_resamples: Annotated[int, Field(ge=100)]
+    sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    feature_sets: SomeNames
+    sides: Annotated[dict[str, SideConfig], Field(min_length=2)]
+    contrasts: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+
+
+class RobustnessConfig(_Config):
+    """conf/robustness.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    n_resamples: Annotated[int, Field(ge=100)]
+    n_reviews: Annotated[int, Field(ge=10)]
+
+
 class ReportConfig(_Config):
     """conf/report.yaml."""
 
     n_plots: Annotated[int, Field(ge=1)]
     n_items: Annotated[int, Field(ge=1)]
+    n_mistakes: Annotated[int, Field(ge=1)]
 
 
 ConfigT = TypeVar("ConfigT", bound=_Config)
@@ -124,6 +151,16 @@ def feature_configs() -> dict[str, FeatureConfig]:
 def score_config() -> ScoreConfig:
     """Return conf/score.yaml."""
     return load_config(CONF / "score.yaml", ScoreConfig)
+
+
+def curves_config() -> CurvesConfig:
+    """Return conf/curves.yaml."""
+    return load_config(CONF / "curves.yaml", CurvesConfig)
+
+
+def robustness_config() -> RobustnessConfig:
+    """Return conf/robustness.yaml."""
+    return load_config(CONF / "robustness.yaml", RobustnessConfig)
 
 
 def report_config() -> ReportConfig:

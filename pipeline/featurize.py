@@ -2,6 +2,10 @@
 
 import logging
 import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import skops.io
+from sklearn.utils import get_tags
 
 import pipeline.features
 from pipeline.config import FeatureConfig, check_names, feature_configs
+from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
+from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError
-from pipeline.features.encoded import EncoderTransformer, encode_together, for_all_texts
+from pipeline.features import AttentionPooling
+from pipeline.features.encoded import EncoderTransformer, encode_together, encoder_of
 from pipeline.highlight import explain_reviews, explains
 from pipeline.paths import FEATURES_CONF, DatasetPaths
 from pipeline.store import (
@@ -21,14 +29,19 @@ from pipeline.store import (
     code_digest,
     file_digest,
     first_line,
+    read_json,
     read_made_from,
     read_parquet,
     value_digest,
+    write_json,
     write_manifest,
     write_parquet,
 )
 
 logger = logging.getLogger(__name__)
+
+COSTS = ("learn_seconds", "encode_seconds", "transform_seconds_per_review")
+N_TIMED = 32  # held-out reviews by which the seconds of a transformer are measured
 
 
 def make_transformer(name: str, config: FeatureConfig) -> Any:
@@ -48,26 +61,42 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
         raise PipelineError(f"{where}: {first_line(error)}") from None
 
 
+def learns(transformer: Any) -> bool:
+    """Return whether a transformer learns from the texts it is fitted on; unless it says no by its tags, it does."""
+    return bool(get_tags(transformer).requires_fit)
+
+
+def pools_tokens(transformer: Any) -> bool:
+    """Return whether a transformer learns how to pool token states, and so takes their record in place of texts."""
+    # What calibrates the encoder on the training texts has token states of its own.
+    return isinstance(transformer, AttentionPooling) and learns(transformer) and transformer.precision != "int8"
+
+
 def fit_transform(
-    transformers: dict[str, Any], reviews: pd.DataFrame, cache: Path | None = None
-) -> dict[str, pd.DataFrame]:
+    transformers: dict[str, Any], reviews: pd.DataFrame, cache: Path, tokens: Path
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, float]]]:
     """Fit on the training reviews, transform all of them.
 
-    The training reviews get what `fit_transform` gives them, the others what `transform` does; what encoders make
-    comes from one forward pass over both.
+    The training reviews get what `fit_transform` gives them, the others what `transform` does. What encoders make comes
+    from one forward pass over both; token states are recorded there, and what pools them by learned weights reads them.
 
     Parameters
     ----------
     transformers : dict of str to transformer
         Fitted in place.
     reviews : DataFrame with columns review_id, text, stars, split
-    cache : Path, default=None
+    cache : Path
         Directory for finished shards, see `pipeline.encoder.encode`.
+    tokens : Path
+        Directory for the records.
 
     Returns
     -------
-    dict of str to DataFrame
+    tables : dict of str to DataFrame
         review_id and the columns of the feature, in the order of `reviews`.
+    costs : dict of str to dict of str to float
+        What each feature takes if it is made alone: learn_seconds and encode_seconds for all training reviews,
+        transform_seconds_per_review for new ones.
 
     Raises
     ------
@@ -77,44 +106,89 @@ def fit_transform(
     is_train = (reviews["split"] == "train").to_numpy()
     texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
     results: dict[str, npt.NDArray[Any]] = {}
-    encoded = {name: each for name, each in transformers.items() if isinstance(each, EncoderTransformer)}
-    poolings = {}
+    pooling = {name: each for name, each in transformers.items() if pools_tokens(each)}
+    encoded = {
+        name: each
+        for name, each in transformers.items()
+        if isinstance(each, EncoderTransformer) and name not in pooling
+    }
+    costs: dict[str, dict[str, float]] = {name: dict.fromkeys(COSTS, 0.0) for name in transformers}
+    for name in encoded:
+        with _explained(name):
+            encoded[name].fit(texts[is_train].tolist(), stars[is_train])
+    with _explained():
+        poolings = {name: each.pooling() for name, each in encoded.items()}
+        missing = {name: each for name, each in pooling.items() if not is_recorded(_record_path(each, tokens))}
+        results |= encode_together(encoded, poolings, texts.tolist(), cache, record_paths(missing, tokens))
     for name, transformer in transformers.items():
-        try:
-            if name in encoded:
-                pooling = encoded[name].fit_pooling(texts[is_train].tolist(), stars[is_train])
-                poolings[name] = for_all_texts(pooling, is_train)
-            else:
-                results[name] = _each_split(transformer, texts, stars, is_train)
-        except (ValueError, OSError, ImportError) as error:
-            raise PipelineError(f"{FEATURES_CONF / name}.yaml: {first_line(error)}") from None
-    try:
-        results |= encode_together(encoded, poolings, texts.tolist(), cache)
-    except (ValueError, ImportError) as error:
-        raise PipelineError(f"{FEATURES_CONF}: {first_line(error)}") from None
+        if name in encoded:
+            continue
+        with _explained(name):
+            X = token_record(transformer, tokens) if name in pooling else texts
+            started = time.perf_counter()
+            train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
+            costs[name]["learn_seconds"] = time.perf_counter() - started
+            results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
+            results[name][is_train] = train
+            results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
+    some = texts[~is_train][:N_TIMED].tolist()
+    for name, transformer in transformers.items():
+        started = time.perf_counter()
+        transformer.transform(some)
+        each = (time.perf_counter() - started) / len(some)
+        costs[name]["transform_seconds_per_review"] = each
+        if isinstance(transformer, EncoderTransformer):
+            costs[name]["encode_seconds"] = each * int(is_train.sum())
     tables = {}
     for name, transformer in transformers.items():
         table = pd.DataFrame(results[name], columns=transformer.get_feature_names_out())
         table.insert(0, "review_id", reviews["review_id"].to_numpy())
         tables[name] = table
-    return tables
+    return tables, costs
 
 
-def _each_split(
-    transformer: Any,
-    texts: npt.NDArray[np.object_],
-    stars: npt.NDArray[np.int64],
-    is_train: npt.NDArray[np.bool_],
-) -> npt.NDArray[Any]:
-    """Return the columns of all texts, as a scikit-learn pipeline would make them for a model and its predictions.
+def record_paths(transformers: dict[str, Any], directory: Path) -> dict[tuple[Any, ...], dict[int, Path]]:
+    """Return, for each encoder that transformers share, the layers that they pool and where their states are kept."""
+    paths: dict[tuple[Any, ...], dict[int, Path]] = defaultdict(dict)
+    for transformer in transformers.values():
+        paths[encoder_of(transformer)][transformer.layer] = _record_path(transformer, directory)
+    return dict(paths)
 
-    That is `fit_transform` for the training texts, which is out of fold where the stars are learned from.
+
+def token_record(transformer: Any, directory: Path) -> TokenStates:
+    """Return the recorded token states of all reviews that a transformer pools.
+
+    Raises
+    ------
+    PipelineError
+        If they are not there.
     """
-    train = np.asarray(transformer.fit_transform(texts[is_train].tolist(), stars[is_train]))
-    columns = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
-    columns[is_train] = train
-    columns[~is_train] = transformer.transform(texts[~is_train].tolist())
-    return columns
+    path = _record_path(transformer, directory)
+    try:
+        return read_record(
+            path, check_layer(load_encoder(transformer.model, transformer.revision), transformer.layer, 0)
+        )
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path}: {first_line(error)}; run the features stage again") from None
+
+
+def _record_path(transformer: Any, directory: Path) -> Path:
+    encoder = value_digest(transformer.model, transformer.revision, transformer.backend, transformer.precision)
+    return directory / encoder[:16] / f"layer{transformer.layer}"
+
+
+def _rows(X: Any, mask: npt.NDArray[np.bool_]) -> Any:
+    return X[mask] if isinstance(X, TokenStates) else X[mask].tolist()
+
+
+@contextmanager
+def _explained(name: str = "") -> Iterator[None]:
+    """Say which file of conf/ led to an error."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        where = f"{FEATURES_CONF / name}.yaml" if name else str(FEATURES_CONF)
+        raise PipelineError(f"{where}: {first_line(error)}") from None
 
 
 def digests(configs: dict[str, FeatureConfig], reviews: Path) -> dict[str, str]:
@@ -133,15 +207,19 @@ def run(dataset: str) -> None:
     reviews = read_parquet(paths.reviews, made_by="prepare")
     made_from = digests(configs, paths.reviews)
 
+    tokens = paths.tokens / value_digest(file_digest(paths.reviews), code_digest("encoder"))[:16]
     stale = [
         name
         for name in configs
         if read_made_from(paths.feature(name)) != made_from[name]
         or not paths.transformer(name).exists()
         or (explains(transformers[name]) and not paths.explained(name).exists())
+        or (pools_tokens(transformers[name]) and not is_recorded(_record_path(transformers[name], tokens)))
     ]
+    costs = {name: value for name, value in read_json(paths.feature_costs).items() if name not in stale}
     if stale:
-        tables = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards)
+        tables, new = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards, tokens)
+        costs |= new
         for name, table in tables.items():
             # The table goes first and comes last: where it stands, the transformer beside it is its own.
             paths.feature(name).unlink(missing_ok=True)
@@ -154,6 +232,9 @@ def run(dataset: str) -> None:
             logger.info("%s: %d reviews x %d columns", name, len(table), table.shape[1] - 1)
     # They are there for a run that is killed; the tables now hold the same.
     shutil.rmtree(paths.shards, ignore_errors=True)
+    for old in set(paths.tokens.glob("*")) - {tokens}:
+        shutil.rmtree(old)
+    write_json(paths.feature_costs, costs)
     for name in configs:
         if name not in stale:
             logger.info("%s: up to date", name)
@@ -165,5 +246,6 @@ def run(dataset: str) -> None:
             "config": {name: config.model_dump() for name, config in configs.items()},
             "inputs": {str(paths.reviews): file_digest(paths.reviews)},
             "made_from": made_from,
+            "tokens": tokens.name,
         },
     )

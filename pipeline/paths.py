@@ -49,13 +49,23 @@ class DatasetPaths:
         return self.features / f"{name}.explained.parquet"
 
     @property
+    def feature_costs(self) -> Path:
+        """Seconds that each feature takes if it is made alone."""
+        return self.features / "costs.json"
+
+    @property
     def shards(self) -> Path:
         """What the encoder has finished of a features stage that is under way."""
         return self.features / "shards"
 
     @property
+    def tokens(self) -> Path:
+        """Token states of all reviews, from which the learned features are made in every draw."""
+        return self.features / "tokens"
+
+    @property
     def reports(self) -> Path:
-        """Directory of the score and report stages."""
+        """Directory of the stages from score on."""
         return Path("reports", self.dataset)
 
     @property
@@ -79,14 +89,62 @@ class DatasetPaths:
         return self.reports / "items.csv"
 
     @property
+    def lines(self) -> Path:
+        """What each line of the leaderboard is: parts, parameters, chosen hyperparameters, saved model."""
+        return self.reports / "lines.json"
+
+    @property
+    def models(self) -> Path:
+        """Fitted pipelines from raw texts: the best line of each model."""
+        return self.reports / "models"
+
+    @property
+    def curves(self) -> Path:
+        """Directory of the curves stage."""
+        return self.reports / "curves"
+
+    @property
+    def draws(self) -> Path:
+        """What finished pieces of the score and curves stages predict, so that a run that was killed goes on there."""
+        return self.reports / "draws"
+
+    def curve(self, name: str) -> Path:
+        """Return a table of the curves stage: curves, sides, contrasts or crossovers."""
+        return self.curves / f"{name}.csv"
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict in three sentences."""
+        return self.curves / "verdict.json"
+
+    @property
+    def robustness(self) -> Path:
+        """Directory of the robustness stage."""
+        return self.reports / "robustness"
+
+    def robust(self, name: str) -> Path:
+        """Return a table of the robustness stage: changes, transfer, slices, calibration, calibration_bins or costs."""
+        return self.robustness / f"{name}.csv"
+
+    @property
     def runs(self) -> Path:
-        """The MLflow run ids of the last score."""
+        """The MLflow run ids of the last log stage."""
         return self.reports / "runs.json"
+
+    @property
+    def upload(self) -> Path:
+        """The id of an upload to MLflow that has not come to its end."""
+        return self.reports / "upload.json"
 
     @property
     def page(self) -> Path:
         """The report."""
         return self.reports / "index.html"
+
+    @property
+    def summary(self) -> Path:
+        """The report in short, for a pull request."""
+        return self.reports / "summary.md"
 
     @property
     def figures(self) -> Path:

@@ -42,6 +42,7 @@ REVIEWS_SCHEMA = pa.DataFrameSchema(
         "text": pa.Column(str, pa.Check(_has_text, element_wise=True)),
         "stars": pa.Column(int, pa.Check.isin([1, 2, 3, 4, 5])),
         "split": pa.Column(str, pa.Check.isin(["train", "test"])),
+        "category": pa.Column(str, nullable=True, required=False),
     },
     strict=True,
 )
@@ -59,7 +60,7 @@ def check(raw: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, list[dict[str, 
 
     Returns
     -------
-    reviews : DataFrame with columns line, review_id, text, stars
+    reviews : DataFrame with columns line, review_id, text, stars, and category if `raw` has one
     rejected : list of dict
         file, line, reason and text of each row that is not in `reviews`.
     """
@@ -87,6 +88,9 @@ def check(raw: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, list[dict[str, 
     reasons |= {index: f"review_id used before: {review_id}" for index, review_id in used.items()}
 
     reviews = _without(good, reasons)[["line", "review_id", "text", "stars"]].astype({"stars": int})
+    if "category" in good:
+        named = good["category"].astype(str).str.strip()
+        reviews["category"] = named.mask(named == "")
     return reviews.reset_index(drop=True), _rejected(raw, origin, reasons)
 
 
@@ -196,7 +200,7 @@ def prepare(
 
     Returns
     -------
-    reviews : DataFrame with columns review_id, text, stars, split
+    reviews : DataFrame with columns review_id, text, stars, split, and category if the source has one
     rejected : list of dict
 
     Raises
@@ -228,7 +232,7 @@ def prepare(
                 f"the {name} split has {len(stars)} reviews with {stars.nunique()} different stars: "
                 "two reviews are needed, and two different stars to train on"
             )
-    return REVIEWS_SCHEMA.validate(reviews[["review_id", "text", "stars", "split"]]), rejected
+    return REVIEWS_SCHEMA.validate(reviews[[name for name in REVIEWS_SCHEMA.columns if name in reviews]]), rejected
 
 
 def _check_enough(reviews: pd.DataFrame, rejected: list[dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
-"""The score stage: fit every feature set x model on the training reviews, score it on the held-out ones."""
+"""The score stage: every feature set x model, fitted on all training reviews and scored on the held-out ones."""
 
 import logging
-import time
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,26 +9,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import skops.io
+from joblib import Parallel, delayed
 from sklearn.feature_selection import SelectorMixin
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from pipeline import tracking
 from pipeline.config import ScoreConfig, check_names, feature_configs, score_config
 from pipeline.errors import PipelineError
 from pipeline.featurize import digests
+from pipeline.fitting import RAW_TEXT, fit_models, load_material, one_thread
 from pipeline.metrics import evaluate, intervals
-from pipeline.models import BASELINES, MODELS
+from pipeline.models import BASELINES, MODELS, TAGUCHI_FAMILY, ExpectedStarRegressor
 from pipeline.paths import CONF, DatasetPaths
-from pipeline.progress import progress_bar
 from pipeline.store import (
     atomic_path,
     file_digest,
+    file_name,
     read_made_from,
     read_parquet,
+    write_csv,
+    write_json,
     write_manifest,
     write_parquet,
 )
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.tasks import Origin, Result, Task, groups, make_origin, run_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +56,8 @@ LEADERBOARD_COLUMNS = [
     "sn_db",
     "fit_seconds",
     "predict_seconds",
+    "peak_mb",
 ]
-RAW_TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,6 @@ class Scored:
 
     features: str
     model: str
-    estimator: Any
     predictions: npt.NDArray[np.float64]
     metrics: dict[str, float]
 
@@ -71,91 +75,55 @@ class Scored:
         return f"{self.features} / {self.model}"
 
 
-def fit_and_score(
-    features: str,
-    model: str,
-    estimator: Any,
-    train: tuple[Any, npt.NDArray[np.int64]],
-    test: tuple[Any, npt.NDArray[np.int64]],
-    config: ScoreConfig,
-) -> Scored:
-    """Fit one estimator and measure it on the held-out reviews.
-
-    Returns
-    -------
-    Scored
-        Its metrics are those of `pipeline.metrics.evaluate` and `intervals`, sizes, and seconds.
-
-    Raises
-    ------
-    PipelineError
-        If the estimator refuses the data or predicts something that is not finite.
-    """
-    started = time.perf_counter()
-    try:
-        estimator.fit(*train)
-    except ValueError as error:
-        raise PipelineError(f"{model} on {features}: {error}") from None
-    fitted = time.perf_counter()
-    predictions = np.asarray(estimator.predict(test[0]), dtype=np.float64)
-    predicted = time.perf_counter()
-    if not np.isfinite(predictions).all():
-        raise PipelineError(f"{model} on {features} predicts values that are not finite: mend the model")
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    metrics = {
-        "n_train": len(train[1]),
-        "n_test": len(test[1]),
-        "n_features": getattr(last, "n_features_in_", 0) if features == RAW_TEXT else train[0].shape[1],
-        **evaluate(test[1], predictions),
-        **intervals(test[1], predictions, config.n_resamples, config.seed),
-        "fit_seconds": fitted - started,
-        "predict_seconds": predicted - fitted,
-    }
-    return Scored(features, model, estimator, predictions, metrics)
+def full_tasks(config: ScoreConfig, n_train: int) -> list[Task]:
+    """Return the tasks of the leaderboard: all training reviews, each model on its own."""
+    sets = {features: models_of(features, config) for features in config.feature_sets} | {RAW_TEXT: config.baselines}
+    return [Task(features, own, n_train) for features, names in sets.items() for own in groups(features, names)]
 
 
-def score(reviews: pd.DataFrame, tables: dict[str, pd.DataFrame], config: ScoreConfig) -> list[Scored]:
-    """Score every feature set x model and every baseline.
+def score(results: list[Result], stars: npt.NDArray[np.int64], config: ScoreConfig) -> list[Scored]:
+    """Score what the tasks of the leaderboard have predicted.
 
     Parameters
     ----------
-    reviews : DataFrame with columns review_id, text, stars, split
-    tables : dict of str to DataFrame
-        The features by name: review_id and columns, rows as in `reviews`.
+    results : list of Result
+    stars : ndarray of shape (n_test,)
+        Of the held-out reviews.
     config : ScoreConfig
-        Which feature sets, models and baselines.
 
     Returns
     -------
     list of Scored
-        Best QWK first; of equals the smaller MAE first. An ablation that the data do not allow (too few rows of a star
-        for a unit space, say) is left out with a warning.
+        Best QWK first; of equals the smaller MAE first, then by name. An ablation that the data do not allow (too few
+        rows of a star for a unit space, say) is left out with a warning.
 
     Raises
     ------
     PipelineError
         If one of the models or baselines cannot be fitted.
     """
-    is_train = (reviews["split"] == "train").to_numpy()
-    stars = reviews["stars"].to_numpy()
-    texts = reviews["text"].to_numpy(dtype=object)
-    sets = [(features, models_of(features, config), MODELS) for features in config.feature_sets]
-    sets.append((RAW_TEXT, config.baselines, BASELINES))
     scored = []
-    with progress_bar(sum(len(names) for _, names, _ in sets), "score", "model") as bar:
-        for features, names, makers in sets:
-            X = texts if features == RAW_TEXT else _columns(config.feature_sets[features], tables)
-            train, test = (X[is_train], stars[is_train]), (X[~is_train], stars[~is_train])
-            for name in names:
-                try:
-                    scored.append(fit_and_score(features, name, makers[name](), train, test, config))
-                except PipelineError as error:
-                    if name in (*config.models, *config.baselines):
-                        raise
-                    logger.warning("left out: %s", error)
-                bar.update()
+    for result in results:
+        for model, why in result.refused.items():
+            if model in (*config.models, *config.baselines):
+                raise PipelineError(why)
+            logger.warning("left out: %s", why)
+        for model in map(str, result.predictions):
+            predictions = result.predictions[model].to_numpy(dtype=np.float64)
+            figures = result.figures.T[model].to_dict()
+            metrics = {
+                "n_train": result.task.n_train,
+                "n_test": len(stars),
+                "n_features": int(figures.pop("n_features")),
+                **evaluate(stars, predictions),
+                **intervals(stars, predictions, config.n_resamples, config.seed),
+                **figures,
+            }
+            scored.append(Scored(result.task.features, model, predictions, metrics))
     # Where the held-out stars are all the same, QWK may not be defined: such lines come last.
-    return sorted(scored, key=lambda line: (-np.nan_to_num(line.metrics["qwk"], nan=-np.inf), line.metrics["mae"]))
+    return sorted(
+        scored, key=lambda line: (-np.nan_to_num(line.metrics["qwk"], nan=-np.inf), line.metrics["mae"], line.name)
+    )
 
 
 def models_of(features: str, config: ScoreConfig) -> list[str]:
@@ -164,27 +132,20 @@ def models_of(features: str, config: ScoreConfig) -> list[str]:
     return [*config.models, *(name for name in extra if name not in config.models)]
 
 
-def _columns(parts: list[str], tables: dict[str, pd.DataFrame]) -> npt.NDArray[Any]:
-    return np.hstack([tables[part].drop(columns="review_id").to_numpy() for part in parts])
-
-
-def item_table(scored: list[Scored], names: dict[str, list[str]]) -> pd.DataFrame:
+def item_table(fitted: list[tuple[Scored, Any]], names: dict[str, list[str]]) -> pd.DataFrame:
     """Return sensitivity, S/N ratio and weight (its share of the integrated estimate) of every item of every T-method.
 
     Parameters
     ----------
-    scored : list of Scored
+    fitted : list of (Scored, fitted estimator)
     names : dict of str to list of str
         The items of each feature set.
     """
     columns = ["features", "model", "item", "beta", "eta", "sn_db", "weight"]
     parts = []
-    for line in scored:
-        steps = line.estimator if isinstance(line.estimator, Pipeline) else Pipeline([("model", line.estimator)])
+    for line, estimator in fitted:
+        steps = estimator if isinstance(estimator, Pipeline) else Pipeline([("model", estimator)])
         model, selectors = steps[-1], steps[:-1]
-        # What a step before has made of the columns is no item of this feature set.
-        if not isinstance(model, IntegratedEstimator) or not all(isinstance(e, SelectorMixin) for e in selectors):
-            continue
         own = names[line.features]
         parts.append(
             pd.DataFrame(
@@ -202,16 +163,87 @@ def item_table(scored: list[Scored], names: dict[str, list[str]]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def from_raw_text(line: Scored, parts: list[str], transformers: dict[str, Any]) -> Any:
-    """Return the fitted model as one pipeline that predicts from raw texts."""
-    if line.features == RAW_TEXT:
-        return line.estimator
+def has_items(model: str) -> bool:
+    """Return whether a model weighs the columns of its feature set by S/N ratios, perhaps after a selection."""
+    made = MODELS[model]()
+    steps = made if isinstance(made, Pipeline) else Pipeline([("model", made)])
+    # What a step before has made of the columns is no item of this feature set.
+    return isinstance(steps[-1], IntegratedEstimator) and all(isinstance(e, SelectorMixin) for e in steps[:-1])
+
+
+def refit(origin: Origin, lines: list[Scored]) -> list[Any]:
+    """Fit some lines once more, for what they have learned; the same numbers come out.
+
+    A result of a task holds predictions alone: a fitted neighbours model, say, carries all of its training reviews.
+    """
+    return list(Parallel(n_jobs=-1, batch_size=1)(delayed(_refit)(origin, line.features, line.model) for line in lines))
+
+
+def _refit(origin: Origin, features: str, model: str) -> Any:
+    with origin.here(), one_thread():
+        material = load_material(origin.dataset, origin.root)
+        rows = np.arange(material.n_train)
+        X = material.columns(features, rows)
+        (fitted,) = fit_models(features, [model], (X[0], material.stars[material.is_train]), X[1][:1])
+        if isinstance(fitted, PipelineError):
+            raise fitted
+        return fitted.estimator
+
+
+def from_raw_text(estimator: Any, parts: list[str] | None, transformers: dict[str, Any]) -> Any:
+    """Return a fitted model as one pipeline that predicts from raw texts."""
+    if parts is None:
+        return estimator
     union = FeatureUnion([(part, transformers[part]) for part in parts])
-    return Pipeline([("features", union), ("model", line.estimator)])
+    return Pipeline([("features", union), ("model", estimator)])
 
 
-def run(dataset: str) -> None:
-    """Run the stage: score, write the results, then log them to MLflow."""
+def chosen(estimator: Any) -> dict[str, Any]:
+    """Return the hyperparameters that a fitted model has chosen inside its training reviews.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import RidgeCV
+    >>> chosen(RidgeCV(alphas=[1.0]).fit([[0.0], [1.0]], [1, 5]))
+    {'alpha': 1.0}
+    """
+    if isinstance(estimator, ExpectedStarRegressor):
+        estimator = estimator.classifier_
+    if isinstance(estimator, GridSearchCV):
+        return {key.split("__")[-1]: value for key, value in estimator.best_params_.items()}
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    names = {"alpha_": "alpha", "shrinkage_": "shrinkage"}
+    return {name: getattr(last, key) for key, name in names.items() if np.isscalar(getattr(last, key, None))}
+
+
+def describe(line: Scored, config: ScoreConfig, model_file: str | None, estimator: Any = None) -> dict[str, Any]:
+    """Return what lines.json says of a line."""
+    made = (BASELINES if line.features == RAW_TEXT else MODELS)[line.model]()
+    family = "baseline" if line.features == RAW_TEXT else "Taguchi" if line.model in TAGUCHI_FAMILY else "other"
+    return {
+        "name": line.name,
+        "features": line.features,
+        "model": line.model,
+        "parts": config.feature_sets.get(line.features),
+        "family": family,
+        "params": {
+            key: str(value)
+            for key, value in made.get_params(deep=False).items()
+            if not hasattr(value, "fit") and key not in {"steps", "memory", "transform_input", "verbose"}
+        },
+        "chosen": {} if estimator is None else chosen(estimator),
+        "model_file": model_file,
+    }
+
+
+def origin_of(dataset: str) -> Origin:
+    """Return what the results of a dataset are made from, after checking that the features are those of the reviews.
+
+    Raises
+    ------
+    PipelineError
+        If conf/score.yaml names something unknown, or a feature is missing or of other reviews or settings.
+    """
     paths, config = DatasetPaths(dataset), score_config()
     where = str(CONF / "score.yaml")
     check_names(config.models, list(MODELS), "model", where)
@@ -224,42 +256,53 @@ def run(dataset: str) -> None:
     used = sorted({part for parts in config.feature_sets.values() for part in parts})
     configs = feature_configs()
     check_names(used, list(configs), "feature", where)
-
-    reviews = read_parquet(paths.reviews, made_by="prepare")
+    read_parquet(paths.reviews, made_by="prepare")
     made_from = digests(configs, paths.reviews)
-    tables = {part: read_parquet(paths.feature(part), made_by="features") for part in used}
     for part in used:
+        read_parquet(paths.feature(part), made_by="features")
         if read_made_from(paths.feature(part)) != made_from[part]:
             raise PipelineError(f"{paths.feature(part)} is of other reviews or settings: run the features stage again")
+    sets = {name: [made_from[part] for part in parts] for name, parts in config.feature_sets.items()}
+    return make_origin(dataset, config.seed, sets)
 
-    scored = score(reviews, tables, config)
+
+def run(dataset: str) -> None:
+    """Run the stage: fit and score all lines, write the results and the best line of each model."""
+    paths, config = DatasetPaths(dataset), score_config()
+    origin = origin_of(dataset)
+    reviews = read_parquet(paths.reviews, made_by="prepare")
+    held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
+    results = run_tasks(origin, full_tasks(config, len(reviews) - len(held_out)), "score")
+    scored = score(results, held_out["stars"].to_numpy(), config)
+
+    material = load_material(dataset, origin.root)
+    names = {part: list(read_parquet(paths.feature(part), made_by="features").columns[1:]) for part in material.tables}
+    items = {
+        features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in names[part]]
+        for features, parts in config.feature_sets.items()
+    }
+    with_items = [line for line in scored if line.features != RAW_TEXT and has_items(line.model)]
+    # The lines are sorted, so the first of a model is its best.
+    main = {*config.models, *config.baselines}
+    best = list({line.model: line for line in reversed(scored) if line.model in main}.values())
+    fitted = dict(zip([line.name for line in (*with_items, *best)], refit(origin, [*with_items, *best]), strict=True))
+    transformers = {part: load_transformer(paths, part) for part in material.tables}
+    shutil.rmtree(paths.models, ignore_errors=True)
+    files = {line.name: f"{file_name(line.name)}.skops" for line in best}
+    for line in best:
+        pipeline = from_raw_text(fitted[line.name], config.feature_sets.get(line.features), transformers)
+        with atomic_path(paths.models / files[line.name]) as temporary:
+            skops.io.dump(pipeline, temporary)
+
     metrics = pd.DataFrame(
         [{"dataset": dataset, "features": line.features, "model": line.model, **line.metrics} for line in scored]
     )
-    items = {
-        features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in tables[part].columns[1:]]
-        for features, parts in config.feature_sets.items()
-    }
-    held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
     predictions = pd.concat([held_out, pd.DataFrame({line.name: line.predictions for line in scored})], axis=1)
     write_parquet(paths.predictions, predictions)
-    for path, table in (
-        (paths.items, item_table(scored, items)),
-        (paths.metrics, metrics),
-        (paths.leaderboard, metrics[LEADERBOARD_COLUMNS]),
-    ):
-        with atomic_path(path) as temporary:
-            table.to_csv(temporary, index=False)
-
-    transformers = {part: _load_transformer(paths, part) for part in used}
-    # The lines are sorted, so the last one written here is the best of its model.
-    best = {line.model: line.name for line in reversed(scored)}
-    loadable = {
-        line.name: from_raw_text(line, config.feature_sets.get(line.features, []), transformers)
-        for line in scored
-        if best[line.model] == line.name
-    }
-    tracking.log_scores(dataset, paths, reviews, {line.name: (line, loadable.get(line.name)) for line in scored})
+    write_csv(paths.items, item_table([(line, fitted[line.name]) for line in with_items], items))
+    write_csv(paths.metrics, metrics)
+    write_csv(paths.leaderboard, metrics[LEADERBOARD_COLUMNS])
+    write_json(paths.lines, [describe(line, config, files.get(line.name), fitted.get(line.name)) for line in scored])
     write_manifest(
         paths.reports,
         {
@@ -267,15 +310,24 @@ def run(dataset: str) -> None:
             "dataset": dataset,
             "config": config.model_dump(),
             "inputs": {
-                str(path): file_digest(path) for path in (paths.reviews, *(paths.feature(part) for part in used))
+                str(path): file_digest(path) for path in (paths.reviews, *(paths.feature(part) for part in names))
             },
+            "n_train": material.n_train,
+            "n_test": len(held_out),
         },
     )
     first = scored[0]
     logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.name, first.metrics["qwk"])
 
 
-def _load_transformer(paths: DatasetPaths, part: str) -> Any:
+def load_transformer(paths: DatasetPaths, part: str) -> Any:
+    """Return a transformer that the features stage has fitted.
+
+    Raises
+    ------
+    PipelineError
+        If it is missing or damaged.
+    """
     path = paths.transformer(part)
     try:
         own = [name for name in skops.io.get_untrusted_types(file=path) if name.startswith("pipeline.")]

@@ -17,8 +17,8 @@ from pipeline.progress import progress_bar
 from pipeline.store import first_line
 
 # A raw row: where it stood, its content as text (None where there is none), and why it cannot be read, if so.
-_COLUMNS = ["line", "review_id", "text", "stars", "label", "problem"]
-_WANTED = ["review_id", "text", "stars", "label"]
+_COLUMNS = ["line", "review_id", "text", "stars", "label", "problem", "category"]
+_WANTED = ["review_id", "text", "stars", "label", "category"]
 _ELSEWHERE = "use DATA=sample (embedded) or DATA=file FILE=path (your own reviews)"
 
 
@@ -36,12 +36,12 @@ def read_file(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        With columns `text` and `stars` (1 to 5) or `label` (0 to 4), and `review_id` if there is one.
+        With columns `text` and `stars` (1 to 5) or `label` (0 to 4), and `review_id` and `category` if it has them.
         The review file of the Yelp Open Dataset fits as it comes.
 
     Returns
     -------
-    DataFrame with columns line, review_id, text, stars, label, problem
+    DataFrame with columns line, review_id, text, stars, label, problem, and category if the file has any
         Every line of the file, also the unreadable ones, whose `problem` says why.
 
     Raises
@@ -105,9 +105,22 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             # As numbers with gaps they would become floats, and long ones lose their last digits.
             position = table.column_names.index("review_id")
             table = table.set_column(position, "review_id", table["review_id"].cast(pyarrow.string()))
+        if "category" in columns:
+            table = _with_plain_category(table)
         return _raw(Dataset(table).to_pandas(), path)
     except (pyarrow.ArrowException, OSError) as error:
         raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error)}): is it damaged?") from None
+
+
+def _with_plain_category(table: Any) -> Any:
+    """Return an Arrow table whose category is text, without one where it cannot be written as text (lists, say)."""
+    import pyarrow
+
+    category, others = table["category"], table.drop_columns("category")
+    try:
+        return others.append_column("category", category.cast(pyarrow.string()))
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        return others
 
 
 def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
@@ -115,12 +128,16 @@ def _raw(table: pd.DataFrame, origin: Path | str) -> pd.DataFrame:
     raw = table.reindex(columns=_COLUMNS).astype(object)
     raw["line"] = range(1, len(raw) + 1)
     raw = raw.where(raw.notna(), None)
-    for name in ("stars", "label"):
+    for name in ("stars", "label", "category"):
         raw[name] = raw[name].map(str, na_action="ignore")
     wrong = ~raw["text"].map(lambda text: text is None or isinstance(text, str)).astype(bool)
     raw.loc[wrong, "problem"] = [_not_a_string(text) for text in raw.loc[wrong, "text"]]
     raw.loc[wrong, "text"] = None
-    return raw
+    return _without_empty_category(raw)
+
+
+def _without_empty_category(raw: pd.DataFrame) -> pd.DataFrame:
+    return raw.drop(columns="category") if raw["category"].isna().all() else raw
 
 
 def _not_a_string(text: Any) -> str:
@@ -159,14 +176,14 @@ def _read_lines(path: Path) -> pd.DataFrame:
             table = dataset.to_pandas().astype(object)
     except DatasetsError as error:
         raise PipelineError(f"{path} cannot be read ({first_line(error.__cause__ or error)})") from None
-    return table.where(table.notna(), None)
+    return _without_empty_category(table.where(table.notna(), None))
 
 
 def _row(line: int, content: dict[str, Any] | None = None, problem: str | None = None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"line": line, "problem": problem}
     for name in _WANTED:
         value = (content or {}).get(name)
-        if value is not None and (value != "" or name != "review_id"):
+        if value is not None and (value != "" or name not in ("review_id", "category")):
             row[name] = str(value)
     return row
 

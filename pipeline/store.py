@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,12 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, atomically."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
 def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
     """Read a table that an earlier stage has written.
 
@@ -81,13 +89,18 @@ def read_made_from(path: Path) -> str | None:
     return attributes.get("made_from")
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Return the manifest in `directory`, or an empty one where there is none to trust."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where there is none to trust."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest in `directory`, or an empty one where there is none to trust."""
+    return read_json(directory / MANIFEST)
 
 
 def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
@@ -113,6 +126,29 @@ def code_digest(*parts: str) -> str:
         path for part in parts for path in (root.glob(part) if part.endswith(".py") else (root / part).rglob("*.py"))
     )
     return value_digest([(path.relative_to(root).as_posix(), file_digest(path)) for path in files])
+
+
+def git_commit() -> str:
+    """Return the commit of the working directory, with "-dirty" where files differ from it, or "unknown"."""
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def file_name(name: str) -> str:
+    """Return a name as part of a file's name: letters, digits, + and -; whatever else becomes an underscore.
+
+    Examples
+    --------
+    >>> file_name("t_metrics+text_stats / T(1)")
+    't_metrics+text_stats_t_1'
+    """
+    return re.sub(r"[^\w+-]+", "_", name).strip("_").lower()
 
 
 def first_line(error: BaseException) -> str:

@@ -1,39 +1,42 @@
-"""The only module that knows MLflow: runs, metrics, models and the report."""
+"""The log stage and the only module that knows MLflow: what lies on disk becomes runs, datasets and models."""
 
-import json
 import logging
 import os
-import subprocess
+import re
+import time
+import uuid
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.paths import CONF, MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
+from pipeline.logged import Line, Point, Results, load_model, read_results
+from pipeline.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
 from pipeline.progress import progress_bar
-from pipeline.store import file_digest, first_line, write_json
+from pipeline.store import first_line, git_commit, read_json, write_json
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+# MLflow's own values wait for minutes for a server that is not there.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import mlflow
 import mlflow.sklearn
-import skops.io
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
-from mlflow.entities import Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
+from mlflow.models import Model, infer_signature
 from sqlalchemy.exc import SQLAlchemyError
-
-if TYPE_CHECKING:
-    from pipeline.score import Scored
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "t-method-vs-attention"
+CHAMPION = "champion"
 
 # What loads and runs a logged model; pandas, scipy and tqdm come with these.
 _MODEL_REQUIREMENTS = [
@@ -46,19 +49,13 @@ _MODEL_REQUIREMENTS = [
     "torch",
     "vaderSentiment",
 ]
-_NOTE = """{n} feature sets x models on **{dataset}**, best QWK first:
-
-{table}
-
-Compare the child runs: select them, press *Compare*, and look at `qwk` (agreement, higher is better) against
-`fit_seconds`. The report is among the artifacts of this run: `report/index.html`.
-"""
+_REFUSALS = (MlflowException, SQLAlchemyError)
 
 
 def connect() -> mlflow.MlflowClient:
     """Point MLflow at `MLFLOW_TRACKING_URI`, or else at the SQLite file in the project's root."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     local = f"sqlite:///{MLFLOW_DB.resolve()}"
     uri = os.environ.get("MLFLOW_TRACKING_URI") or local
     mlflow.set_tracking_uri(uri)
@@ -71,183 +68,172 @@ def connect() -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
-def log_scores(
-    dataset: str, paths: DatasetPaths, reviews: pd.DataFrame, lines: dict[str, tuple["Scored", Any]]
-) -> None:
-    """Log one parent run for the dataset and one child per line of the leaderboard.
+def run(dataset: str) -> None:
+    """Run the stage: send the results of one dataset, as a parent run with one child per line of the leaderboard.
 
-    Parameters
-    ----------
-    dataset : str
-        Name of the dataset.
-    paths : DatasetPaths
-        Where its files are.
-    reviews : DataFrame
-        The prepared reviews.
-    lines : dict of str to (Scored, estimator)
-        What was scored; for the best line of each model with the fitted pipeline that predicts from raw texts.
+    All of it is there in the end, or nothing: what an error leaves behind is deleted at once, what a killed process or
+    a lost server leaves is deleted by the next log.
 
     Raises
     ------
     PipelineError
-        If MLflow refuses; the files of the stage are complete by then.
+        If a result is missing, or if MLflow refuses or cannot be reached; the results on disk stay as they are.
     """
-    try:
-        _log_scores(dataset, paths, reviews, lines)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise PipelineError(
-            f"MLflow: {first_line(error)}; the scores are complete in {paths.leaderboard}, run score again to log them"
-        ) from None
-
-
-def _log_scores(
-    dataset: str, paths: DatasetPaths, reviews: pd.DataFrame, lines: dict[str, tuple["Scored", Any]]
-) -> None:
-    client = connect()
-    _delete_unfinished(client, paths)
-    tags = {"dataset": dataset, "git_commit": git_commit()}
-    datasets = _datasets(dataset, paths, reviews)
-    # MLflow runs each model once on its example, so a short one saves time.
-    shortest = reviews["text"].str.len().nsmallest(1).index
-    example = reviews.loc[shortest, ["text"]].reset_index(drop=True)
-    with mlflow.start_run(run_name=dataset, tags={**tags, "level": "parent"}) as parent:
-        runs = {"parent": parent.info.run_id, "children": {}, "complete": False}
-        write_json(paths.runs, runs)
-        table = pd.read_csv(paths.leaderboard)[["features", "model", "qwk", "mae", "fit_seconds"]]
-        note = _NOTE.format(n=len(lines), dataset=dataset, table=_markdown(table.head(10)))
-        mlflow.set_tag("mlflow.note.content", note)
-        mlflow.log_params({"n_train": datasets["training"].profile["num_rows"], "n_models": len(lines)})
-        mlflow.log_metric("best_qwk", float(table["qwk"].iloc[0]))
-        for context, data in datasets.items():
-            mlflow.log_input(data, context=context)
-        mlflow.log_artifacts(str(CONF), "conf")
-        for path in (paths.leaderboard, paths.metrics, paths.items):
-            mlflow.log_artifact(str(path))
-        with progress_bar(len(lines), "log to MLflow", "run") as bar:
-            for name, (line, estimator) in lines.items():
-                run_id = _log_child(client, name, line, estimator, tags, datasets, example)
-                runs["children"][name] = run_id
-                bar.update()
-    write_json(paths.runs, {**runs, "complete": True})
-
-
-def _log_child(
-    client: mlflow.MlflowClient,
-    name: str,
-    line: "Scored",
-    estimator: Any,
-    tags: dict[str, str],
-    datasets: dict[str, Any],
-    example: pd.DataFrame,
-) -> str:
-    child_tags = {**tags, "level": "child", "features": line.features, "model": line.model}
-    with mlflow.start_run(run_name=name, nested=True, tags=child_tags) as run:
-        for context, data in datasets.items():
-            mlflow.log_input(data, context=context)
-        parameters = {
-            f"model__{key}": str(value)[:500]
-            for key, value in line.estimator.get_params(deep=False).items()
-            if not hasattr(value, "fit") and key not in {"steps", "memory", "transform_input", "verbose"}
-        }
-        client.log_batch(
-            run.info.run_id,
-            params=[
-                Param(key, str(value))
-                for key, value in {"features": line.features, "model": line.model, **parameters}.items()
-            ],
-        )
-        model_id = None
-        if estimator is not None:
-            info = mlflow.sklearn.log_model(
-                estimator,
-                name="model",
-                skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(estimator)),
-                signature=infer_signature(example, line.predictions[: len(example)]),
-                input_example=example,
-                pip_requirements=_requirements(),
-                code_paths=[str(Path(__file__).parent)],
-            )
-            model_id = info.model_id
-        metrics = {key: value for key, value in line.metrics.items() if value == value}
-        mlflow.log_metrics(metrics, model_id=model_id, dataset=datasets["testing"])
-        return run.info.run_id
-
-
-def log_report(paths: DatasetPaths, page: str, figures: dict[Path, str]) -> None:
-    """Add the report to the parent run of the last score, and to each child its figure.
-
-    Parameters
-    ----------
-    paths : DatasetPaths
-    page : str
-        The report's HTML.
-    figures : dict of Path to str
-        The pictures, each with the name of its line of the leaderboard.
-    """
-    runs = _read_runs(paths)
-    if not runs.get("complete"):
-        raise PipelineError(f"{paths.runs} holds no complete run: run the score stage again to log the report")
+    paths = DatasetPaths(dataset)
+    results = read_results(dataset, paths)
     try:
         client = connect()
-        client.log_text(runs["parent"], page, "report/index.html")
-        client.log_artifacts(runs["parent"], str(paths.figures), "figures")
-        for figure, name in figures.items():
-            client.log_artifact(runs["children"][name], str(figure), "figures")
-    except (MlflowException, SQLAlchemyError) as error:
-        raise PipelineError(
-            f"MLflow: {first_line(error)}; the report is complete in {paths.page}, run score again to log it"
-        ) from None
-
-
-def _read_runs(paths: DatasetPaths) -> dict[str, Any]:
-    """Return the run ids of the last score, empty where there are none to trust."""
-    try:
-        return json.loads(paths.runs.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
-def git_commit() -> str:
-    """Return the commit of the working directory, with "-dirty" where files differ from it, or "unknown"."""
-
-    def git(*args: str) -> str:
-        return subprocess.run(["git", *args], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _delete_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths) -> None:
-    """Delete the runs of a score that was killed while it logged."""
-    runs = _read_runs(paths)
-    if not runs or runs.get("complete"):
-        return
-    children = mlflow.search_runs(
-        experiment_names=[EXPERIMENT],
-        filter_string=f"tags.mlflow.parentRunId = '{runs['parent']}'",
-        output_format="list",
-    )
-    for run_id in [*(run.info.run_id for run in children), runs["parent"]]:
+        _discard_unfinished(client, paths, results.registered_name)
+        upload = _Upload(client, results)
+        # Before the first run exists, so that there is never a run that nobody knows of.
+        write_json(paths.upload, {"upload": upload.id, "uri": _shown(mlflow.get_tracking_uri())})
         try:
-            client.delete_run(run_id)
-        except MlflowException:
-            logger.warning("MLflow no longer knows the unfinished run %s", run_id)
+            runs = upload.send()
+        except BaseException:
+            with suppress(*_REFUSALS):
+                _discard(client, upload.id, results.registered_name)
+                paths.upload.unlink()
+            raise
+    except _REFUSALS as error:
+        raise PipelineError(
+            f"MLflow at {_shown(mlflow.get_tracking_uri())}: {_shown(_reason(error))}; the results are complete in "
+            f"{paths.reports}, make log (python -m pipeline log --dataset {dataset}) sends them later"
+        ) from None
+    write_json(paths.runs, {**read_json(paths.upload), **runs, "complete": True})
+    paths.upload.unlink()
+    logger.info("%s: %d runs logged to MLflow", dataset, len(results.lines) + 1)
 
 
-def _datasets(dataset: str, paths: DatasetPaths, reviews: pd.DataFrame) -> dict[str, Any]:
-    digest = file_digest(paths.reviews)[:16]
-    return {
-        context: from_pandas(
-            reviews.loc[reviews["split"] == split, ["text", "stars"]].astype({"stars": float}),
-            source=LocalArtifactDatasetSource(str(paths.reviews.resolve())),
-            targets="stars",
-            name=f"{dataset}-{split}",
-            digest=f"{digest}-{split}",
+class _Upload:
+    """One parent run and its children, all with a tag of their own, by which they can be found and deleted."""
+
+    def __init__(self, client: mlflow.MlflowClient, results: Results):
+        self.client, self.results, self.id = client, results, uuid.uuid4().hex
+        self.experiment_id = _experiment_id(client)
+        self.tags = {"dataset": results.dataset, "upload": self.id, "git_commit": git_commit()}
+        self.datasets = _datasets(results)
+        # MLflow runs each model once on its example, so a short one saves time.
+        shortest = results.reviews["text"].str.len().nsmallest(1).index
+        self.example = results.reviews.loc[shortest, ["text"]].reset_index(drop=True)
+
+    def send(self) -> dict[str, Any]:
+        """Return the ids of the parent run and, by the names of their lines, of its children."""
+        results, children, models = self.results, {}, {}
+        parent = self._start(results.dataset, {"level": "parent", "mlflow.note.content": results.note(self.id)})
+        self._log(parent, results.params, results.points)
+        for path, directory in results.files:
+            self.client.log_artifact(parent, str(path), directory)
+        with progress_bar(len(results.lines), "log to MLflow", "run") as bar:
+            # The UI shows the youngest run first.
+            for line in reversed(results.lines):
+                run_id = self._start(line.name, {**line.tags, "level": "child", "mlflow.parentRunId": parent})
+                children[line.name] = run_id
+                if line.model_file is not None:
+                    models[line.name] = self._log_model(run_id, line, line.model_file)
+                self._log(run_id, line.params, line.points, models.get(line.name))
+                self.client.set_terminated(run_id)
+                bar.update()
+        self.client.set_terminated(parent)
+        if results.champion is not None:
+            self._register(results.champion, children[results.champion.name], models[results.champion.name])
+        return {"parent": parent, "children": children}
+
+    def _start(self, name: str, tags: dict[str, str]) -> str:
+        source = {"mlflow.source.name": "make log", "mlflow.source.type": "LOCAL"}
+        run = self.client.create_run(self.experiment_id, tags={**source, **self.tags, **tags}, run_name=name)
+        return run.info.run_id
+
+    def _log(self, run_id: str, params: dict[str, str], points: list[Point], model_id: str | None = None) -> None:
+        now, measured_on = int(time.time() * 1000), self.datasets[-1].dataset
+        metrics = [
+            Metric(point.name, point.value, now, point.step, model_id, measured_on.name, measured_on.digest)
+            for point in points
+        ]
+        self.client.log_batch(run_id, metrics=metrics, params=[Param(*item) for item in params.items()])
+        self.client.log_inputs(run_id, self.datasets)
+
+    def _log_model(self, run_id: str, line: Line, path: Path) -> str:
+        estimator, types = load_model(path)
+        # What mlflow.sklearn.log_model does, for a run that is not the active one.
+        info = Model.log(
+            artifact_path=None,
+            name="model",
+            run_id=run_id,
+            params=line.params,
+            tags={**self.tags, **line.tags},
+            flavor=mlflow.sklearn,
+            sk_model=estimator,
+            serialization_format="skops",
+            skops_trusted_types=types,
+            signature=infer_signature(self.example, estimator.predict(self.example)),
+            input_example=self.example,
+            pip_requirements=_requirements(),
+            code_paths=[str(Path(__file__).parent)],
         )
-        for context, split in (("training", "train"), ("testing", "test"))
-    }
+        return str(info.model_id)
+
+    def _register(self, line: Line, run_id: str, model_id: str) -> None:
+        name, client = self.results.registered_name, self.client
+        if not client.search_registered_models(f"name = '{name}'"):
+            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.results.dataset}."
+            client.create_registered_model(name, description=about)
+        registered = client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run_id=run_id,
+            tags={**self.tags, **line.tags, "qwk": f"{line.qwk:.4f}"},
+            description=f"{line.name}: QWK {line.qwk:.3f} on {self.results.params['n_test']} held-out reviews.",
+            await_creation_for=0,
+            model_id=model_id,
+        )
+        # The last act: until it succeeds, the champion is the one of the log before.
+        client.set_registered_model_alias(name, CHAMPION, registered.version)
+
+
+def _discard_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths, registered_name: str) -> None:
+    """Delete what a log that did not come to its end has left on this server."""
+    left = read_json(paths.upload)
+    if not left:
+        return
+    if left["uri"] != _shown(mlflow.get_tracking_uri()):
+        logger.warning(
+            "an unfinished upload is left at %(uri)s: delete its runs there, tags.upload = '%(upload)s'", left
+        )
+        return
+    n_runs = _discard(client, left["upload"], registered_name)
+    logger.info("deleted %d runs of an upload that did not come to its end", n_runs)
+
+
+def _discard(client: mlflow.MlflowClient, upload: str, registered_name: str) -> int:
+    """Delete the runs, models and model versions of one upload, and return how many runs there were."""
+    experiments, of_upload, n_runs = [_experiment_id(client)], f"tags.upload = '{upload}'", 0
+    for registered in client.search_model_versions(f"name = '{registered_name}' AND {of_upload}"):
+        client.delete_model_version(registered_name, registered.version)
+    while models := client.search_logged_models(experiments, of_upload):
+        for model in models:
+            client.delete_logged_model(model.model_id)
+    while runs := client.search_runs(experiments, of_upload):
+        n_runs += len(runs)
+        for run in runs:
+            client.set_terminated(run.info.run_id, "KILLED")
+            client.delete_run(run.info.run_id)
+    return n_runs
+
+
+def _experiment_id(client: mlflow.MlflowClient) -> str:
+    return client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")[0].experiment_id
+
+
+def _datasets(results: Results) -> list[DatasetInput]:
+    """Return the training and, last, the held-out reviews."""
+    source = LocalArtifactDatasetSource(str(DatasetPaths(results.dataset).reviews.resolve()))
+    inputs = []
+    for context, split in (("training", "train"), ("testing", "test")):
+        rows = results.reviews.loc[results.reviews["split"] == split, ["text", "stars"]].astype({"stars": float})
+        name, digest = f"{results.dataset}-{split}", results.digest[:12]
+        about = from_pandas(rows, source=source, targets="stars", name=name, digest=digest).to_dict()
+        inputs.append(DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", context)]))
+    return inputs
 
 
 def _requirements() -> list[str]:
@@ -255,7 +241,16 @@ def _requirements() -> list[str]:
     return [f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS]
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    rows = [list(table.columns), ["---"] * table.shape[1]]
-    rows += [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.to_numpy()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+def _reason(error: BaseException) -> str:
+    """Return one line: where a connection has failed the operating system's words, else MLflow's."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
+
+
+def _shown(text: str) -> str:
+    """Return a text without the user and password that an address in it may hold."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -26,11 +26,25 @@ SMALL_SCORE = {
     "baselines": ["mean", "TF-IDF + Ridge"],
 }
 
+SMALL_CURVES = {
+    "seed": 1,
+    "n_resamples": 200,
+    "sizes": {10: 3, 20: 2},
+    "feature_sets": ["text_stats", "attention_pooling+text_stats"],
+    "sides": {
+        "T-method": {"feature_sets": ["text_stats"], "models": ["T(1)", "Ta"]},
+        "attention": {"feature_sets": ["attention_pooling+text_stats"], "models": ["Ridge"]},
+    },
+    "contrasts": [["T-method", "attention"]],
+}
+SMALL_ROBUSTNESS = {"seed": 1, "n_resamples": 200, "n_reviews": 10}
+
 
 def make_project(directory: Path, n_per_star: int = 12) -> Path:
     """Fill a directory with the project's configuration and some reviews of the sample."""
     shutil.copytree(ROOT / "conf", directory / "conf")
-    (directory / "conf/score.yaml").write_text(yaml.safe_dump(SMALL_SCORE, sort_keys=False))
+    for name, content in (("score", SMALL_SCORE), ("curves", SMALL_CURVES), ("robustness", SMALL_ROBUSTNESS)):
+        (directory / f"conf/{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     lines = (ROOT / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
     random.Random(1).shuffle(lines)
     chosen = [

@@ -78,7 +78,13 @@ def test_the_feature_of_the_readme_runs_through_the_pipeline_and_its_model_loads
     score |= {"models": ["SVR"], "baselines": []}
     (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
 
-    for stage in ("prepare", "features", "score", "report"):
+    curves = yaml.safe_load((project / "conf/curves.yaml").read_text())
+    side = {"feature_sets": list(score["feature_sets"]), "models": ["SVR"]}
+    curves |= {"feature_sets": list(score["feature_sets"]), "sides": {"T-method": side, "attention": side}}
+    (project / "conf/curves.yaml").write_text(yaml.safe_dump(curves))
+    # Workers of their own would not know what this test has put into the modules.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log"):
         assert run_cli(monkeypatch, stage) == 0, capsys.readouterr().err
     leaderboard = pd.read_csv(project / "reports/sample/leaderboard.csv")
     assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", "SVR", 40]]

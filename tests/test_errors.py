@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -215,30 +216,51 @@ def encoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_a_damaged_tracking_store_costs_no_result(
-    encoded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_feature_without_its_token_record_is_not_scored(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (encoded / "mlflow.db").write_text("no database")
+    for path in (project / "conf/features").glob("*.yaml"):
+        if path.stem != "sn_attention":
+            path.unlink()
+    (project / "conf/score.yaml").write_text(
+        "seed: 1\nn_resamples: 100\nfeature_sets: {sn: [sn_attention]}\nmodels: [Ta]\nbaselines: []\n"
+    )
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert run_cli(monkeypatch, "prepare") == run_cli(monkeypatch, "features") == 0
+    shutil.rmtree(project / "data/features/sample/tokens")
     assert run_cli(monkeypatch, "score") == 2
-    assert "the scores are complete in reports/sample/leaderboard.csv" in capsys.readouterr().err
-    assert len(pd.read_csv(encoded / "reports/sample/leaderboard.csv")) == 1
+    assert "run the features stage again" in capsys.readouterr().err.splitlines()[-1]
+    assert run_cli(monkeypatch, "features") == run_cli(monkeypatch, "score") == 0
 
 
-def test_runs_that_mlflow_no_longer_knows_are_no_obstacle(
-    encoded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("stage", ["curves", "robustness", "report", "log"])
+def test_a_stage_without_what_it_reads_names_the_stage_to_run(
+    encoded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stage: str
 ) -> None:
-    runs = encoded / "reports/sample/runs.json"
-    runs.parent.mkdir(parents=True)
-    runs.write_text('{"parent": "gone", "children": {}, "complete": false}')
-    assert run_cli(monkeypatch, "score") == 0
-    assert run_cli(monkeypatch, "report") == 0
+    assert run_cli(monkeypatch, stage) == 2
+    assert re.search(r"run (the )?(score|curves|robustness|report)", capsys.readouterr().err.splitlines()[-1])
 
-    for damaged in ("{", '{"parent": "gone", "children": {}, "complete": true}'):
-        runs.write_text(damaged)
-        (encoded / "reports/sample/index.html").unlink()
-        assert run_cli(monkeypatch, "report") == 2
-        assert re.search("run (the )?score", capsys.readouterr().err.splitlines()[-1])
-        assert (encoded / "reports/sample/index.html").exists()
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("- text_stats\n", "- text_stat\n", "curves.yaml: unknown feature set 'text_stat'; known: "),
+        ("- Ridge", "- Rigde", "curves.yaml: unknown model of side attention 'Rigde'; known: "),
+        ("  - T-method", "  - T-methods", "curves.yaml: unknown side 'T-methods'; known: "),
+        ("10: 3", "1: 3", "curves.yaml: sizes.1"),
+    ],
+)
+def test_unknown_names_in_the_curves_stop_before_any_work(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    message: str,
+) -> None:
+    edit("conf/curves.yaml", old, new)(project)
+    assert run_cli(monkeypatch, "curves") == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_full_disk_leaves_one_line_and_the_old_result(project: Project) -> None:
@@ -268,7 +290,7 @@ def test_help_describes_every_stage_and_option(
     monkeypatch.setenv("COLUMNS", "160")
     assert run_cli(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for stage in ("prepare", "features", "score", "report", "ui"):
+    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log", "compare", "ui"):
         assert stage in text
     assert run_cli(monkeypatch, "prepare", "--help") == 0
     text = capsys.readouterr().out

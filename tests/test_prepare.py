@@ -546,3 +546,51 @@ def test_an_empty_id_is_as_good_as_none(project: Path, name: str) -> None:
     accepted, rejected = check(read_file(Path(name)), name)
     assert rejected == []
     assert accepted["review_id"].str.fullmatch("[0-9a-f]{16}").all()
+
+
+# Categories -----------------------------------------------------------------------------------------------------------
+
+
+def with_categories(rows: list[dict[str, Any]], categories: list[Any]) -> pd.DataFrame:
+    table = raw(*rows)
+    return table.assign(category=pd.Series(categories, index=table.index, dtype=object))
+
+
+def test_reviews_keep_their_category_and_a_source_without_any_has_no_such_column() -> None:
+    rows = reviews(30)
+    categories = [f"c{i % 4}" if i % 5 else None for i in range(30)]
+    kept, _ = prepare(Source(with_categories(rows, categories)), CONFIG, 20, ("x", "x"))
+    assert list(kept.columns) == ["review_id", "text", "stars", "split", "category"]
+    own = dict(zip((row["text"] for row in rows), categories, strict=True))
+    assert [None if pd.isna(category) else category for category in kept["category"]] == [own[t] for t in kept["text"]]
+    kept, _ = prepare(Source(raw(*rows)), CONFIG, 20, ("x", "x"))
+    assert list(kept.columns) == ["review_id", "text", "stars", "split"]
+
+
+def test_a_category_changes_neither_split_nor_ids() -> None:
+    rows = reviews(40)
+    with_them, _ = prepare(Source(with_categories(rows, ["a", "b"] * 20)), CONFIG, None, ("x", "x"))
+    without, _ = prepare(Source(raw(*rows)), CONFIG, None, ("x", "x"))
+    pd.testing.assert_frame_equal(with_them.drop(columns="category"), without)
+
+
+def test_spaces_are_no_category_and_a_rejected_row_takes_its_own_away() -> None:
+    rows = [review(0), review(1, 9), review(2), review(3)]
+    accepted, _ = check(with_categories(rows, [" Bars ", "lost", "  ", ""]), "x")
+    assert accepted["category"].iloc[0] == "Bars"
+    assert accepted["category"].iloc[1:].isna().all()
+
+
+def test_only_one_of_two_files_may_have_categories() -> None:
+    train, test = with_categories(reviews(20), ["Bars"] * 20), raw(*reviews(10, 20))
+    kept, _ = prepare(Source(train, test), CONFIG, None, ("train", "test"))
+    assert (kept.loc[kept["split"] == "train", "category"] == "Bars").all()
+    assert kept.loc[kept["split"] == "test", "category"].isna().all()
+
+
+def test_categories_survive_the_file(project: Path) -> None:
+    rows = [row | {"category": f"c{i % 3}"} for i, row in enumerate(reviews(12))]
+    write_jsonl(Path("mine.jsonl"), rows)
+    stage.run("mine", "file", Path("mine.jsonl"))
+    kept = pd.read_parquet("data/prepared/mine/reviews.parquet").set_index("text")
+    assert kept["category"].to_dict() == {row["text"]: row["category"] for row in rows}

@@ -352,3 +352,45 @@ def test_a_path_without_a_file_is_named_with_what_to_do(
         read_file(path)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+
+
+# Categories -----------------------------------------------------------------------------------------------------------
+
+
+@every_format
+def test_categories_are_kept_as_text_in_every_format(tmp_path: Path, name: str) -> None:
+    rows = [row | {"category": category} for row, category in zip(good(3), ["Bars", "味", None], strict=True)]
+    WRITERS[name](tmp_path / name, rows)
+    table = read_file(tmp_path / name)
+    assert list(table.columns) == [*COLUMNS, "category"]
+    assert table["category"].tolist()[:2] == ["Bars", "味"]
+    assert pd.isna(table["category"][2])
+
+
+@every_format
+def test_a_column_without_any_category_is_as_good_as_none(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name, [row | {"category": None} for row in good(3)])
+    assert list(read_file(tmp_path / name).columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pd.Categorical(["x", "y", "x"]), ["x", "y", "x"]),
+        ([3, 1, 2], ["3", "1", "2"]),
+        ([["x"], ["y"], []], None),
+        ([{"x": 1}, {"x": 2}, {"x": 3}], None),
+    ],
+)
+def test_categories_that_are_not_text_are_written_as_text_or_left_out(
+    tmp_path: Path, column: Any, expected: list[str] | None
+) -> None:
+    pd.DataFrame(good(3)).assign(category=column).to_parquet(tmp_path / "r.parquet")
+    table = read_file(tmp_path / "r.parquet")
+    assert table["text"].tolist() == ["review 0", "review 1", "review 2"]
+    assert (table["category"].tolist() if "category" in table else None) == expected
+
+
+def test_two_columns_of_categories_stop_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="2 columns category: keep one of them"):
+        read_bytes(tmp_path, "r.csv", b"text,stars,category,category\ngood,5,a,b\n")

@@ -1,13 +1,15 @@
-"""Queries trained by gradient descent, and the file of token states that they are trained from."""
+"""Queries trained by gradient descent from recorded token states."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.encoder import Backend, load_encoder, token_batches
+from pipeline.encoder import TokenStates, load_encoder, record
 from pipeline.features import AttentionPooling
-from pipeline.features.trained_query import TokenStates, keep_states, train_queries
+from pipeline.features.out_of_fold import deal_folds
+from pipeline.features.trained_query import train_queries
 
 FILLER = ["we", "sat", "at", "table", "near", "door", "with", "friends", "on", "friday", "ordered", "soup", "rice"]
 
@@ -25,27 +27,10 @@ def make_needles(n: int) -> tuple[list[str], list[int]]:
 
 
 def kept(tiny_encoder: str, texts: list[str], directory: Path) -> TokenStates:
-    return keep_states(load_encoder(tiny_encoder), texts, 1, Backend(), directory / "states")
+    return record(load_encoder(tiny_encoder), texts, 1, directory)
 
 
-class TestStates:
-    def test_the_file_holds_the_states_of_each_text_in_half_precision(
-        self, tiny_encoder: str, texts: list[str], tmp_path: Path
-    ) -> None:
-        # Several batches, whose order is not that of the texts, and some texts twice.
-        texts = [*texts, "", *(f"{text} {i}" for i in range(3) for text in texts), *texts]
-        tokens = kept(tiny_encoder, texts, tmp_path)
-        assert tokens.states.dtype == np.float16
-        assert (tmp_path / "states").stat().st_size == tokens.lengths.sum() * 16 * 2
-        for row, text in enumerate(texts):
-            (batch,) = token_batches(load_encoder(tiny_encoder), [text], layers=[1])
-            expected = batch.states[1][0].numpy()
-            own = tokens.states[tokens.starts[row] : tokens.starts[row] + tokens.lengths[row]]
-            np.testing.assert_allclose(own, expected, rtol=2e-3, atol=1e-3)
-        # No two texts share a token.
-        order = np.argsort(tokens.starts)
-        np.testing.assert_array_equal(np.cumsum(tokens.lengths[order])[:-1], tokens.starts[order][1:])
-
+class TestTraining:
     def test_nothing_is_left_on_disk(
         self, tiny_encoder: str, texts: list[str], stars: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -53,8 +38,6 @@ class TestStates:
         AttentionPooling("trained", 1, cv=2, model=tiny_encoder).fit_transform(texts, stars)
         assert list(tmp_path.iterdir()) == []
 
-
-class TestTraining:
     def test_a_seed_gives_the_same_queries_whatever_else_draws_numbers(
         self, tiny_encoder: str, texts: list[str], stars: list[int]
     ) -> None:
@@ -93,26 +76,36 @@ class TestTraining:
                 assert needle > 0.8
                 assert needle == weights.max()
 
-    def test_only_the_rows_asked_for_are_learned_from(
+    def test_a_fold_s_model_does_not_know_the_stars_of_its_texts(
         self, tiny_encoder: str, texts: list[str], stars: list[int], tmp_path: Path
     ) -> None:
-        tokens, rows = kept(tiny_encoder, texts, tmp_path), np.arange(0, 12, 2)
-        y = np.array(stars, dtype=np.float64)
-        other = np.where(np.arange(12) % 2, y[::-1], y)
+        tokens, y = kept(tiny_encoder, texts, tmp_path), np.array(stars, dtype=np.float64)
+        folds = deal_folds(y, 3, 0)
+        other = y.copy()
+        row = int(np.flatnonzero(y == 2)[0])
+        other[row] = 4
         assert set(other) == set(y)
-        assert (other != y).any()
-        first = train_queries(tokens, rows, y, 2, 0)
-        np.testing.assert_array_equal(train_queries(tokens, rows, other, 2, 0), first)
-        assert np.abs(train_queries(tokens, rows + 1, y, 2, 0) - first).max() > 1e-4
-        assert first.shape == (16, 2)
+        first, second = (train_queries(tokens, each, folds, 3, 2, 0) for each in (y, other))
+        assert first.shape == (4, 16, 2)
         assert first.dtype == np.float32
+        np.testing.assert_array_equal(first[folds[row]], second[folds[row]])
+        for fold in {0, 1, 2, 3} - {int(folds[row])}:
+            assert np.abs(first[fold] - second[fold]).max() > 1e-4
+
+    def test_the_last_model_learns_from_all_texts_and_folds_change_nothing_for_it(
+        self, tiny_encoder: str, texts: list[str], stars: list[int], tmp_path: Path
+    ) -> None:
+        tokens, y = kept(tiny_encoder, texts, tmp_path), np.array(stars, dtype=np.float64)
+        alone = train_queries(tokens, y, np.zeros(12, dtype=np.intp), 1, 2, 0)[-1]
+        np.testing.assert_allclose(train_queries(tokens, y, deal_folds(y, 4, 0), 4, 2, 0)[-1], alone, atol=1e-4)
 
     def test_names_of_the_classes_do_not_matter(
         self, tiny_encoder: str, texts: list[str], stars: list[int], tmp_path: Path
     ) -> None:
         tokens, y = kept(tiny_encoder, texts, tmp_path), np.array(stars, dtype=np.float64)
-        first = train_queries(tokens, np.arange(12), y, 1, 0)
-        np.testing.assert_array_equal(train_queries(tokens, np.arange(12), 10 * y - 3, 1, 0), first)
+        folds = deal_folds(y, 2, 0)
+        first = train_queries(tokens, y, folds, 2, 1, 0)
+        np.testing.assert_array_equal(train_queries(tokens, 10 * y - 3, folds, 2, 1, 0), first)
 
     def test_texts_without_tokens_are_left_out(
         self, tiny_encoder: str, texts: list[str], stars: list[int], tmp_path: Path
@@ -120,18 +113,21 @@ class TestTraining:
         tokens, y = kept(tiny_encoder, texts, tmp_path), np.array(stars, dtype=np.float64)
         lengths = tokens.lengths.copy()
         lengths[[2, 7]] = 0
-        emptied = TokenStates(tokens.states, tokens.starts, lengths)
-        rest = np.delete(np.arange(12), [2, 7])
-        np.testing.assert_array_equal(
-            train_queries(emptied, np.arange(12), y, 1, 0), train_queries(tokens, rest, y, 1, 0)
+        emptied = replace(tokens, lengths=lengths)
+        folds, rest = np.arange(12) % 2, np.delete(np.arange(12), [2, 7])
+        np.testing.assert_allclose(
+            train_queries(emptied, y, folds, 2, 1, 0),
+            train_queries(tokens[rest], y[rest], folds[rest], 2, 1, 0),
+            atol=1e-5,
         )
 
     def test_a_dimension_that_never_changes_does_no_harm(self) -> None:
         rng = np.random.default_rng(0)
         states = rng.normal(size=(40, 3)).astype(np.float16)
         states[:, 1] = 2.5
-        tokens = TokenStates(states, np.arange(0, 40, 4), np.full(10, 4))
-        query = train_queries(tokens, np.arange(10), np.arange(10) % 2 + 0.0, 1, 0)
+        ids = np.zeros(40, dtype=np.int32)
+        tokens = TokenStates(states, ids, np.arange(0, 40, 4), np.full(10, 4), 1)
+        query = train_queries(tokens, np.arange(10) % 2 + 0.0, np.arange(10) % 5, 5, 1, 0)
         assert np.isfinite(query).all()
 
     def test_a_continuous_target_is_refused(self, tiny_encoder: str, texts: list[str]) -> None:

@@ -5,16 +5,23 @@ from pipeline.encoder.batches import TokenBatch, token_batches
 from pipeline.encoder.load import BUNDLED, load_encoder
 from pipeline.encoder.pooled import encode, output_size
 from pipeline.encoder.pooling import Pooling, TokenPooling, weighted_mean
+from pipeline.encoder.recorded import Texts, TokenStates, batches_of, is_recorded, read_record, record
 
 __all__ = [
     "BUNDLED",
     "Backend",
     "Pooling",
+    "Texts",
     "TokenBatch",
     "TokenPooling",
+    "TokenStates",
+    "batches_of",
     "encode",
+    "is_recorded",
     "load_encoder",
     "output_size",
+    "read_record",
+    "record",
     "token_batches",
     "weighted_mean",
 ]

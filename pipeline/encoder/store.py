@@ -41,9 +41,9 @@ class ShardStore:
         self, directory: Path, encoder: "SentenceTransformer", backend: Backend, poolings: Sequence[TokenPooling]
     ):
         self.directory = directory
-        made_by = value_digest(encoder_digest(encoder), backend.digest(), code_digest("encoder"))
+        origin = made_by(encoder, backend)
         self.sets = [pooling.sets for pooling in poolings]
-        self.digests = [value_digest(made_by, pooling.digest()) for pooling in poolings]
+        self.digests = [value_digest(origin, pooling.digest()) for pooling in poolings]
 
     def read(self, i: int, texts: Sequence[str], shard: Sequence[int], array: npt.NDArray[np.float32]) -> bool:
         """Fill the rows of a shard and return True; or return False where they are not there or the file is damaged."""
@@ -67,6 +67,11 @@ class ShardStore:
         own = None if sets is None else [int(sets[row]) for row in shard]
         key = value_digest(self.digests[i], [texts[row] for row in shard], own)
         return self.directory / key[:2] / f"{key}.safetensors"
+
+
+def made_by(encoder: "SentenceTransformer", backend: Backend) -> str:
+    """Return the sha256 of what decides on token states: encoder, backend and code."""
+    return value_digest(encoder_digest(encoder), backend.digest(), code_digest("encoder"))
 
 
 def encoder_digest(encoder: "SentenceTransformer") -> str:

@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.encoder import BUNDLED, Pooling, TokenPooling, token_batches
+from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
 from pipeline.encoder.layers import check_layer, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
@@ -25,7 +25,7 @@ from pipeline.features.token_weights import (
     length_weights,
     vocabulary_size,
 )
-from pipeline.features.trained_query import keep_states, train_queries
+from pipeline.features.trained_query import train_queries
 from pipeline.text import check_texts
 
 _OF_THE_MODEL = ("uniform", "received", "cls")
@@ -160,6 +160,7 @@ class AttentionPooling(EncoderTransformer):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.weights in _FROM_THE_TARGET
+        tags.requires_fit = self.weights not in _OF_THE_MODEL or tags.requires_fit
         return tags
 
     def pooling(self) -> TokenPooling:
@@ -169,7 +170,7 @@ class AttentionPooling(EncoderTransformer):
         check_is_fitted(self, "query_")
         return QueryPooling(self.query_[None], self.log_weights_[None], self.layer)
 
-    def learn(self, texts: list[str], y: Any) -> TokenPooling:
+    def learn(self, texts: Texts, y: Any) -> TokenPooling:
         """Learn the weights, and return the pooling for the training texts."""
         n_heads = self._check_heads()
         encoder = self.load()
@@ -257,7 +258,7 @@ class AttentionPooling(EncoderTransformer):
         return self.n_heads or usual
 
     def _learn_sn_attention(
-        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
     ) -> QueryPooling:
         encoder = self.load()
         sums = t_attention.word_sums(encoder, texts, y, folds, self.cv)
@@ -268,7 +269,7 @@ class AttentionPooling(EncoderTransformer):
         return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
 
     def _learn_t_attention(
-        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
     ) -> QueryPooling:
         encoder, backend = self.load(), self.make_backend()
         sums = t_attention.token_sums(encoder, texts, y, folds, self.cv, self.layer, backend)
@@ -282,16 +283,18 @@ class AttentionPooling(EncoderTransformer):
         return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
 
     def _learn_by_gradient(
-        self, texts: list[str], y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
+        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
     ) -> QueryPooling:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with TemporaryDirectory() as directory:
-            tokens = keep_states(self.load(), texts, self.layer, self.make_backend(), Path(directory, "states"))
-            queries = [
-                train_queries(tokens, np.flatnonzero(folds != fold), y, n_heads, seed) for fold in range(self.cv + 1)
-            ]
+            tokens = (
+                texts
+                if isinstance(texts, TokenStates)
+                else record(self.load(), texts, self.layer, Path(directory), self.make_backend())
+            )
+            queries = train_queries(tokens, y, folds, self.cv, n_heads, seed)
         nothing = np.zeros((self.cv + 1, vocabulary_size(self.load())), dtype=np.float32)
-        return QueryPooling(np.stack(queries), nothing, self.layer, folds.tolist())
+        return QueryPooling(queries, nothing, self.layer, folds.tolist())
 
 
 def _without_each(sums: list[Any]) -> list[Any]:

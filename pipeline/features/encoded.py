@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +13,17 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.encoder import BUNDLED, Backend, Pooling, TokenPooling, encode, load_encoder, output_size
+from pipeline.encoder import (
+    BUNDLED,
+    Backend,
+    Pooling,
+    Texts,
+    TokenPooling,
+    TokenStates,
+    encode,
+    load_encoder,
+    output_size,
+)
 from pipeline.text import check_texts
 
 # From so many of the training texts int8 learns the ranges of the numbers inside the encoder.
@@ -43,7 +52,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def pooling(self) -> TokenPooling:
         """Return how the token states become one vector."""
 
-    def learn(self, texts: list[str], y: Any) -> TokenPooling:
+    def learn(self, texts: Texts, y: Any) -> TokenPooling:
         """Learn from the training texts, and return the pooling for these very texts: `pooling`, or one out of fold."""
         return self.pooling()
 
@@ -52,8 +61,8 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Parameters
         ----------
-        X : sequence of str
-            Texts.
+        X : sequence of str, or TokenStates
+            Texts; where only token states are pooled, their record does as well (`pipeline.encoder.record`).
         y : array-like of shape (n_texts,), default=None
             The target, where weights are learned from it.
 
@@ -87,7 +96,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of shape (n_texts, n_dimensions), float32
         """
-        texts = check_texts(X)
+        texts = _check(X)
         pooling = self.fit_pooling(texts, y)
         return encode(self.load(), texts, [pooling], backend=self.make_backend())[0]
 
@@ -96,7 +105,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Parameters
         ----------
-        X : sequence of str
+        X : sequence of str, or TokenStates
             Texts; what goes beyond the encoder's maximum length (256 tokens for the bundled one) is cut.
 
         Returns
@@ -104,7 +113,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ndarray of shape (n_texts, n_dimensions), float32
         """
         check_is_fitted(self)
-        return encode(self.load(), check_texts(X), [self.pooling()], backend=self.make_backend())[0]
+        return encode(self.load(), _check(X), [self.pooling()], backend=self.make_backend())[0]
 
     def fit_pooling(self, X: Any, y: Any = None) -> TokenPooling:
         """Fit, and return the pooling by which `fit_transform` makes the vectors of the training texts.
@@ -120,9 +129,11 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             That of `pooling`, unless weights are learned from the target: then each text has those of the other folds.
         """
         self._validate_params()
-        texts = check_texts(X)
+        texts = _check(X)
         self.__dict__.pop("calibration_", None)
         if self.precision == "int8":
+            if isinstance(texts, TokenStates):
+                raise ValueError("precision='int8' is calibrated with texts, got recorded token states.")
             self.calibration_ = [
                 texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, CALIBRATION_TEXTS, dtype=int))
             ]
@@ -148,6 +159,8 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
+        # Nothing is learned from texts, unless a subclass does or they calibrate the encoder.
+        tags.requires_fit = self.precision == "int8"
         return tags
 
 
@@ -223,28 +236,12 @@ def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt
     return {name: results[name] if name in encoded else each.transform(texts) for name, each in transformers.items()}
 
 
-def for_all_texts(pooling: TokenPooling, is_train: npt.NDArray[np.bool_]) -> TokenPooling:
-    """Return the pooling of training texts for all texts: the others get what was learned from all training texts.
-
-    Parameters
-    ----------
-    pooling : TokenPooling
-        From `EncoderTransformer.fit_pooling`.
-    is_train : ndarray of bool of shape (n_texts,)
-        Which texts it was fitted on.
-    """
-    if pooling.sets is None:
-        return pooling
-    sets = np.full(len(is_train), -1)
-    sets[is_train] = pooling.sets
-    return replace(pooling, sets=sets)  # type: ignore[type-var]
-
-
 def encode_together(
     transformers: Mapping[str, EncoderTransformer],
     poolings: Mapping[str, TokenPooling],
     texts: list[str],
     cache: Path | None = None,
+    records: Mapping[tuple[Any, ...], Mapping[int, Path]] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the vectors that poolings make of the texts, one forward pass for all that share an encoder.
 
@@ -258,13 +255,26 @@ def encode_together(
         Texts.
     cache : Path, default=None
         Directory for finished shards, see `pipeline.encoder.encode`.
+    records : mapping, default=None
+        For encoders, see `encoder_of`: the layers whose token states are kept, and where.
     """
-    sharing: dict[tuple[str, str | None, Backend], list[str]] = defaultdict(list)
+    sharing: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for name, transformer in transformers.items():
-        sharing[transformer.model, transformer.revision, transformer.make_backend()].append(name)
+        sharing[encoder_of(transformer)].append(name)
     results: dict[str, npt.NDArray[np.float32]] = {}
-    for (model, revision, backend), names in sharing.items():
+    for key in dict.fromkeys([*sharing, *(records or {})]):
+        (model, revision, backend), names = key, sharing.get(key, [])
         own = [poolings[name] for name in names]
-        arrays = encode(load_encoder(model, revision), texts, own, backend=backend, cache=cache)
+        kept = (records or {}).get(key)
+        arrays = encode(load_encoder(model, revision), texts, own, backend=backend, cache=cache, records=kept)
         results.update(zip(names, arrays, strict=True))
     return results
+
+
+def encoder_of(transformer: EncoderTransformer) -> tuple[str, str | None, Backend]:
+    """Return what transformers that share a forward pass have in common: model, revision and backend."""
+    return transformer.model, transformer.revision, transformer.make_backend()
+
+
+def _check(X: Any) -> Any:
+    return X if isinstance(X, TokenStates) else check_texts(X)

@@ -1,7 +1,7 @@
 """Text transformers that learn from the target: out of fold in `fit_transform`, so that nothing leaks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from numbers import Integral
 from typing import Any, Generic, Self, TypeVar
 
@@ -62,7 +62,7 @@ def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArr
     return folds
 
 
-def check_target(estimator: object, texts: list[str], y: Any) -> Array:
+def check_target(estimator: object, texts: Sized, y: Any) -> Array:
     """Return the target as floats.
 
     Raises

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.encoder import Backend, encode, token_batches
+from pipeline.encoder import Backend, Texts, TokenStates, batches_of, encode
 from pipeline.features.t_metrics import distances
 from pipeline.features.token_weights import QueryPooling, each_text, vocabulary_size
 from pipeline.taguchi import TMethodRegressor, TMoments, t_moments
@@ -93,7 +93,7 @@ class TAttention(NamedTuple):
 
 def token_sums(
     encoder: "SentenceTransformer",
-    texts: Sequence[str],
+    texts: Texts,
     y: Array,
     folds: Folds,
     n_folds: int,
@@ -106,7 +106,7 @@ def token_sums(
     ----------
     encoder : SentenceTransformer
         From `load_encoder`.
-    texts : sequence of str
+    texts : sequence of str, or TokenStates
         The texts.
     y : ndarray of shape (n_texts,)
         The target.
@@ -138,11 +138,11 @@ def token_sums(
 
 
 def _tokens(
-    encoder: "SentenceTransformer", texts: Sequence[str], layer: int, backend: Backend
+    encoder: "SentenceTransformer", texts: Texts, layer: int, backend: Backend
 ) -> Iterator[tuple[npt.NDArray[np.float32], Folds, Folds]]:
     """Yield states, position of the text and token id of some 16,000 tokens at a time, never half a text."""
     waiting: list[tuple[npt.NDArray[np.float32], Folds, Folds]] = []
-    for batch in token_batches(encoder, texts, layers=[layer], backend=backend):
+    for batch in batches_of(encoder, texts, layer, backend):
         real = batch.mask.bool()
         text = np.repeat(batch.rows, real.sum(dim=1).cpu().numpy())
         waiting.append((batch.states[layer][real].float().cpu().numpy(), text, batch.ids[real].cpu().numpy()))
@@ -176,9 +176,7 @@ def learn(sums: TokenSums) -> TAttention:
     return TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))
 
 
-def word_sums(
-    encoder: "SentenceTransformer", texts: Sequence[str], y: Array, folds: Folds, n_folds: int
-) -> list[TokenSums]:
+def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Folds, n_folds: int) -> list[TokenSums]:
     """Return the sums of each fold but for the token states: the tokenizer is enough, the encoder does not run.
 
     Parameters
@@ -274,7 +272,7 @@ def pooling(attentions: Sequence[TAttention], temperature: float | None, layer: 
 
 def choose_temperature(
     encoder: "SentenceTransformer",
-    texts: Sequence[str],
+    texts: Texts,
     y: Array,
     folds: Folds,
     attentions: Sequence[TAttention],
@@ -301,7 +299,8 @@ def choose_temperature(
         QueryPooling(made.queries, made.log_weights, layer, folds[some].tolist())
         for made in (pooling(attentions, temperature, layer) for temperature in candidates)
     ]
-    columns = encode(encoder, [texts[i] for i in some], poolings, backend=backend)
+    drawn = texts[some] if isinstance(texts, TokenStates) else [texts[i] for i in some]
+    columns = encode(encoder, drawn, poolings, backend=backend)
     return candidates[int(np.argmin([_squared_error(X, y[some], folds[some]) for X in columns]))]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.encoder import TokenPooling
+from pipeline.encoder import Texts, TokenPooling, TokenStates
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -72,15 +72,18 @@ def vocabulary_size(encoder: "SentenceTransformer") -> int:
     return max(int(model.auto_model.config.vocab_size), len(encoder.tokenizer))
 
 
-def each_text(encoder: "SentenceTransformer", texts: Sequence[str]) -> Iterator[npt.NDArray[np.int64]]:
+def each_text(encoder: "SentenceTransformer", texts: Texts) -> Iterator[npt.NDArray[np.integer]]:
     """Yield the different token ids of each text, as the encoder would see them; it does not run."""
+    if isinstance(texts, TokenStates):
+        yield from (np.unique(texts.ids[texts.of(row)]) for row in range(len(texts)))
+        return
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         inputs = encoder.preprocess(list(texts[start : start + _TEXTS_AT_ONCE]))
         for ids, mask in zip(inputs["input_ids"].cpu().numpy(), inputs["attention_mask"].cpu().numpy(), strict=True):
             yield np.unique(ids[mask > 0])
 
 
-def document_frequency(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
+def document_frequency(encoder: "SentenceTransformer", texts: Texts) -> npt.NDArray[np.float64]:
     """Return in how many of the texts each token id occurs, of shape (n_vocabulary,)."""
     frequency = np.zeros(vocabulary_size(encoder))
     for ids in each_text(encoder, texts):

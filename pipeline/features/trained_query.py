@@ -1,17 +1,14 @@
 """Queries trained by gradient descent: attention proper, which queries made without a gradient are compared with."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.encoder import Backend, token_batches
+from pipeline.encoder import TokenStates
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
 _EPOCHS = 10
@@ -22,71 +19,31 @@ _TEXTS_FOR_SCALE = 500
 _MOST_CLASSES = 20
 
 
-@dataclass(frozen=True)
-class TokenStates:
-    """Token states of all texts in a file, since each epoch reads them again.
-
-    Parameters
-    ----------
-    states : memmap of shape (n_tokens, n_dimensions), float16
-        Text by text, in no special order.
-    starts, lengths : ndarray of int of shape (n_texts,)
-        Where the tokens of a text begin, and how many there are.
-    """
-
-    states: npt.NDArray[np.float16]
-    starts: npt.NDArray[np.intp]
-    lengths: npt.NDArray[np.intp]
-
-
-def keep_states(
-    encoder: "SentenceTransformer", texts: Sequence[str], layer: int, backend: Backend, path: Path
-) -> TokenStates:
-    """Write the token states of a layer to a file, and return a view of it.
-
-    The file takes 2 bytes x dimensions for each token: 768 MB for 10,000 reviews of 100 tokens with 384 dimensions.
-    `AttentionPooling` keeps it in the system's temporary directory while it fits.
-
-    Raises
-    ------
-    ValueError
-        If a state is too large for 2 bytes, 65,504, or not a number.
-    """
-    starts, lengths = np.zeros(len(texts), dtype=np.intp), np.zeros(len(texts), dtype=np.intp)
-    n_tokens = n_dimensions = 0
-    with path.open("wb") as file:
-        for batch in token_batches(encoder, texts, layers=[layer], backend=backend):
-            real = batch.mask.bool()
-            own = real.sum(dim=1).cpu().numpy()
-            lengths[batch.rows], starts[batch.rows] = own, n_tokens + np.cumsum(own) - own
-            states = batch.states[layer][real].half().cpu().numpy()
-            if not np.isfinite(states).all():
-                largest = float(batch.states[layer][real].abs().max())
-                raise ValueError(
-                    f"Got token states of up to {largest:g} in layer {layer}, but weights='trained' keeps them in 2 "
-                    "bytes, which hold 65504 at most: choose another layer."
-                )
-            states.tofile(file)
-            n_tokens, n_dimensions = n_tokens + len(states), states.shape[1]
-    return TokenStates(np.memmap(path, np.float16, "r", shape=(n_tokens, n_dimensions)), starts, lengths)
-
-
 def train_queries(
-    tokens: TokenStates, rows: npt.NDArray[np.intp], y: npt.NDArray[np.float64], n_heads: int, random_state: int
+    tokens: TokenStates,
+    y: npt.NDArray[np.float64],
+    folds: npt.NDArray[np.intp],
+    n_folds: int,
+    n_heads: int,
+    random_state: int,
 ) -> npt.NDArray[np.float32]:
-    """Return queries that were trained together with a softmax classifier of the pooled states.
+    r"""Return queries that were trained together with softmax classifiers of the pooled states, out of fold.
 
     Each head pools the token states with ``softmax(states @ query)``; a linear layer reads the classes from all heads.
     Queries and layer minimise the cross-entropy by AdamW with a one-cycle learning rate: 10 epochs, 64 texts a step.
+    There is one such model for each fold, to which the fold's own texts do not count, and one for all texts; they are
+    trained side by side, so that the states are read once for all of them.
 
     Parameters
     ----------
     tokens : TokenStates
-        Token states of all texts.
-    rows : ndarray of int
-        Which of the texts to learn from.
+        Token states of the texts.
     y : ndarray of shape (n_texts,)
-        The target of all texts; each of its values is a class.
+        The target; each of its values is a class.
+    folds : ndarray of int of shape (n_texts,)
+        Fold of each text.
+    n_folds : int
+        Number of folds.
     n_heads : int
         Number of queries.
     random_state : int
@@ -94,7 +51,8 @@ def train_queries(
 
     Returns
     -------
-    ndarray of shape (n_dimensions, n_heads), float32
+    ndarray of shape (n_folds + 1, n_dimensions, n_heads), float32
+        Learned without each fold, and at last from all texts.
 
     Raises
     ------
@@ -104,8 +62,6 @@ def train_queries(
     import torch
     from torch import nn
 
-    # What has no token has no state to learn from: some tokenizers make none of an empty text.
-    rows = rows[tokens.lengths[rows] > 0]
     classes, targets = np.unique(y, return_inverse=True)
     if len(classes) > _MOST_CLASSES:
         few = ", ".join(f"{value:g}" for value in classes[:3])
@@ -113,23 +69,35 @@ def train_queries(
             f"weights='trained' takes each value of the target as a class, got {len(classes)} of them: {few}, ... "
             f"Round them to {_MOST_CLASSES} at most, or use weights='sn-ratio', which takes any numbers."
         )
+    # What has no token has no state to learn from: some tokenizers make none of an empty text.
+    rows = np.flatnonzero(tokens.lengths > 0)
     target = torch.from_numpy(targets)
+    counts = torch.from_numpy(folds[:, None] != np.arange(n_folds + 1)).float()
     mean, scale = _mean_and_scale(tokens, rows)
     generator, rng = torch.Generator().manual_seed(random_state), np.random.default_rng(random_state)
-    n_dimensions = len(mean)
-    query = nn.Parameter(0.02 * torch.randn(n_dimensions, n_heads, generator=generator))
-    weight = nn.Parameter(torch.zeros(len(classes), n_heads * n_dimensions))
-    bias = nn.Parameter(torch.zeros(len(classes)))
+    n_models, n_dimensions = n_folds + 1, len(mean)
+    start = 0.02 * torch.randn(n_dimensions, n_heads, generator=generator)
+    query = nn.Parameter(start.repeat(n_models, 1, 1))
+    weight = nn.Parameter(torch.zeros(n_models, len(classes), n_heads * n_dimensions))
+    bias = nn.Parameter(torch.zeros(n_models, len(classes)))
     groups = [{"params": [query], "weight_decay": 0.0}, {"params": [weight, bias], "weight_decay": _WEIGHT_DECAY}]
     n_steps = _EPOCHS * -(-len(rows) // _BATCH)
     optimiser = torch.optim.AdamW(groups, lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=n_steps + 1)
     for _ in range(_EPOCHS):
         for some in _batches(tokens, rows, rng):
-            states, mask = _padded(tokens, some, mean, scale)
-            weights = (states @ query).masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
-            pooled = (weights.transpose(1, 2) @ states).flatten(1)
-            loss = nn.functional.cross_entropy(pooled @ weight.T + bias, target[some])
+            states, mask = _padded(tokens, some)
+            # The queries are those of standardised states. Shifting all states of a text changes no softmax, and the
+            # weights sum to 1: so the few pooled states are standardised in place of the many of tokens.
+            scores = states @ (query / scale[:, None]).permute(1, 0, 2).flatten(1)
+            weights = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
+            pooled = (weights.transpose(1, 2) @ states - mean) / scale
+            logits = torch.einsum("bmk,mck->bmc", pooled.reshape(len(some), n_models, -1), weight) + bias
+            losses = nn.functional.cross_entropy(
+                logits.flatten(0, 1), target[some].repeat_interleave(n_models), reduction="none"
+            ).reshape(len(some), n_models)
+            own = counts[some]
+            loss = ((losses * own).sum(dim=0) / own.sum(dim=0).clamp_min(1)).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -162,17 +130,16 @@ def _mean_and_scale(tokens: TokenStates, rows: npt.NDArray[np.intp]) -> tuple["T
 
 
 def _states(tokens: TokenStates, row: int) -> npt.NDArray[np.float32]:
-    start = tokens.starts[row]
-    return tokens.states[start : start + tokens.lengths[row]].astype(np.float32)
+    return tokens.states[tokens.of(row)].astype(np.float32)
 
 
-def _padded(
-    tokens: TokenStates, rows: npt.NDArray[np.intp], mean: "Tensor", scale: "Tensor"
-) -> tuple["Tensor", "Tensor"]:
-    """Return the standardised states of some texts with zeros as padding, and where they are real."""
+def _padded(tokens: TokenStates, rows: npt.NDArray[np.intp]) -> tuple["Tensor", "Tensor"]:
+    """Return the states of some texts with zeros as padding, and where they are real."""
     import torch
-    from torch.nn.utils.rnn import pad_sequence
 
-    states = [(torch.from_numpy(_states(tokens, row)) - mean) / scale for row in rows]
-    lengths = torch.from_numpy(tokens.lengths[rows])
-    return pad_sequence(states, batch_first=True), torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
+    lengths = tokens.lengths[rows]
+    states = np.zeros((len(rows), int(lengths.max()), tokens.states.shape[1]), dtype=tokens.states.dtype)
+    for own, row, length in zip(states, rows, lengths, strict=True):
+        own[:length] = tokens.states[tokens.of(row)]
+    mask = np.arange(states.shape[1])[None, :] < lengths[:, None]
+    return torch.from_numpy(states).float(), torch.from_numpy(mask)

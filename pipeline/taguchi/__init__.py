@@ -12,6 +12,7 @@ from pipeline.taguchi.summation import t_moments
 from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.tb import TbRegressor
 from pipeline.taguchi.unit_space import UnitSpaceClassifier
+from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
 
 __all__ = [
     "MSRRegressor",
@@ -22,6 +23,7 @@ __all__ = [
     "TMoments",
     "TbRegressor",
     "UnitSpaceClassifier",
+    "UnitSpaceClassifierCV",
     "adjugate",
     "orthogonal_array",
     "sensitivity_and_sn_ratio",

@@ -1,0 +1,171 @@
+"""The work of the score and curves stages, cut into pieces that run on all cores and are kept when they are done."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, chdir
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.draws import draw
+from pipeline.errors import PipelineError
+from pipeline.fitting import Fitted, fit_models, load_material, one_thread
+from pipeline.models import BASELINES, MODELS, ExpectedStarRegressor
+from pipeline.paths import DatasetPaths
+from pipeline.progress import progress_bar
+from pipeline.store import code_digest, first_line, read_parquet, value_digest, write_parquet
+
+_CODE = ("taguchi", "features", "encoder", "models.py", "fitting.py", "draws.py", "text.py")
+_FIGURES = ("n_features", "fit_seconds", "predict_seconds", "peak_mb")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some models on a feature set, fitted on a draw of training reviews.
+
+    Attributes
+    ----------
+    features : str
+        The feature set, or "text".
+    models : tuple of str
+    n_train, repeat : int
+        Which draw.
+    """
+
+    features: str
+    models: tuple[str, ...]
+    n_train: int
+    repeat: int = 0
+
+    @property
+    def cost(self) -> float:
+        """About how many seconds it takes: more reviews take longer, and few take some time, too."""
+        return len(self.models) * (0.1 + self.n_train / 1500)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """All that results are made from, beside the task.
+
+    Attributes
+    ----------
+    dataset : str
+    root : Path
+        The directory that the command runs in, since a worker may have been started in another.
+    seed : int
+        Of the draws.
+    made_from : str
+        Digest of the reviews, the features and the code.
+    """
+
+    dataset: str
+    root: Path
+    seed: int
+    made_from: str
+
+    def here(self) -> AbstractContextManager[None]:
+        """Work in that directory."""
+        return chdir(self.root)
+
+    def path(self, task: Task) -> Path:
+        """Return where the result of a task is kept."""
+        digest = value_digest(self.seed, self.made_from, vars(task))
+        return DatasetPaths(self.dataset).draws / f"{task.n_train:06d}-{digest[:24]}.parquet"
+
+
+def make_origin(dataset: str, seed: int, made_from: dict[str, list[str]]) -> Origin:
+    """Return the origin of results; `made_from` holds the digests of the features of each feature set."""
+    return Origin(dataset, Path.cwd(), seed, value_digest(made_from, code_digest(*_CODE)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task has left.
+
+    Attributes
+    ----------
+    task : Task
+    predictions : DataFrame
+        Stars of the held-out reviews, one float32 column per model.
+    figures : DataFrame
+        n_features, fit_seconds, predict_seconds and peak_mb by model.
+    refused : dict of str to str
+        Why, of models that did not take the draw.
+    """
+
+    task: Task
+    predictions: pd.DataFrame
+    figures: pd.DataFrame
+    refused: dict[str, str]
+
+
+def groups(features: str, models: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the models in groups that may be fitted apart: those that read the same classifier stay together.
+
+    Examples
+    --------
+    >>> groups("embedding", ["Ridge", "LogisticRegression", "LogisticRegression (median star)"])
+    [('Ridge',), ('LogisticRegression', 'LogisticRegression (median star)')]
+    """
+    makers = BASELINES if features == "text" else MODELS
+
+    def what_is_fitted(name: str) -> str:
+        model = makers[name]()
+        return repr(model.classifier) if isinstance(model, ExpectedStarRegressor) else name
+
+    order = {what_is_fitted(name): None for name in models}
+    by_fit = sorted(models, key=lambda name: list(order).index(what_is_fitted(name)))
+    return [tuple(names) for _, names in groupby(by_fit, key=what_is_fitted)]
+
+
+def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
+    """Run the tasks that are not done yet, on all cores or as many as LOKY_MAX_CPU_COUNT says; return all results.
+
+    The numbers do not depend on how many workers there are: each computes on one thread.
+
+    Raises
+    ------
+    PipelineError
+        If the features of a task cannot be made.
+    """
+    todo = sorted((task for task in tasks if not origin.path(task).exists()), key=lambda task: -task.cost)
+    with progress_bar(sum(task.cost for task in tasks), desc, "s") as bar:
+        bar.update(sum(task.cost for task in tasks) - sum(task.cost for task in todo))
+        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)(
+            joblib.delayed(_run_task)(origin, task) for task in todo
+        )
+        for task in done:
+            bar.update(task.cost)
+    return [_read(origin, task) for task in tasks]
+
+
+def _run_task(origin: Origin, task: Task) -> Task:
+    with origin.here(), one_thread():
+        material = load_material(origin.dataset, origin.root)
+        stars = material.stars[material.is_train]
+        rows: npt.NDArray[np.intp] = draw(stars, task.n_train, task.repeat, origin.seed)
+        try:
+            train, test = material.columns(task.features, rows)
+        except ValueError as error:
+            raise PipelineError(f"{task.features}, {task.n_train} training reviews: {first_line(error)}") from None
+        results = list(fit_models(task.features, list(task.models), (train, stars[rows]), test))
+    fitted = [result for result in results if isinstance(result, Fitted)]
+    table = pd.DataFrame({each.model: each.predictions for each in fitted}, dtype=np.float32)
+    table.attrs = {
+        "figures": {each.model: [getattr(each, name) for name in _FIGURES] for each in fitted},
+        "refused": {
+            name: str(each) for name, each in zip(task.models, results, strict=True) if isinstance(each, PipelineError)
+        },
+    }
+    write_parquet(origin.path(task), table)
+    return task
+
+
+def _read(origin: Origin, task: Task) -> Result:
+    table = read_parquet(origin.path(task), made_by="score or curves")
+    figures = pd.DataFrame.from_dict(table.attrs["figures"], orient="index", columns=list(_FIGURES))
+    return Result(task, table, figures, table.attrs["refused"])
