@@ -12,7 +12,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.features.out_of_fold import deal_folds
-from pipeline.metrics import clip_to_stars, round_to_stars
+from pipeline.metrics import (
+    clip_to_stars,
+    percentile_interval,
+    qwk_of_sums,
+    resample_counts,
+    round_to_stars,
+    star_sums,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -41,10 +48,7 @@ class Resamples:
 def resample_reviews(stars: npt.ArrayLike, n_resamples: int, seed: int) -> Resamples:
     """Draw resamples of the held-out reviews."""
     stars = np.asarray(stars)
-    n = len(stars)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    counts = np.concatenate([np.ones((1, n)), drawn]).astype(np.float32)
-    return Resamples(counts, deal_folds(stars, 2, seed), seed)
+    return Resamples(resample_counts(len(stars), n_resamples, seed), deal_folds(stars, 2, seed), seed)
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,7 @@ class Scores:
 def score_lines(
     stars: npt.ArrayLike, predictions: Mapping[tuple[str, str], npt.ArrayLike], resamples: Resamples
 ) -> Scores:
-    r"""Return QWK and error of every line in every resample of held-out reviews and draws.
-
-    With the sums over a resample of stars y and rounded predictions p,
-
-    .. math:: \kappa = 1 - \frac{\sum p^2 - 2 \sum p y + \sum y^2}{\sum p^2 + \sum y^2 - 2 \sum p \sum y / n}
-
-    which is `pipeline.metrics.qwk`. The sums are of whole numbers and exact.
+    """Return QWK and error of every line in every resample of held-out reviews and draws.
 
     Parameters
     ----------
@@ -94,13 +92,11 @@ def score_lines(
     Scores
         QWK is 0 where it is not defined: in a resample whose stars are all the same.
     """
-    y = np.asarray(stars, dtype=np.float32)
     raw = np.stack([np.asarray(each, dtype=np.float64) for each in predictions.values()])
     n_lines, n_draws, n_test = raw.shape
-    rounded = round_to_stars(raw).reshape(-1, n_test).T.astype(np.float32)
-    errors = np.abs(clip_to_stars(raw) - y).reshape(-1, n_test).T.astype(np.float32)
+    rounded = round_to_stars(raw).reshape(-1, n_test).T
+    errors = np.abs(clip_to_stars(raw) - np.asarray(stars)).reshape(-1, n_test).T.astype(np.float32)
     masks = [(resamples.half == half).astype(np.float32) for half in (0, 1)]
-    moments = np.hstack([rounded, rounded**2, rounded * y[:, None]])
     of_draws = _draw_weights(n_draws, len(resamples.counts) - 1, resamples.seed)
 
     spread = np.full(n_lines, np.nan)
@@ -109,41 +105,20 @@ def score_lines(
     for start in range(0, len(resamples.counts), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         counts, weights = resamples.counts[some], of_draws[some]
-        halves = [_sums(counts * mask, moments, y) for mask in masks]
+        halves = [star_sums(counts * mask, stars, rounded) for mask in masks]
         for part, sums in enumerate([*halves, halves[0] + halves[1]]):
-            kappa = _kappa(sums).reshape(len(counts), n_lines, n_draws)
+            kappa = np.nan_to_num(qwk_of_sums(sums)).reshape(len(counts), n_lines, n_draws)
             if start == 0 and part == _WHOLE and n_draws > 1:
                 spread = kappa[0].std(axis=1, ddof=1)
             qwk[part, some] = np.einsum("bld,bd->bl", kappa, weights)
-        error = (counts @ errors / counts.sum(axis=1, keepdims=True)).reshape(len(counts), n_lines, n_draws)
+        error = (counts @ errors / n_test).reshape(len(counts), n_lines, n_draws)
         mae[some] = np.einsum("bld,bd->bl", error, weights)
     return Scores(list(predictions), n_draws, qwk, mae, spread)
-
-
-def _sums(counts: npt.NDArray[np.float32], moments: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> Array:
-    """Return the sums of p, p^2, p y, 1, y and y^2, of shape (6, n_resamples, n_lines * n_draws)."""
-    of_predictions = np.moveaxis((counts @ moments).reshape(len(counts), 3, -1), 1, 0)
-    of_stars = (counts @ np.stack([np.ones_like(y), y, y**2], axis=1)).T[:, :, None]
-    return np.concatenate([of_predictions, np.broadcast_to(of_stars, of_predictions.shape)]).astype(np.float64)
-
-
-def _kappa(sums: Array) -> Array:
-    p, pp, py, n, y, yy = sums
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kappa = 1 - (pp - 2 * py + yy) / (pp + yy - 2 * p * y / n)
-    # As in metrics.qwk, a constant prediction is 0, and neither 1e-16 nor minus zero.
-    return np.nan_to_num(np.round(kappa, 12)) + 0.0
 
 
 def _draw_weights(n_draws: int, n_resamples: int, seed: int) -> Array:
     drawn = np.random.default_rng([seed, n_draws]).multinomial(n_draws, np.full(n_draws, 1 / n_draws), size=n_resamples)
     return np.concatenate([np.ones((1, n_draws)), drawn]) / n_draws
-
-
-def interval(resampled: Array) -> tuple[float, float]:
-    """Return the 95% percentile interval of a statistic, the first of whose values is the estimate itself."""
-    low, high = np.percentile(resampled[1:], [2.5, 97.5])
-    return float(low), float(high)
 
 
 def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) -> pd.DataFrame:
@@ -167,9 +142,9 @@ def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) 
                     "n_train": n_train,
                     "n_draws": of_size.n_draws,
                     "qwk": qwk[0],
-                    **dict(zip(("qwk_low", "qwk_high"), interval(qwk), strict=True)),
+                    **dict(zip(("qwk_low", "qwk_high"), percentile_interval(qwk), strict=True)),
                     "mae": mae[0],
-                    **dict(zip(("mae_low", "mae_high"), interval(mae), strict=True)),
+                    **dict(zip(("mae_low", "mae_high"), percentile_interval(mae), strict=True)),
                     "qwk_sd": of_size.qwk_sd[i],
                     "fit_seconds": seconds[n_train][features, model],
                 }
@@ -220,7 +195,7 @@ def side_table(sides: Mapping[str, Mapping[int, Side]]) -> pd.DataFrame:
             "features": side.line[0],
             "model": side.line[1],
             "qwk": side.qwk[0],
-            **dict(zip(("qwk_low", "qwk_high"), interval(side.qwk), strict=True)),
+            **dict(zip(("qwk_low", "qwk_high"), percentile_interval(side.qwk), strict=True)),
         }
         for name, of_size in sides.items()
         for n_train, side in of_size.items()
@@ -260,7 +235,7 @@ def contrast_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[
     for a, b in contrasts:
         for n_train in sides[a]:
             difference = sides[a][n_train].qwk - sides[b][n_train].qwk
-            low, high = interval(difference)
+            low, high = percentile_interval(difference)
             row = {"a": a, "b": b, "n_train": n_train, "difference": difference[0], "low": low, "high": high}
             rows.append({**row, "p": p_value(difference)})
     table = pd.DataFrame(rows)

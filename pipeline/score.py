@@ -110,8 +110,8 @@ def score(results: list[Result], stars: npt.NDArray[np.int64], config: ScoreConf
             logger.warning("left out: %s", why)
         for model in map(str, result.predictions):
             predictions = result.predictions[model].to_numpy(dtype=np.float64)
-            figures = result.figures.T[model].to_dict()
-            metrics = {
+            figures = {str(name): float(value) for name, value in result.figures.T[model].items()}
+            metrics: dict[str, float] = {
                 "n_train": result.task.n_train,
                 "n_test": len(stars),
                 "n_features": int(figures.pop("n_features")),
