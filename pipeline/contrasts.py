@@ -253,7 +253,10 @@ def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence
         sizes = np.log(list(sides[a]))
         differences = np.stack([sides[a][n].qwk - sides[b][n].qwk for n in sides[a]])
         at = np.array([_last_change(sizes, column) for column in differences.T])
-        found = np.isfinite(at[1:]) & (np.sign(differences[-1, 1:]) == np.sign(differences[-1, 0]))
+        found = np.isfinite(at[1:])
+        if np.isfinite(at[0]):
+            # A change of the lead the other way round speaks against this one.
+            found &= np.sign(differences[-1, 1:]) == np.sign(differences[-1, 0])
         row = {"a": a, "b": b, "found": float(found.mean()), "n": np.nan, "n_low": np.nan, "n_high": np.nan}
         if np.isfinite(at[0]):
             low, high = np.percentile(at[1:][found], [2.5, 97.5]) if found.any() else (np.nan, np.nan)

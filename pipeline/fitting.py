@@ -163,7 +163,7 @@ def fit_models(
         model = makers[name]()
         shared = repr(model.classifier) if isinstance(model, ExpectedStarRegressor) else None
         try:
-            with _quiet():
+            with quiet():
                 if shared in classifiers:
                     model.classifier_, seconds, peak = classifiers[shared]
                 else:
@@ -203,7 +203,7 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence what small draws make scikit-learn say: too few rows for a candidate, or no convergence."""
     with warnings.catch_warnings():
         for category in (ConvergenceWarning, FitFailedWarning, UserWarning):

@@ -4,46 +4,33 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import joblib
-
 from pipeline.config import curves_config, score_config
 from pipeline.curves import curve_tasks
 from pipeline.paths import DatasetPaths
 from pipeline.progress import one_bar_for_all, started
 from pipeline.score import full_tasks
 from pipeline.store import MANIFEST, read_manifest
-from pipeline.tasks import Task
-
-# On two cores; only their proportions matter, since the bar corrects itself by the speed that it sees.
-ENCODE, LEARN = 0.020, 0.030  # a review; a training review, for all features that learn
+from pipeline.tasks import seconds
 
 
 def expected_seconds(dataset: str) -> dict[str, float]:
-    """Return about how many seconds each stage takes for prepared reviews, in the order of the stages."""
+    """Return about how many seconds each stage takes for prepared reviews, in the order of the stages.
+
+    They were measured on two cores. Their proportions matter: the time left is corrected by the speed that is seen.
+    """
     kept = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
     n_train, n_test = kept.get("train", 0), kept.get("test", 0)
     config = score_config()
     full = full_tasks(config, n_train)
     drawn = [task for task in curve_tasks(curves_config(), config, n_train) if task.n_train < n_train]
-    n_lines = sum(len(task.models) for task in full)
     return {
-        "features": 15 + features_seconds(n_train, n_test),
-        "score": 15 + tasks_seconds(full) * 1.1,
-        "curves": 15 + tasks_seconds(drawn),
-        "robustness": 40,
-        "report": 15,
-        "log": 15 + 0.15 * n_lines,
+        "features": 10 + 0.020 * (n_train + n_test) + 0.006 * n_train,
+        "score": 20 + seconds(full),
+        "curves": 15 + seconds(drawn),
+        "robustness": 60,
+        "report": 10,
+        "log": 20 + 0.1 * len([name for task in full for name in task.models]),
     }
-
-
-def features_seconds(n_train: int, n_test: int) -> float:
-    """Return about how long the features take."""
-    return ENCODE * (n_train + n_test) + LEARN * n_train
-
-
-def tasks_seconds(tasks: list[Task]) -> float:
-    """Return about how long tasks take on the cores that there are."""
-    return sum(task.cost for task in tasks) / joblib.cpu_count()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pipeline import featurize
 from pipeline.config import RobustnessConfig
 from pipeline.errors import PipelineError
 from pipeline.features import transform_together
-from pipeline.fitting import one_thread
+from pipeline.fitting import one_thread, quiet
 from pipeline.metrics import qwk_difference
 from pipeline.models import MODELS
 from pipeline.slices import Array, Line, measured
@@ -89,7 +89,7 @@ def refit(
     estimators = {}
     for features, model in dict.fromkeys(lines):
         try:
-            with one_thread():
+            with one_thread(), quiet():
                 estimators[features, model] = MODELS[model]().fit(stacked(parts[features], columns), stars)
         except ValueError as error:
             raise PipelineError(f"{model} on {features}: {first_line(error)}") from None

@@ -38,7 +38,7 @@ _ROBUSTNESS = {
     "transfer": ["side", "trained_on", "tested_on", "n_reviews", "qwk", "qwk_low", "qwk_high"],
     "slices": ["side", "slice", "value", "n_reviews", "qwk", "qwk_low", "qwk_high", "mae", "mae_low", "mae_high"],
     "calibration": ["side", "features", "model", "slope", "slope_true", "sd_ratio", "bias"],
-    "calibration_bins": ["side", "predicted", "true", "n_reviews"],
+    "calibration_bins": ["side", "features", "model", "predicted", "true", "n_reviews"],
     "costs": ["features", "model", *_SECONDS, "predict_us", "peak_mb", "qwk", "qwk_low", "qwk_high"],
 }
 
@@ -96,6 +96,10 @@ def read_results(paths: DatasetPaths) -> Results:
     metrics = _table(paths.metrics, ["features", "model", "qwk", "mae"], "score")
     curves = {name: _table(paths.curve(name), columns, "curves") for name, columns in _CURVES.items()}
     robust = {name: _table(paths.robust(name), columns, "robustness") for name, columns in _ROBUSTNESS.items()}
+    for name in ("calibration", "calibration_bins"):
+        # Lines that are no side's are shown for their spread alone.
+        line = robust[name]["model"] + " on " + robust[name]["features"]
+        robust[name] = robust[name].assign(side=robust[name]["side"].fillna(line))
     reviews = read_parquet(paths.reviews, made_by="prepare")
     feature_configs = read_manifest(paths.features).get("config", {})
     explained = [name for name, config in feature_configs.items() if _learns_by_sums(config)]

@@ -4,12 +4,10 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import skops.io
 
 from pipeline.changes import CHANGES, change_all
 from pipeline.config import check_names, feature_configs, robustness_config, score_config
@@ -21,6 +19,7 @@ from pipeline.paths import SAMPLE, DatasetPaths
 from pipeline.prepare import MIN_REVIEWS, check, stratified
 from pipeline.progress import progress_bar
 from pipeline.refitted import Refitted, change_table, refit, train_elsewhere, transfer_table
+from pipeline.score import load_transformer
 from pipeline.slices import Array, Line, calibration_tables, slice_table
 from pipeline.sources import read_file
 from pipeline.store import (
@@ -84,8 +83,8 @@ def run(dataset: str) -> None:
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
 
-    with progress_bar(len(CHANGES) + 3, "robustness", "step") as bar:
-        transformers = {part: _read_transformer(paths.transformer(part)) for part in used}
+    with progress_bar(len(CHANGES) + 3, "robustness", "step", seconds=15) as bar:
+        transformers = {part: load_transformer(paths, part) for part in used}
         training = {part: own[is_train] for part, own in columns.items()}
         refitted = refit(list(sides.values()), parts, transformers, training, reviews["stars"][is_train])
         bar.update()
@@ -192,11 +191,3 @@ def _read_predictions(path: Path, held_out: pd.DataFrame, sides: Mapping[str, Li
             raise PipelineError(f"{path} lacks {features} / {model}: run the score and curves stages again")
     names = {name: tuple(name.rsplit(" / ", 1)) for name in table.columns[2:]}
     return {(features, model): table[name].to_numpy() for name, (features, model) in names.items()}
-
-
-def _read_transformer(path: Path) -> Any:
-    try:
-        own = [name for name in skops.io.get_untrusted_types(file=path) if name.startswith("pipeline.")]
-        return skops.io.load(path, trusted=own)
-    except (OSError, TypeError, ValueError, BadZipFile) as error:
-        raise PipelineError(f"{path} cannot be read ({error}): delete it and run the features stage again") from None

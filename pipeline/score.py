@@ -4,6 +4,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pandas as pd
 import skops.io
 from joblib import Parallel, delayed
 from sklearn.feature_selection import SelectorMixin
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 
@@ -25,6 +27,7 @@ from pipeline.store import (
     atomic_path,
     file_digest,
     file_name,
+    first_line,
     read_made_from,
     read_parquet,
     write_csv,
@@ -32,6 +35,7 @@ from pipeline.store import (
     write_manifest,
     write_parquet,
 )
+from pipeline.taguchi import UnitSpaceClassifierCV
 from pipeline.taguchi.integrated import IntegratedEstimator
 from pipeline.tasks import Origin, Result, Task, groups, make_origin, run_tasks
 
@@ -212,8 +216,9 @@ def chosen(estimator: Any) -> dict[str, Any]:
     if isinstance(estimator, GridSearchCV):
         return {key.split("__")[-1]: value for key, value in estimator.best_params_.items()}
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    names = {"alpha_": "alpha", "shrinkage_": "shrinkage"}
-    return {name: getattr(last, key) for key, name in names.items() if np.isscalar(getattr(last, key, None))}
+    if isinstance(last, RidgeCV):
+        return {"alpha": float(last.alpha_)}
+    return {"shrinkage": last.shrinkage_} if isinstance(last, UnitSpaceClassifierCV) else {}
 
 
 def describe(line: Scored, config: ScoreConfig, model_file: str | None, estimator: Any = None) -> dict[str, Any]:
@@ -332,5 +337,7 @@ def load_transformer(paths: DatasetPaths, part: str) -> Any:
     try:
         own = [name for name in skops.io.get_untrusted_types(file=path) if name.startswith("pipeline.")]
         return skops.io.load(path, trusted=own)
-    except (OSError, TypeError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({error}): delete it and run the features stage again") from None
+    except (OSError, TypeError, ValueError, BadZipFile) as error:
+        raise PipelineError(
+            f"{path} cannot be read ({first_line(error)}): delete it and run the features stage again"
+        ) from None

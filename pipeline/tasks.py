@@ -1,5 +1,6 @@
 """The work of the score and curves stages, cut into pieces that run on all cores and are kept when they are done."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, chdir
 from dataclasses import dataclass
@@ -43,8 +44,8 @@ class Task:
 
     @property
     def cost(self) -> float:
-        """About how many seconds it takes: more reviews take longer, and few take some time, too."""
-        return len(self.models) * (0.1 + self.n_train / 1500)
+        """About how many seconds it takes on one core: more reviews take longer, and few take some time, too."""
+        return len(self.models) * (0.08 + 0.0002 * self.n_train)
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ def groups(features: str, models: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(names) for _, names in groupby(by_fit, key=what_is_fitted)]
 
 
+def seconds(tasks: Sequence[Task]) -> float:
+    """Return about how many seconds tasks take on the cores that there are."""
+    return sum(task.cost for task in tasks) / joblib.cpu_count()
+
+
 def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
     """Run the tasks that are not done yet, on all cores or as many as LOKY_MAX_CPU_COUNT says; return all results.
 
@@ -133,13 +139,15 @@ def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
         If the features of a task cannot be made.
     """
     todo = sorted((task for task in tasks if not origin.path(task).exists()), key=lambda task: -task.cost)
-    with progress_bar(sum(task.cost for task in tasks), desc, "s") as bar:
-        bar.update(sum(task.cost for task in tasks) - sum(task.cost for task in todo))
+    with progress_bar(seconds(tasks), desc, "s", seconds=seconds(tasks)) as bar, warnings.catch_warnings():
+        # A worker that has grown is replaced, and nothing is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        bar.skip(seconds(tasks) - seconds(todo))
         done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)(
             joblib.delayed(_run_task)(origin, task) for task in todo
         )
         for task in done:
-            bar.update(task.cost)
+            bar.update(seconds([task]))
     return [_read(origin, task) for task in tasks]
 
 

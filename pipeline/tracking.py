@@ -123,7 +123,7 @@ class _Upload:
         self._log(parent, results.params, results.points)
         for path, directory in results.files:
             self.client.log_artifact(parent, str(path), directory)
-        with progress_bar(len(results.lines), "log to MLflow", "run") as bar:
+        with progress_bar(len(results.lines), "log to MLflow", "run", seconds=0.1 * len(results.lines)) as bar:
             # The UI shows the youngest run first.
             for line in reversed(results.lines):
                 run_id = self._start(line.name, {**line.tags, "level": "child", "mlflow.parentRunId": parent})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARD = 1024
+SECONDS = 0.02  # for a review, about: how far the bar of all stages moves
 # Tokens of a forward pass, padding included: few enough for the caches, many enough for the matrix products.
 CPU_TOKENS, GPU_TOKENS = 1024, 65536
 
@@ -106,7 +107,7 @@ def token_batches(
     (384, 384)
     """
     run = make_runner(encoder, layers, attention, sentence, backend)
-    with progress_bar(total=len(texts), desc="encode", unit="review") as bar:
+    with progress_bar(len(texts), "encode", "review", seconds=SECONDS * len(texts)) as bar:
         for rows in shards(range(len(texts))):
             for batch in run(texts, rows):
                 yield batch

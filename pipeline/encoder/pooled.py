@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.encoder.backend import Backend
-from pipeline.encoder.batches import Runner, make_runner, shards
+from pipeline.encoder.batches import SECONDS, Runner, make_runner, shards
 from pipeline.encoder.layers import check_layer
 from pipeline.encoder.pooling import TokenPooling
 from pipeline.encoder.recorded import Recorder, Texts, TokenStates
@@ -81,7 +81,7 @@ def encode(
     def runner(missing: tuple[int, ...], layers: tuple[int, ...]) -> Runner:
         return _runner(encoder, [poolings[i] for i in missing], layers, backend)
 
-    with progress_bar(total=len(rows), desc="encode", unit="review") as bar:
+    with progress_bar(len(rows), "encode", "review", seconds=SECONDS * len(rows)) as bar:
         for number, shard in enumerate(shards(rows)):
             missing = [i for i, array in enumerate(arrays) if store is None or not store.read(i, texts, shard, array)]
             recording = [each for each in recorders if not each.has(keys[number])]

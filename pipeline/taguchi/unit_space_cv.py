@@ -209,4 +209,5 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Values of `classes_`.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probability = self.predict_proba(X)
+        return self.classes_[probability.argmax(axis=1)]
