@@ -76,7 +76,7 @@ $(features)/manifest.json: $(prepared)/manifest.json $(wildcard conf/features/*.
 	$(PY) -m pipeline features --dataset $(call quoted,$(dataset))
 
 $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
-		$(addprefix pipeline/,score.py tasks.py fitting.py models.py metrics.py) $(wildcard pipeline/taguchi/*.py)
+		$(addprefix pipeline/,score.py tasks.py workers.py fitting.py models.py metrics.py) $(wildcard pipeline/taguchi/*.py)
 	$(PY) -m pipeline score --dataset $(call quoted,$(dataset))
 
 $(reports)/curves/manifest.json: $(reports)/manifest.json conf/curves.yaml $(addprefix pipeline/,curves.py draws.py contrasts.py verdict.py)

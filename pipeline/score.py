@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zipfile import BadZipFile
 
@@ -10,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import skops.io
-from joblib import Parallel, delayed
 from sklearn.feature_selection import SelectorMixin
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
@@ -38,6 +38,7 @@ from pipeline.store import (
 from pipeline.taguchi import UnitSpaceClassifierCV
 from pipeline.taguchi.integrated import IntegratedEstimator
 from pipeline.tasks import Origin, Result, Task, groups, make_origin, run_tasks
+from pipeline.workers import in_parallel
 
 logger = logging.getLogger(__name__)
 
@@ -175,15 +176,17 @@ def has_items(model: str) -> bool:
     return isinstance(steps[-1], IntegratedEstimator) and all(isinstance(e, SelectorMixin) for e in steps[:-1])
 
 
-def refit(origin: Origin, lines: list[Scored]) -> list[Any]:
-    """Fit some lines once more, for what they have learned; the same numbers come out.
+def refit(origin: Origin, lines: list[Scored]) -> dict[tuple[str, str], Any]:
+    """Return the estimators of some lines by (features, model), fitted once more; the same numbers come out.
 
     A result of a task holds predictions alone: a fitted neighbours model, say, carries all of its training reviews.
     """
-    return list(Parallel(n_jobs=-1, batch_size=1)(delayed(_refit)(origin, line.features, line.model) for line in lines))
+    todo = [(line.features, line.model) for line in lines]
+    return dict(in_parallel(partial(_refit, origin), todo))
 
 
-def _refit(origin: Origin, features: str, model: str) -> Any:
+def _refit(origin: Origin, line: tuple[str, str]) -> tuple[tuple[str, str], Any]:
+    features, model = line
     with origin.here(), one_thread():
         material = load_material(origin.dataset, origin.root)
         rows = np.arange(material.n_train)
@@ -191,7 +194,7 @@ def _refit(origin: Origin, features: str, model: str) -> Any:
         (fitted,) = fit_models(features, [model], (X[0], material.stars[material.is_train]), X[1][:1])
         if isinstance(fitted, PipelineError):
             raise fitted
-        return fitted.estimator
+        return line, fitted.estimator
 
 
 def from_raw_text(estimator: Any, parts: list[str] | None, transformers: dict[str, Any]) -> Any:
@@ -290,7 +293,11 @@ def run(dataset: str) -> None:
     # The lines are sorted, so the first of a model is its best.
     main = {*config.models, *config.baselines}
     best = list({line.model: line for line in reversed(scored) if line.model in main}.values())
-    fitted = dict(zip([line.name for line in (*with_items, *best)], refit(origin, [*with_items, *best]), strict=True))
+    # Those that take longest first.
+    again = sorted(
+        {line.name: line for line in (*with_items, *best)}.values(), key=lambda line: -line.metrics["fit_seconds"]
+    )
+    fitted = {f"{features} / {model}": estimator for (features, model), estimator in refit(origin, again).items()}
     transformers = {part: load_transformer(paths, part) for part in material.tables}
     shutil.rmtree(paths.models, ignore_errors=True)
     files = {line.name: f"{file_name(line.name)}.skops" for line in best}

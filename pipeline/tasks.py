@@ -1,13 +1,12 @@
 """The work of the score and curves stages, cut into pieces that run on all cores and are kept when they are done."""
 
-import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, chdir
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -19,6 +18,7 @@ from pipeline.models import BASELINES, MODELS, ExpectedStarRegressor
 from pipeline.paths import DatasetPaths
 from pipeline.progress import progress_bar
 from pipeline.store import code_digest, first_line, read_parquet, value_digest, write_parquet
+from pipeline.workers import in_parallel, n_cores
 
 _CODE = ("taguchi", "features", "encoder", "models.py", "fitting.py", "draws.py", "text.py")
 _FIGURES = ("n_features", "fit_seconds", "predict_seconds", "peak_mb")
@@ -125,7 +125,7 @@ def groups(features: str, models: Sequence[str]) -> list[tuple[str, ...]]:
 
 def seconds(tasks: Sequence[Task]) -> float:
     """Return about how many seconds tasks take on the cores that there are."""
-    return sum(task.cost for task in tasks) / joblib.cpu_count()
+    return sum(task.cost for task in tasks) / n_cores()
 
 
 def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
@@ -139,14 +139,9 @@ def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
         If the features of a task cannot be made.
     """
     todo = sorted((task for task in tasks if not origin.path(task).exists()), key=lambda task: -task.cost)
-    with progress_bar(seconds(tasks), desc, "s", seconds=seconds(tasks)) as bar, warnings.catch_warnings():
-        # A worker that has grown is replaced, and nothing is lost.
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+    with progress_bar(seconds(tasks), desc, "s", seconds=seconds(tasks)) as bar:
         bar.skip(seconds(tasks) - seconds(todo))
-        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)(
-            joblib.delayed(_run_task)(origin, task) for task in todo
-        )
-        for task in done:
+        for task in in_parallel(partial(_run_task, origin), todo):
             bar.update(seconds([task]))
     return [_read(origin, task) for task in tasks]
 

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+from project import make_project
 
 from pipeline import progress
 from pipeline.paths import DatasetPaths
 from pipeline.plan import expected_seconds, shown
 from pipeline.progress import STARTED, one_bar_for_all, progress_bar
 from pipeline.store import write_manifest
-from project import make_project
 
 EXPECTED = {"features": 30.0, "score": 50.0, "curves": 20.0}
 
