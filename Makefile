@@ -48,7 +48,9 @@ curves: $(reports)/curves/manifest.json
 robustness: $(reports)/robustness/manifest.json
 report: $(reports)/index.html
 	@echo "$(CURDIR)/$<"
-log: $(reports)/runs.json
+# Once more, if need be to another server.
+log: $(reports)/index.html
+	$(PY) -m pipeline log --dataset $(call quoted,$(dataset))
 
 # The one progress bar of all stages begins here.
 ifneq ($(filter all,$(MAKECMDGOALS)),)
@@ -79,10 +81,10 @@ $(reports)/manifest.json: $(features)/manifest.json conf/score.yaml \
 		$(addprefix pipeline/,score.py tasks.py workers.py fitting.py models.py metrics.py) $(wildcard pipeline/taguchi/*.py)
 	$(PY) -m pipeline score --dataset $(call quoted,$(dataset))
 
-$(reports)/curves/manifest.json: $(reports)/manifest.json conf/curves.yaml $(addprefix pipeline/,curves.py draws.py contrasts.py verdict.py)
+$(reports)/curves/manifest.json: $(reports)/manifest.json conf/curves.yaml $(addprefix pipeline/,curves.py draws.py contrasts.py costs.py verdict.py)
 	$(PY) -m pipeline curves --dataset $(call quoted,$(dataset))
 
-$(reports)/robustness/manifest.json: $(reports)/curves/manifest.json conf/robustness.yaml \
+$(reports)/robustness/manifest.json: $(reports)/curves/manifest.json conf/robustness.yaml data/sample/reviews.jsonl \
 		$(addprefix pipeline/,robustness.py refitted.py changes.py slices.py costs.py)
 	$(PY) -m pipeline robustness --dataset $(call quoted,$(dataset))
 

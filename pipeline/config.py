@@ -36,6 +36,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# What every generator of random numbers takes.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class YelpConfig(_Config):
     """Where the hub keeps the Yelp reviews, and how many of them are taken."""
 
@@ -47,7 +51,7 @@ class YelpConfig(_Config):
 class PrepareConfig(_Config):
     """conf/prepare.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     test_size: Annotated[float, Field(gt=0, lt=1)]
     near_identical: Annotated[float, Field(gt=0, le=1)]
     yelp: YelpConfig
@@ -70,7 +74,7 @@ class AblationConfig(_Config):
 class ScoreConfig(_Config):
     """conf/score.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
     feature_sets: Annotated[dict[str, SomeNames], Field(min_length=1)]
     models: SomeNames
@@ -88,7 +92,7 @@ class SideConfig(_Config):
 class CurvesConfig(_Config):
     """conf/curves.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
     sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
     feature_sets: SomeNames
@@ -99,7 +103,7 @@ class CurvesConfig(_Config):
 class RobustnessConfig(_Config):
     """conf/robustness.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
     n_reviews: Annotated[int, Field(ge=10)]
 

@@ -117,8 +117,13 @@ def score_lines(
 
 
 def _draw_weights(n_draws: int, n_resamples: int, seed: int) -> Array:
+    """Return the weights of the draws in each resample, which are spread by sqrt(n / (n - 1)).
+
+    Without that, n draws with the mean subtracted would look less different than they are.
+    """
     drawn = np.random.default_rng([seed, n_draws]).multinomial(n_draws, np.full(n_draws, 1 / n_draws), size=n_resamples)
-    return np.concatenate([np.ones((1, n_draws)), drawn]) / n_draws
+    spread = np.sqrt(n_draws / (n_draws - 1)) if n_draws > 1 else 1.0
+    return np.concatenate([np.ones((1, n_draws)), 1 + (drawn - 1) * spread]) / n_draws
 
 
 def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) -> pd.DataFrame:
@@ -246,7 +251,7 @@ def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence
     """Return crossovers.csv: at how many training reviews the lead of a pair changes, and how sure that is.
 
     Between two sizes the difference is taken as a straight line over the logarithm of the training reviews; where the
-    lead changes several times, the last one counts.
+    lead changes several times, the last one counts. Nobody's name stands where neither leads.
     """
     rows = []
     for a, b in contrasts:
@@ -261,7 +266,7 @@ def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence
         if np.isfinite(at[0]):
             low, high = np.percentile(at[1:][found], [2.5, 97.5]) if found.any() else (np.nan, np.nan)
             row |= {"n": np.exp(at[0]), "n_low": np.exp(low), "n_high": np.exp(high)}
-        small, large = (a if differences[i, 0] > 0 else b for i in (0, -1))
+        small, large = (a if differences[i, 0] > 0 else b if differences[i, 0] < 0 else "" for i in (0, -1))
         rows.append({**row, "ahead_small": small, "ahead_large": large})
     return pd.DataFrame(rows)
 

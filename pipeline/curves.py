@@ -21,20 +21,33 @@ from pipeline.contrasts import (
     side_of,
     side_table,
 )
+from pipeline.costs import cost_table
 from pipeline.draws import draw_sizes
 from pipeline.errors import PipelineError
 from pipeline.fitting import RAW_TEXT
 from pipeline.paths import CONF, DatasetPaths
 from pipeline.score import full_tasks, origin_of
-from pipeline.store import file_digest, read_json, read_manifest, read_parquet, write_csv, write_json, write_manifest
+from pipeline.store import (
+    file_digest,
+    read_csv,
+    read_json,
+    read_manifest,
+    read_parquet,
+    write_csv,
+    write_json,
+    write_manifest,
+)
 from pipeline.tasks import Result, Task, run_tasks
-from pipeline.verdict import three_sentences
+from pipeline.verdict import SURE, three_sentences
 
 logger = logging.getLogger(__name__)
 
 
 def curve_tasks(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Task]:
-    """Return every draw x feature set below all training reviews; for all of them, the tasks of the leaderboard."""
+    """Return every draw x feature set below all training reviews; for all of them, the tasks of the leaderboard.
+
+    Such a task may hold an ablation, too, that reads the same classifier; see `by_size`.
+    """
     models = {features: tuple(score.models) for features in config.feature_sets}
     if score.baselines:
         models[RAW_TEXT] = tuple(score.baselines)
@@ -45,21 +58,23 @@ def curve_tasks(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[
         for repeat in range(repeats)
         if n < n_train
     ]
-    full = [task for task in full_tasks(score, n_train) if set(task.models) <= set(models.get(task.features, ()))]
+    full = [task for task in full_tasks(score, n_train) if set(task.models) & set(models.get(task.features, ()))]
     return drawn + full
 
 
-def by_size(results: Sequence[Result]) -> dict[int, dict[tuple[str, str], list[Result]]]:
+def by_size(results: Sequence[Result], score: ScoreConfig) -> dict[int, dict[tuple[str, str], list[Result]]]:
     """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there."""
     sizes: dict[int, dict[tuple[str, str], list[Result]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[tuple[int, str, str], str] = {}
     for result in sorted(results, key=lambda each: (each.task.n_train, each.task.repeat)):
         for model in result.task.models:
+            if model not in (*score.models, *score.baselines):
+                continue
             sizes[result.task.n_train][result.task.features, model].append(result)
         refused |= {(result.task.n_train, result.task.features, name): why for name, why in result.refused.items()}
     for (n_train, features, model), why in refused.items():
-        logger.warning("left out with %d training reviews: %s", n_train, why)
-        del sizes[n_train][features, model]
+        if sizes[n_train].pop((features, model), None):
+            logger.warning("left out with %d training reviews: %s", n_train, why)
     return {n_train: dict(lines) for n_train, lines in sizes.items()}
 
 
@@ -99,16 +114,6 @@ def make_sides(config: CurvesConfig, scores: dict[int, Scores]) -> dict[str, dic
     return sides
 
 
-def seconds_from_texts(line: tuple[str, str], paths: DatasetPaths, score: ScoreConfig, curves: pd.DataFrame) -> float:
-    """Return what a line takes with all training reviews, from their texts to the fitted model."""
-    features, model = line
-    costs = read_json(paths.feature_costs)
-    parts = [costs.get(part, {}) for part in score.feature_sets[features]]
-    of_line = curves[(curves["features"] == features) & (curves["model"] == model)]
-    fit = float(of_line.sort_values("n_train")["fit_seconds"].iloc[-1])
-    return fit + sum(part.get("encode_seconds", 0.0) + part.get("learn_seconds", 0.0) for part in parts)
-
-
 def check(config: CurvesConfig, score: ScoreConfig) -> None:
     """Stop before any work if conf/curves.yaml names what is not on the leaderboard.
 
@@ -124,6 +129,12 @@ def check(config: CurvesConfig, score: ScoreConfig) -> None:
         check_names(side.models, score.models, f"model of side {name}", where)
     for pair in config.contrasts:
         check_names(pair, list(config.sides), "side", where)
+    n_tests = len(config.contrasts) * (len(config.sizes) + 1)
+    if n_tests * 2 / (1 + config.n_resamples) >= SURE:
+        raise PipelineError(
+            f"{where}: n_resamples: {n_tests} p-values adjusted by Holm cannot fall below {SURE} with "
+            f"{config.n_resamples} resamples: take {int(n_tests * 2 / SURE)} or more"
+        )
 
 
 def run(dataset: str) -> None:
@@ -138,7 +149,7 @@ def run(dataset: str) -> None:
     is_test = reviews["split"] == "test"
     stars = reviews.loc[is_test, "stars"].to_numpy()
     todo = curve_tasks(config, score, int((~is_test).sum()))
-    sizes = by_size(run_tasks(origin, todo, "learning curves"))
+    sizes = by_size(run_tasks(origin, todo, "learning curves"), score)
     forget(paths, {origin.path(task) for task in (*todo, *full_tasks(score, int((~is_test).sum())))})
 
     resamples = resample_reviews(stars, config.n_resamples, config.seed)
@@ -153,9 +164,9 @@ def run(dataset: str) -> None:
     }
     for name, table in tables.items():
         write_csv(paths.curve(name), table)
-    seconds = {
-        name: seconds_from_texts(of_size[max(of_size)].line, paths, score, curves) for name, of_size in sides.items()
-    }
+    metrics = read_csv(paths.metrics, ["features", "model", "fit_seconds"], "score")
+    costs = cost_table(metrics, score.feature_sets, read_json(paths.feature_costs)).set_index(["features", "model"])
+    seconds = {name: costs["total_seconds"][of_size[max(of_size)].line] for name, of_size in sides.items()}
     sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)
     write_json(paths.verdict, {"sentences": sentences})
     write_manifest(

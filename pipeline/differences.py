@@ -12,7 +12,7 @@ from scipy.stats import norm
 from pipeline.contrasts import holm, resample_reviews, score_lines
 from pipeline.errors import PipelineError
 from pipeline.paths import DatasetPaths
-from pipeline.store import first_line, read_manifest
+from pipeline.store import first_line, read_csv, read_manifest
 
 N_RESAMPLES = 2000
 SEED = 0
@@ -55,14 +55,14 @@ def read_reports(name: str) -> Reports:
     if not manifests["score"]:
         raise PipelineError(f"{directory} holds no complete score (no manifest.json): run the score stage first")
     try:
-        metrics = pd.read_csv(directory / "metrics.csv")
+        metrics = read_csv(directory / "metrics.csv", ["features", "model", "n_train", "qwk", "mae"], "score")
         metrics = metrics.assign(name=metrics["features"] + " / " + metrics["model"])
         metrics = metrics.set_index("name")[["n_train", "qwk", "mae"]].astype(float)
         predictions = pd.read_parquet(directory / "predictions.parquet").set_index("review_id")
         predictions = predictions[["stars", *metrics.index]].astype(float)
         sides = pd.DataFrame(columns=["side", "n_train", "qwk"])
         if manifests["curves"]:
-            sides = pd.read_csv(directory / "curves/sides.csv", dtype={"side": str})[list(sides)]
+            sides = read_csv(directory / "curves/sides.csv", ["side", "n_train", "qwk"], "curves")
     except (OSError, ValueError, KeyError) as error:
         raise PipelineError(
             f"{directory} is damaged ({first_line(error)}): run the score and curves stages again"

@@ -207,19 +207,20 @@ def run(dataset: str) -> None:
     reviews = read_parquet(paths.reviews, made_by="prepare")
     made_from = digests(configs, paths.reviews)
 
+    costs = read_json(paths.feature_costs)
     tokens = paths.tokens / value_digest(file_digest(paths.reviews), code_digest("encoder"))[:16]
     stale = [
         name
         for name in configs
         if read_made_from(paths.feature(name)) != made_from[name]
+        or name not in costs
         or not paths.transformer(name).exists()
         or (explains(transformers[name]) and not paths.explained(name).exists())
         or (pools_tokens(transformers[name]) and not is_recorded(_record_path(transformers[name], tokens)))
     ]
-    costs = {name: value for name, value in read_json(paths.feature_costs).items() if name not in stale}
     if stale:
         tables, new = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards, tokens)
-        costs |= new
+        write_json(paths.feature_costs, {name: value for name, value in (costs | new).items() if name in configs})
         for name, table in tables.items():
             # The table goes first and comes last: where it stands, the transformer beside it is its own.
             paths.feature(name).unlink(missing_ok=True)
@@ -234,7 +235,6 @@ def run(dataset: str) -> None:
     shutil.rmtree(paths.shards, ignore_errors=True)
     for old in set(paths.tokens.glob("*")) - {tokens}:
         shutil.rmtree(old)
-    write_json(paths.feature_costs, costs)
     for name in configs:
         if name not in stale:
             logger.info("%s: up to date", name)

@@ -111,8 +111,8 @@ class Material:
 
 
 @lru_cache(maxsize=1)
-def load_material(dataset: str, root: Path) -> Material:
-    """Return the material of a dataset, once per process; `root` is the directory that the command runs in.
+def load_material(dataset: str, root: Path, made_from: str) -> Material:
+    """Return the material of a dataset, once per process for the directory and the digest that it is made from.
 
     Raises
     ------

@@ -1,7 +1,6 @@
 """What the log stage sends, read from the files of the stages before it: plain values, nothing of MLflow."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import skops.io
 
 from pipeline.errors import PipelineError
 from pipeline.paths import CONF, DatasetPaths
-from pipeline.store import file_digest, first_line, read_manifest, read_parquet
+from pipeline.store import file_digest, first_line, read_csv, read_manifest, read_parquet
 
 # What a file of the score stage is made of besides numbers: the project's own types and scikit-learn's.
 _TRUSTED = ("pipeline.", "sklearn.")
@@ -117,8 +116,9 @@ def read_results(dataset: str, paths: DatasetPaths) -> Results:
     manifest, digest = read_manifest(paths.reports), file_digest(paths.reviews)
     if manifest.get("inputs", {}).get(str(paths.reviews)) != digest:
         raise PipelineError(f"{paths.reports} holds no scores of {paths.reviews}: run the score stage first")
-    metrics, leaderboard = _read_csv(paths.metrics, "score"), _read_csv(paths.leaderboard, "score")
-    sides, curves = _read_csv(paths.curve("sides"), "curves"), _read_csv(paths.curve("curves"), "curves")
+    metrics = read_csv(paths.metrics, ["features", "model", "qwk"], "score")
+    leaderboard = read_csv(paths.leaderboard, ["features", "model", "qwk"], "score")
+    sides, curves = (read_csv(paths.curve(name), ["n_train", "qwk"], "curves") for name in ("sides", "curves"))
     if not paths.page.exists():
         raise PipelineError(f"{paths.page} is missing: run the report stage first")
     rows: dict[Any, Any] = {(row["features"], row["model"]): row for row in metrics.to_dict("records")}
@@ -249,17 +249,9 @@ def _files(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
     return [*configuration, *tables, *stages, *report, *figures]
 
 
-def _read_csv(path: Path, made_by: str) -> pd.DataFrame:
-    return _read(pd.read_csv, path, made_by)
-
-
 def _read_json(path: Path, made_by: str) -> Any:
-    return _read(lambda file: json.loads(file.read_text(encoding="utf-8")), path, made_by)
-
-
-def _read(reader: Callable[[Path], Any], path: Path, made_by: str) -> Any:
     try:
-        return reader(path)
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
     except ValueError as error:

@@ -1,6 +1,5 @@
 """Which figures the report shows, of which lines, and what they say to those who do not see them."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from pipeline.config import ReportConfig
 from pipeline.features import TextStats
 from pipeline.metrics import round_to_stars
 from pipeline.results import Results
+from pipeline.store import file_name
 from pipeline.svg import drawing, to_svg
 from pipeline.tables import interval, number
 
@@ -42,7 +42,9 @@ def draw(results: Results, config: ReportConfig) -> list[Picture]:
             *_calibration(results),
             *_items(results, config.n_items),
         ]
-        return [Picture(kind, f"{slug(name)}.svg", text, to_svg(figure, text)) for kind, name, text, figure in figures]
+        return [
+            Picture(kind, f"{file_name(name)}.svg", text, to_svg(figure, text)) for kind, name, text, figure in figures
+        ]
 
 
 _Figures = Iterator[tuple[Kind, str, str, "Figure"]]
@@ -141,14 +143,3 @@ def item_lines(results: Results) -> list[tuple[dict[Any, Any], pd.DataFrame]]:
         own = (items["features"] == line["features"]) & (items["model"] == line["model"]) & (items["eta"] > 0)
         tables.append((line, items[own].sort_values("eta", ascending=False)))
     return tables
-
-
-def slug(name: str) -> str:
-    """Return a name for a file.
-
-    Examples
-    --------
-    >>> slug("predictions_text_stats / T(1) full")
-    'predictions_text_stats_t_1_full'
-    """
-    return re.sub(r"[^\w+-]+", "_", name).strip("_").lower()

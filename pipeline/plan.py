@@ -37,7 +37,7 @@ def expected_seconds(dataset: str) -> dict[str, float]:
 def shown(stage: str, dataset: str) -> Iterator[None]:
     """Show how far the whole is, if make runs all stages; else a stage shows its own bars."""
     begin = started()
-    if begin is None or stage == "prepare":
+    if begin is None:
         yield
         return
     expected, paths = expected_seconds(dataset), DatasetPaths(dataset)

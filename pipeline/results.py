@@ -10,22 +10,8 @@ import pandas as pd
 from pipeline.errors import PipelineError
 from pipeline.features import AttentionPooling
 from pipeline.paths import DatasetPaths
-from pipeline.store import read_manifest, read_parquet
+from pipeline.store import read_csv, read_manifest, read_parquet
 
-_TEXT_COLUMNS = [
-    "side",
-    "features",
-    "model",
-    "item",
-    "a",
-    "b",
-    "ahead_small",
-    "ahead_large",
-    "change",
-    "slice",
-    "value",
-]
-_TEXT_COLUMNS += ["trained_on", "tested_on"]
 _SECONDS = ["encode_seconds", "learn_seconds", "fit_seconds", "total_seconds"]
 _CURVES = {
     "curves": ["features", "model", "n_train", "n_draws", "qwk", "qwk_low", "qwk_high"],
@@ -93,9 +79,9 @@ def read_results(paths: DatasetPaths) -> Results:
         "curves": _manifest(paths.curves, "curves"),
         "robustness": _manifest(paths.robustness, "robustness"),
     }
-    metrics = _table(paths.metrics, ["features", "model", "qwk", "mae"], "score")
-    curves = {name: _table(paths.curve(name), columns, "curves") for name, columns in _CURVES.items()}
-    robust = {name: _table(paths.robust(name), columns, "robustness") for name, columns in _ROBUSTNESS.items()}
+    metrics = read_csv(paths.metrics, ["features", "model", "qwk", "mae", "peak_mb"], "score")
+    curves = {name: read_csv(paths.curve(name), columns, "curves") for name, columns in _CURVES.items()}
+    robust = {name: read_csv(paths.robust(name), columns, "robustness") for name, columns in _ROBUSTNESS.items()}
     for name in ("calibration", "calibration_bins"):
         # Lines that are no side's are shown for their spread alone.
         line = robust[name]["model"] + " on " + robust[name]["features"]
@@ -106,7 +92,7 @@ def read_results(paths: DatasetPaths) -> Results:
     results = Results(
         metrics=metrics.assign(name=metrics["features"] + " / " + metrics["model"]),
         predictions=read_parquet(paths.predictions, made_by="score"),
-        items=_table(paths.items, ["features", "model", "item", "beta", "eta", "sn_db"], "score"),
+        items=read_csv(paths.items, ["features", "model", "item", "beta", "eta", "sn_db"], "score"),
         lines=_json(paths.lines, "score"),
         sentences=[str(sentence) for sentence in _json(paths.verdict, "curves")["sentences"]],
         texts=reviews.set_index("review_id")["text"],
@@ -129,21 +115,6 @@ def _manifest(directory: Path, stage: str) -> dict[str, Any]:
     if "config" not in manifest:
         raise PipelineError(f"{directory} holds no complete {stage}: run the {stage} stage first")
     return manifest
-
-
-def _table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=dict.fromkeys(_TEXT_COLUMNS, "str"),
-            keep_default_na=False,
-            na_values=[""],
-        )
-    except (FileNotFoundError, ValueError) as error:
-        raise PipelineError(f"{path}: {error}; run the {stage} stage again") from None
-    if missing := [column for column in columns if column not in table]:
-        raise PipelineError(f"{path} lacks the column {missing[0]!r}: run the {stage} stage again")
-    return table
 
 
 def _json(path: Path, stage: str) -> Any:

@@ -24,7 +24,7 @@ from pipeline.slices import Array, Line, calibration_tables, slice_table
 from pipeline.sources import read_file
 from pipeline.store import (
     file_digest,
-    first_line,
+    read_csv,
     read_json,
     read_made_from,
     read_parquet,
@@ -138,7 +138,7 @@ def _transfers(
 
 
 def _read_sides(path: Path, parts: Mapping[str, list[str]]) -> dict[str, Line]:
-    sides = last_lines(_read_csv(path, ["side", "n_train", "features", "model"], "curves"))
+    sides = last_lines(read_csv(path, ["side", "n_train", "features", "model"], "curves"))
     check_names([features for features, _ in sides.values()], list(parts), "feature set", str(path))
     check_names([model for _, model in sides.values()], list(MODELS), "model", str(path))
     return sides
@@ -146,28 +146,14 @@ def _read_sides(path: Path, parts: Mapping[str, list[str]]) -> dict[str, Line]:
 
 def _costs(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> pd.DataFrame:
     """Return the costs of the lines that have a learning curve."""
-    curves = _read_csv(paths.curve("curves"), ["features", "model"], "curves")
-    metrics = _read_csv(paths.metrics, ["features", "model", "fit_seconds", "predict_seconds", "qwk"], "score")
+    curves = read_csv(paths.curve("curves"), ["features", "model"], "curves")
+    metrics = read_csv(paths.metrics, ["features", "model", "fit_seconds", "predict_seconds", "qwk"], "score")
     known = metrics.merge(curves[["features", "model"]].drop_duplicates())
     costs = read_json(paths.feature_costs)
     for part in (part for features in known["features"].unique() for part in parts.get(features, [])):
         if part not in costs:
             raise PipelineError(f"{paths.feature_costs} does not know {part!r}: run the features stage again")
     return cost_table(known, parts, costs)
-
-
-def _read_csv(path: Path, needed: list[str], stage: str) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(("side", "features", "model"), str), keep_default_na=False, na_values=[""]
-        )
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {stage} stage first") from None
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {stage} stage again") from None
-    if table.empty or not set(needed) <= set(table):
-        raise PipelineError(f"{path} is not what the {stage} stage writes ({', '.join(needed)}): run that stage again")
-    return table
 
 
 def _read_columns(paths: DatasetPaths, parts: list[str]) -> dict[str, npt.NDArray[Any]]:

@@ -188,7 +188,7 @@ def refit(origin: Origin, lines: list[Scored]) -> dict[tuple[str, str], Any]:
 def _refit(origin: Origin, line: tuple[str, str]) -> tuple[tuple[str, str], Any]:
     features, model = line
     with origin.here(), one_thread():
-        material = load_material(origin.dataset, origin.root)
+        material = load_material(origin.dataset, origin.root, origin.made_from)
         rows = np.arange(material.n_train)
         X = material.columns(features, rows)
         (fitted,) = fit_models(features, [model], (X[0], material.stars[material.is_train]), X[1][:1])
@@ -216,9 +216,9 @@ def chosen(estimator: Any) -> dict[str, Any]:
     """
     if isinstance(estimator, ExpectedStarRegressor):
         estimator = estimator.classifier_
-    if isinstance(estimator, GridSearchCV):
-        return {key.split("__")[-1]: value for key, value in estimator.best_params_.items()}
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if isinstance(last, GridSearchCV):
+        return {key.split("__")[-1]: value for key, value in last.best_params_.items()}
     if isinstance(last, RidgeCV):
         return {"alpha": float(last.alpha_)}
     return {"shrinkage": last.shrinkage_} if isinstance(last, UnitSpaceClassifierCV) else {}
@@ -283,7 +283,7 @@ def run(dataset: str) -> None:
     results = run_tasks(origin, full_tasks(config, len(reviews) - len(held_out)), "score")
     scored = score(results, held_out["stars"].to_numpy(), config)
 
-    material = load_material(dataset, origin.root)
+    material = load_material(dataset, origin.root, origin.made_from)
     names = {part: list(read_parquet(paths.feature(part), made_by="features").columns[1:]) for part in material.tables}
     items = {
         features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in names[part]]

@@ -89,7 +89,7 @@ def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     ]
     return Table(
         f"The sides with all {final['n_train'].max()} training reviews",
-        ["side", "its best line", "QWK (95%)", "training seconds"],
+        ["side", "its best line on all of them", "QWK of the side (95%)", "training seconds"],
         rows,
         n_names=2,
     )

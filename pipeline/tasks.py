@@ -20,7 +20,7 @@ from pipeline.progress import progress_bar
 from pipeline.store import code_digest, first_line, read_parquet, value_digest, write_parquet
 from pipeline.workers import in_parallel, n_cores
 
-_CODE = ("taguchi", "features", "encoder", "models.py", "fitting.py", "draws.py", "text.py")
+_CODE = ("taguchi", "features", "encoder", "models.py", "fitting.py", "featurize.py", "draws.py", "text.py")
 _FIGURES = ("n_features", "fit_seconds", "predict_seconds", "peak_mb")
 
 
@@ -148,7 +148,7 @@ def run_tasks(origin: Origin, tasks: Sequence[Task], desc: str) -> list[Result]:
 
 def _run_task(origin: Origin, task: Task) -> Task:
     with origin.here(), one_thread():
-        material = load_material(origin.dataset, origin.root)
+        material = load_material(origin.dataset, origin.root, origin.made_from)
         stars = material.stars[material.is_train]
         rows: npt.NDArray[np.intp] = draw(stars, task.n_train, task.repeat, origin.seed)
         try:

@@ -31,6 +31,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
+from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ _MODEL_REQUIREMENTS = [
     "torch",
     "vaderSentiment",
 ]
-_REFUSALS = (MlflowException, SQLAlchemyError)
+_REFUSALS = (MlflowException, SQLAlchemyError, RequestException)
 
 
 def connect() -> mlflow.MlflowClient:

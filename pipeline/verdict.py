@@ -35,12 +35,16 @@ def three_sentences(
     measured = f"on {n_test:,} held-out reviews"
     if n_test < FEW:
         measured += ", too few to tell sides apart"
+    others = contrasts[(contrasts["n_train"] == full["n_train"]) & ~((contrasts["a"] == a) & (contrasts["b"] == b))]
+    rest = [
+        f"{row['a']} against {row['b']}, {_difference(row)}, {_outcome(row, n_test)}" for _, row in others.iterrows()
+    ]
+    costs = f"training from raw texts takes {_time(seconds[a])} for {a} and {_time(seconds[b])} for {b}"
     return [
         f"With all {full['n_train']:,} training reviews {_reached(a, one)} and {_reached(b, other)} {measured}: "
         f"{_difference(full)}, {_outcome(full, n_test)}.",
-        _by_size(at, first, n_test),
-        _rest(contrasts, full["n_train"], (a, b), n_test)
-        + f"from raw texts to the fitted model {a} takes {_time(seconds[a])} and {b} {_time(seconds[b])}.",
+        f"{_who_is_ahead(at, n_test)}; {_where_the_lead_changes(first)}.",
+        f"With all of them, too: {'; '.join([*rest, costs])}.",
     ]
 
 
@@ -50,8 +54,8 @@ def _side(sides: pd.DataFrame, name: str, n_train: int) -> Any:
 
 def _reached(name: str, side: Any) -> str:
     return (
-        f"{name} ({side['model']} on {side['features']}) reaches QWK {side['qwk']:.3f} "
-        f"(95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f})"
+        f"{name} reaches QWK {side['qwk']:.3f} (95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f}; "
+        f"its best line is {side['model']} on {side['features']})"
     )
 
 
@@ -69,33 +73,36 @@ def _outcome(row: Any, n_test: int) -> str:
     return f"so {row['a'] if row['difference'] > 0 else row['b']} is ahead"
 
 
-def _by_size(at: pd.DataFrame, crossover: Any, n_test: int) -> str:
-    """Say at which sizes a side is surely ahead, and where the lead changes."""
-    sure = at if n_test >= FEW else at[:0]
-    sure = sure[sure["p_holm"] < SURE]
+def _who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
+    """Say at which sizes each of two sides is ahead."""
+    sure = at[at["p_holm"] < SURE] if n_test >= FEW else at[:0]
+    a, b = at.iloc[0]["a"], at.iloc[0]["b"]
+    sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} training reviews"
     parts = []
-    for name, ahead in ((crossover["a"], sure["difference"] > 0), (crossover["b"], sure["difference"] < 0)):
+    for name, ahead in ((a, sure["difference"] > 0), (b, sure["difference"] < 0)):
         own = sure[ahead]
         if len(own):
             most = own.iloc[int(own["difference"].abs().argmax())]
             parts.append(
-                f"{name} is surely ahead with {_sizes(own['n_train'].tolist())} training reviews, by up to "
-                f"{abs(most['difference']):.3f} ({_abs_interval(most)}) with {most['n_train']:,}"
+                f"{name} is ahead with {_sizes(own['n_train'].tolist())} training reviews (Holm p below {SURE}), "
+                f"by up to {abs(most['difference']):.3f} ({_abs_interval(most)}) with {most['n_train']:,}"
             )
         else:
-            parts.append(f"{name} with none of the sizes from {at['n_train'].min():,} to {at['n_train'].max():,}")
+            parts.append(f"{name} is ahead at no size")
+    return f"Of the sizes {sizes}, {parts[0]}, and {parts[1]}"
+
+
+def _where_the_lead_changes(crossover: Any) -> str:
+    small, large, found = crossover["ahead_small"], crossover["ahead_large"], f"{crossover['found']:.0%}"
     if pd.notna(crossover["n"]):
-        change = (
-            f"the lead goes from {crossover['ahead_small']} to {crossover['ahead_large']} at about "
-            f"{_rough(crossover['n'])} reviews (95% interval {_rough(crossover['n_low'])} to "
-            f"{_rough(crossover['n_high'])}, in {crossover['found']:.0%} of the resamples)"
-        )
-    else:
-        change = (
-            f"the lead of {crossover['ahead_small']} at the smallest size is still there at the largest, "
-            f"and changes in {crossover['found']:.0%} of the resamples"
-        )
-    return f"By size, {parts[0]}, {parts[1]}; {change}."
+        at = f"at about {_rough(crossover['n'])} reviews"
+        if pd.isna(crossover["n_low"]):
+            return f"the lead goes from {small} to {large} {at}, but in none of the resamples"
+        interval = f"95% interval {_rough(crossover['n_low'])} to {_rough(crossover['n_high'])}"
+        return f"the lead goes from {small} to {large} {at} in {found} of the resamples ({interval})"
+    if small and small == large:
+        return f"{small} has the higher estimate at both ends, and in {found} of the resamples only one of them"
+    return f"the estimates do not cross, and in {found} of the resamples they do"
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -110,14 +117,6 @@ def _abs_interval(row: Any) -> str:
 def _rough(n: float) -> str:
     """Return a number of reviews with two digits that count."""
     return f"{float(f'{n:.2g}'):,.0f}"
-
-
-def _rest(contrasts: pd.DataFrame, n_train: int, main: tuple[str, str], n_test: int) -> str:
-    others = contrasts[(contrasts["n_train"] == n_train) & ~((contrasts["a"] == main[0]) & (contrasts["b"] == main[1]))]
-    return "".join(
-        f"{row['a']} against {row['b']}, {_difference(row)}, {_outcome(row, n_test)}; "
-        for row in others.to_dict("records")
-    )
 
 
 def _time(seconds: float) -> str:

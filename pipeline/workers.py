@@ -5,10 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
 import joblib
+
+from pipeline.errors import PipelineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +31,11 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> It
         Importable by its name.
     items : sequence
         Those that take longest first.
+
+    Raises
+    ------
+    PipelineError
+        If a worker is killed.
     """
     n_workers = min(n_cores(), len(items))
     if n_workers < 2:
@@ -37,6 +45,11 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> It
         try:
             for done in as_completed([pool.submit(function, item) for item in items]):
                 yield done.result()
+        except BrokenProcessPool:
+            raise PipelineError(
+                "a worker was killed, perhaps for lack of memory: what is finished is kept; run again with fewer "
+                f"workers than {n_workers} (LOKY_MAX_CPU_COUNT=1)"
+            ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -41,7 +41,8 @@ def test_every_resample_equals_a_loop_over_reviews_and_draws(seed):
     resamples = resample_reviews(stars, 8, seed)
     scores = score_lines(stars, predictions, resamples)
     of_draws = np.random.default_rng([seed, 3]).multinomial(3, np.full(3, 1 / 3), size=8)
-    of_draws = np.concatenate([np.ones((1, 3)), of_draws])
+    # Counts are moved from their mean, 1, by as much as makes up for the mean of the draws that is subtracted.
+    of_draws = np.concatenate([np.ones((1, 3)), 1 + (of_draws - 1) * np.sqrt(3 / 2)])
     for b, counts in enumerate(resamples.counts.astype(int)):
         rows = np.repeat(np.arange(40), counts)
         for i, line in enumerate(predictions.values()):
@@ -65,6 +66,16 @@ def test_the_estimate_is_the_mean_kappa_of_the_draws_and_their_spread_is_given()
         assert scores.qwk_sd[i] == pytest.approx(np.std(each, ddof=1), abs=1e-9)
     one = {line: each[:1] for line, each in predictions.items()}
     assert np.isnan(score_lines(stars, one, resample_reviews(stars, 10, 0)).qwk_sd).all()
+
+
+def test_resamples_of_few_draws_spread_as_wide_as_draws_do():
+    rng = np.random.default_rng(0)
+    stars = np.tile([1, 2, 3, 4, 5], 400)
+    # Draws differ, and so many held-out reviews hardly do.
+    draws = np.stack([stars + rng.normal(0, sd, 2000) for sd in (0.4, 0.7, 1.0, 1.3, 1.6)])
+    scores = score_lines(stars, {("f", "m"): draws}, resample_reviews(stars, 2000, 0))
+    expected = scores.qwk_sd[0] / np.sqrt(5)
+    assert scores.qwk[2, 1:, 0].std() == pytest.approx(expected, rel=0.1)
 
 
 def test_the_halves_are_stratified_and_have_each_review_once():

@@ -34,43 +34,45 @@ CROSSING = {"T-method": [0.7, 0.75, 0.8], "attention": [0.5, 0.7, 0.9], "both": 
 
 def test_the_first_sentence_gives_both_sides_their_lines_the_difference_and_who_is_ahead() -> None:
     first = sentences(CROSSING)[0]
-    assert first.startswith(
-        "With all 1,000 training reviews T-method (Ta on t-method) reaches QWK 0.800 (95% interval "
-    )
-    assert "attention (Ta on attention) reaches QWK 0.900" in first
+    assert first.startswith("With all 1,000 training reviews T-method reaches QWK 0.800 (95% interval ")
+    assert "; its best line is Ta on t-method) and attention reaches QWK 0.900 (" in first
     assert "on 1,250 held-out reviews: difference -0.100 (-0.1" in first
     assert first.endswith("Holm p 0.006), so attention is ahead.")
 
 
 def test_the_second_sentence_says_at_which_sizes_each_is_surely_ahead_and_where_the_lead_changes() -> None:
     second = sentences(CROSSING)[1]
-    assert "T-method is surely ahead with 10 and 100 training reviews, by up to 0.200" in second
-    assert "attention is surely ahead with 1,000 training reviews, by up to 0.100" in second
-    assert "the lead goes from T-method to attention at about 220 reviews (95% interval " in second
-    assert "in 100% of the resamples)." in second
+    assert "T-method is ahead with 10 and 100 training reviews (Holm p below 0.05), by up to 0.200" in second
+    assert "and attention is ahead with 1,000 training reviews (Holm p below 0.05), by up to 0.100" in second
+    assert "the lead goes from T-method to attention at about 220 reviews in 100% of the resamples (95%" in second
 
 
 def test_the_third_sentence_gives_the_other_contrasts_and_the_costs() -> None:
     third = sentences(CROSSING)[2]
-    assert third.startswith("both against attention, difference +0.000 (")
+    assert third.startswith("With all of them, too: both against attention, difference +0.000 (")
     assert "so neither is shown to be ahead; " in third
-    assert third.endswith("from raw texts to the fitted model T-method takes 4.2 s and attention 4 min.")
+    assert third.endswith("training from raw texts takes 4.2 s for T-method and 4 min for attention.")
 
 
 def test_a_lead_that_stays_is_said_to_stay() -> None:
     second = sentences({"T-method": [0.7, 0.8, 0.9], "attention": [0.4, 0.5, 0.6], "both": [0.5, 0.5, 0.5]})[1]
     assert "with 10, 100 and 1,000 training reviews" in second
-    assert "attention with none of the sizes from 10 to 1,000" in second
-    assert second.endswith(
-        "the lead of T-method at the smallest size is still there at the largest, and changes in 0% of the resamples."
-    )
+    assert "attention is ahead at no size" in second
+    ends = "T-method has the higher estimate at both ends, and in 0% of the resamples only one of them."
+    assert second.endswith(ends)
+
+
+def test_equal_sides_neither_lead_nor_cross() -> None:
+    second = sentences({"T-method": [0.5, 0.5, 0.5], "attention": [0.5, 0.5, 0.5], "both": [0.5, 0.5, 0.5]})[1]
+    assert "T-method is ahead at no size, and attention is ahead at no size" in second
+    assert "the estimates do not cross, and in " in second
 
 
 @pytest.mark.parametrize(("n_test", "spread"), [(12, 0.01), (1250, 0.5)], ids=["few reviews", "wide intervals"])
 def test_what_is_not_sure_is_not_claimed(n_test: int, spread: float) -> None:
     text = " ".join(sentences(CROSSING, n_test, spread))
-    assert " is ahead" not in text
-    assert "surely ahead" not in text
+    assert "so attention is ahead" not in text
+    assert "is ahead with" not in text
     assert ("too few to tell sides apart" in text) == (n_test == 12)
 
 
