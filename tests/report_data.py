@@ -60,10 +60,11 @@ def build(
     held_out[["review_id", "stars"]].assign(**final).to_parquet(directory / paths.predictions)
     _write(directory / paths.lines, _lines(list(predictions[3000])))
     _write(directory / paths.verdict, {"sentences": SENTENCES})
+    described = {side: {"feature_sets": [line[0]], "models": [line[1]]} for side, line in names.items()}
     inputs = {str(paths.reviews): "a1b2" * 16}
     for place, stage, config in (
         (paths.reports, "score", {"seed": 1, "feature_sets": FEATURES}),
-        (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}}),
+        (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}, "sides": described}),
         (paths.robustness, "robustness", {"seed": 1, "n_reviews": 400}),
     ):
         _write(directory / place / "manifest.json", {"stage": stage, "config": config, "inputs": inputs})

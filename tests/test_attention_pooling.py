@@ -359,7 +359,8 @@ class TestOutOfFold:
             assert (before[folds == fold] != after[folds == fold]).any()
         assert np.abs(new_before - pooling.transform(["the food was never good"])).max() > 0
 
-    @pytest.mark.parametrize("weights", FROM_THE_TARGET)
+    # The folds' trained queries see batches that hold their own texts, too, which do not count: see test_trained_query.
+    @pytest.mark.parametrize("weights", [weights for weights in FROM_THE_TARGET if weights != "trained"])
     def test_fit_transform_gives_each_text_what_a_fit_on_the_other_folds_gives(
         self, fitted: dict[str, AttentionPooling], weights: str
     ) -> None:
@@ -415,7 +416,9 @@ class TestOutOfFold:
 
 
 class TestFeaturize:
-    def test_the_stage_gives_fit_transform_for_training_and_transform_for_the_others(self, tiny_encoder: str) -> None:
+    def test_the_stage_gives_fit_transform_for_training_and_transform_for_the_others(
+        self, tiny_encoder: str, tmp_path: Path
+    ) -> None:
         # Some texts stand on both sides, and twice: each copy has what is learned for its own fold.
         texts = [*REVIEWS, *REVIEWS[:5], *make_reviews(15, seed=1)[0]]
         stars = np.concatenate([STARS, STARS[:5], make_reviews(15, seed=1)[1]])
@@ -432,15 +435,17 @@ class TestFeaturize:
         def make() -> dict[str, Any]:
             return {each: AttentionPooling(each, 2, cv=3, model=tiny_encoder) for each in ALL} | {"stats": TextStats()}
 
-        tables = fit_transform(make(), reviews)
+        tables, _ = fit_transform(make(), reviews, tmp_path / "shards", tmp_path / "tokens")
         for name, transformer in make().items():
             columns = tables[name].drop(columns="review_id")
             assert columns.columns.tolist() == transformer.fit([""] * 3, [1, 2, 3]).get_feature_names_out().tolist()
             is_train = [text for text, inside in zip(texts, train, strict=True) if inside]
             own = transformer.fit_transform(is_train, stars[train])
-            np.testing.assert_allclose(columns[train], own, rtol=0, atol=2e-5, err_msg=name)
+            # The record of token states, from which weights are learned and states pooled, has half precision.
+            atol = 2e-2 if name == "trained" else 5e-3 if name in FROM_THE_TARGET or name in ("idf", "length") else 2e-5
+            np.testing.assert_allclose(columns[train], own, rtol=0, atol=atol, err_msg=name)
             others = transformer.transform([text for text, inside in zip(texts, train, strict=True) if not inside])
-            np.testing.assert_allclose(columns[~train], others, rtol=0, atol=2e-5, err_msg=name)
+            np.testing.assert_allclose(columns[~train], others, rtol=0, atol=atol, err_msg=name)
 
     @pytest.mark.parametrize("weights", ALL)
     def test_skops_keeps_the_fit(

@@ -205,10 +205,19 @@ def test_a_cut_text_fits_and_is_a_prefix(text: str, width: int) -> None:
     [
         (lambda: None, "'nowhere' is neither a dataset (reports/nowhere is missing) nor a reports directory"),
         (lambda: Path("nowhere").mkdir(), "nowhere holds no complete score (no manifest.json)"),
-        (lambda: (Path("reports/a").rename("nowhere") / "metrics.csv").unlink(), "nowhere is damaged"),
-        (lambda: (Path("reports/a").rename("nowhere") / "metrics.csv").write_text("x\n1\n"), "nowhere is damaged"),
+        (
+            lambda: (Path("reports/a").rename("nowhere") / "metrics.csv").unlink(),
+            "nowhere/metrics.csv is missing: run the score",
+        ),
+        (
+            lambda: (Path("reports/a").rename("nowhere") / "metrics.csv").write_text("x\n1\n"),
+            "lacks the column 'features'",
+        ),
         (lambda: (Path("reports/a").rename("nowhere") / "predictions.parquet").write_text("x"), "nowhere is damaged"),
-        (lambda: (Path("reports/a").rename("nowhere") / "curves/sides.csv").unlink(), "nowhere is damaged"),
+        (
+            lambda: (Path("reports/a").rename("nowhere") / "curves/sides.csv").unlink(),
+            "sides.csv is missing: run the curves",
+        ),
         (lambda: (Path("reports/a").rename("nowhere") / "manifest.json").write_text("{"), "holds no complete score"),
     ],
 )

@@ -203,7 +203,11 @@ def only_text_stats(project: Project) -> None:
     for name in ("embedding", "mean_pooling", "attention_pooling"):
         (project / f"conf/features/{name}.yaml").unlink()
     (project / "conf/score.yaml").write_text(
-        "seed: 1\nn_resamples: 100\nfeature_sets: {'1': [text_stats]}\nmodels: [Ta]\nbaselines: []\n"
+        "seed: 1\nn_resamples: 100\nfeature_sets: {'1': [text_stats]}\nmodels: [Ta, Ridge]\nbaselines: []\n"
+    )
+    (project / "conf/curves.yaml").write_text(
+        "seed: 1\nn_resamples: 200\nsizes: {10: 2}\nfeature_sets: ['1']\ncontrasts: [[T, R]]\n"
+        "sides: {T: {feature_sets: ['1'], models: [Ta]}, R: {feature_sets: ['1'], models: [Ridge]}}\n"
     )
 
 
@@ -246,7 +250,7 @@ def test_a_stage_without_what_it_reads_names_the_stage_to_run(
     [
         ("- text_stats\n", "- text_stat\n", "curves.yaml: unknown feature set 'text_stat'; known: "),
         ("- Ridge", "- Rigde", "curves.yaml: unknown model of side attention 'Rigde'; known: "),
-        ("  - T-method", "  - T-methods", "curves.yaml: unknown side 'T-methods'; known: "),
+        ("- - T-method\n", "- - T-methods\n", "curves.yaml: unknown side 'T-methods'; known: "),
         ("10: 3", "1: 3", "curves.yaml: sizes.1"),
     ],
 )

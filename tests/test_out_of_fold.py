@@ -83,7 +83,7 @@ class TestOutOfFold:
         assert metrics.fit_transform(texts, stars)[own].mean() < 0.2
         assert metrics.transform(texts)[own].mean() == pytest.approx(1)
 
-    def test_the_features_stage_gives_training_reviews_what_is_out_of_fold(self, metrics):
+    def test_the_features_stage_gives_training_reviews_what_is_out_of_fold(self, metrics, tmp_path):
         texts, stars = random_texts(400), np.random.default_rng(1).integers(1, 6, 400)
         is_train = np.arange(400) % 4 > 0
         reviews = pd.DataFrame(
@@ -94,7 +94,9 @@ class TestOutOfFold:
                 "split": np.where(is_train, "train", "test"),
             }
         )
-        table = fit_transform({"own": metrics}, reviews)["own"]
+        tables, costs = fit_transform({"own": metrics}, reviews, tmp_path / "shards", tmp_path / "tokens")
+        assert set(costs["own"]) == {"learn_seconds", "encode_seconds", "transform_seconds_per_review"}
+        table = tables["own"]
         assert table.columns.tolist() == ["review_id", *metrics.get_feature_names_out()]
         columns = table.drop(columns="review_id").to_numpy()
         assert largest_correlation(columns[is_train], stars[is_train]) < 0.2

@@ -167,7 +167,7 @@ def test_the_same_seed_gives_the_same_tables(here: Path) -> None:
     ("file", "content", "message"),
     [
         (SIDES_CSV, None, "is missing: run the curves stage first"),
-        (SIDES_CSV, "side\nx\n", "is not what the curves stage writes"),
+        (SIDES_CSV, "side\nx\n", "lacks the column 'n_train': run the curves stage again"),
         (SIDES_CSV, "side,n_train,features,model\na,5,text_stats,T(9)\n", "unknown model 'T(9)'"),
         (SIDES_CSV, "side,n_train,features,model\na,5,x,Ta\n", "unknown feature set 'x'"),
         (SIDES_CSV, "side,n_train,features,model\na,5,text_stats,Tb\n", "lacks text_stats / Tb"),

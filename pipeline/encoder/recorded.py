@@ -46,7 +46,7 @@ class TokenStates:
     >>> from pipeline.encoder import load_encoder, record
     >>> tokens = record(load_encoder(), ["Superb!", "Cold fries, again.", "Fine."], 3, Path(mkdtemp()))
     >>> len(tokens), len(tokens[np.array([0, 2])]), tokens.lengths.tolist()
-    (3, 2, [5, 7, 4])
+    (3, 2, [4, 7, 4])
     """
 
     states: npt.NDArray[np.float16]

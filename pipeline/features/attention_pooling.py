@@ -160,8 +160,12 @@ class AttentionPooling(EncoderTransformer):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.weights in _FROM_THE_TARGET
-        tags.requires_fit = self.weights not in _OF_THE_MODEL or tags.requires_fit
         return tags
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything is learned from texts."""
+        return self.weights not in _OF_THE_MODEL or super().learns
 
     def pooling(self) -> TokenPooling:
         """Return how the token states become one vector; once fitted where something is learned."""

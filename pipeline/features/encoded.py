@@ -56,6 +56,11 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Learn from the training texts, and return the pooling for these very texts: `pooling`, or one out of fold."""
         return self.pooling()
 
+    @property
+    def learns(self) -> bool:
+        """Whether anything is learned from texts; with int8 they calibrate the encoder."""
+        return self.precision == "int8"
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters and the texts, load the encoder, and learn what there is to learn.
 
@@ -159,8 +164,6 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
-        # Nothing is learned from texts, unless a subclass does or they calibrate the encoder.
-        tags.requires_fit = self.precision == "int8"
         return tags
 
 
