@@ -62,7 +62,7 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
 
 
 def learns(transformer: Any) -> bool:
-    """Return whether a transformer learns from the texts it is fitted on, as all do whose tags say that they need a fit."""
+    """Return whether a transformer learns from texts, as all do whose tags say that they need a fit."""
     if isinstance(transformer, EncoderTransformer):
         return transformer.learns
     return bool(get_tags(transformer).requires_fit)

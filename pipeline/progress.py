@@ -12,6 +12,11 @@ from tqdm import tqdm
 # Set by make when it starts, in seconds since 1970: the bar of each stage goes on where the one before ended.
 STARTED = "PIPELINE_STARTED"
 
+_BEGINNING = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone"
+_WITH_TIME_LEFT = f"{_BEGINNING}, {{remaining}} left"
+# After this share of the work its speed says something.
+_ENOUGH = 0.05
+
 _whole: "_Whole | None" = None
 
 
@@ -21,12 +26,14 @@ class _Whole:
     def __init__(self, done: float, seconds: float, after: float, desc: str):
         # The average speed since make was started tells the time left.
         self.bar = tqdm(total=done + seconds + after, desc=desc, leave=False, delay=2, mininterval=1, smoothing=0)
-        self.bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left"
+        self.bar.bar_format = _BEGINNING
         self.bar.start_t = float(os.environ[STARTED])
         self.bar.n = done
         self.end = done + seconds
 
     def advance(self, seconds: float) -> None:
+        if self.bar.n - self.bar.initial > _ENOUGH * self.bar.total:
+            self.bar.bar_format = _WITH_TIME_LEFT
         self.bar.update(min(seconds, self.end - self.bar.n))
 
     def skip(self, seconds: float) -> None:

@@ -66,6 +66,12 @@ def test_the_time_left_comes_from_the_speed_so_far_without_what_was_done_before(
         assert str(bar).endswith(" left")
 
 
+def test_no_time_is_told_before_there_is_a_speed(started: float) -> None:
+    with one_bar_for_all("features", EXPECTED, []), progress_bar(100, "work", "step", seconds=30) as part:
+        part.update(10)
+        assert str(whole().bar).endswith(" gone")
+
+
 def test_an_error_in_a_stage_closes_the_bar(started: float) -> None:
     with pytest.raises(ValueError, match="stop"), one_bar_for_all("score", EXPECTED, []):
         raise ValueError("stop")
