@@ -30,9 +30,10 @@ class _Whole:
         self.bar.start_t = float(os.environ[STARTED])
         self.bar.n = done
         self.end = done + seconds
+        self.enough = _ENOUGH * (done + seconds + after)
 
     def advance(self, seconds: float) -> None:
-        if self.bar.n - self.bar.initial > _ENOUGH * self.bar.total:
+        if self.bar.n - self.bar.initial > self.enough:
             self.bar.bar_format = _WITH_TIME_LEFT
         self.bar.update(min(seconds, self.end - self.bar.n))
 
