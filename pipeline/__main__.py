@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.errors import PipelineError
-from pipeline.paths import MLFLOW_DB, DatasetPaths
-from pipeline.store import first_line
+from pipeline.errors import PipelineError, first_line
+from pipeline.project.paths import MLFLOW_DB, DatasetPaths
 
 app = typer.Typer(
     help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, curves, "
@@ -60,7 +59,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Load the reviews, check them, set bad ones aside and split the rest."""
-    from pipeline import prepare as stage
+    from pipeline.stages import prepare as stage
 
     given = {"--file": file, "--train": train, "--test": test}
     names = [option for option, value in given.items() if value is not None]
@@ -79,15 +78,15 @@ def prepare(
 @app.command()
 def features(dataset: Dataset = "sample") -> None:
     """Turn the texts into the features of conf/features; what encoders make comes from one common pass."""
-    from pipeline import featurize
+    from pipeline.stages import features as stage
 
-    _run_stage("features", featurize.run, dataset)
+    _run_stage("features", stage.run, dataset)
 
 
 @app.command()
 def score(dataset: Dataset = "sample") -> None:
     """Fit and score every feature set x model of conf/score.yaml on all training reviews."""
-    from pipeline import score as stage
+    from pipeline.stages import score as stage
 
     _run_stage("score", stage.run, dataset)
 
@@ -95,7 +94,7 @@ def score(dataset: Dataset = "sample") -> None:
 @app.command()
 def curves(dataset: Dataset = "sample") -> None:
     """Fit the models of conf/curves.yaml on growing draws of training reviews; say what that shows."""
-    from pipeline import curves as stage
+    from pipeline.stages import curves as stage
 
     _run_stage("curves", stage.run, dataset)
 
@@ -103,7 +102,7 @@ def curves(dataset: Dataset = "sample") -> None:
 @app.command()
 def robustness(dataset: Dataset = "sample") -> None:
     """Try the best line of each side on changed reviews, slices and other data; measure calibration and costs."""
-    from pipeline import robustness as stage
+    from pipeline.stages import robustness as stage
 
     _run_stage("robustness", stage.run, dataset)
 
@@ -111,7 +110,7 @@ def robustness(dataset: Dataset = "sample") -> None:
 @app.command()
 def report(dataset: Dataset = "sample") -> None:
     """Write the self-contained page reports/<dataset>/index.html and print its path."""
-    from pipeline import report as stage
+    from pipeline.stages import report as stage
 
     _run_stage("report", stage.run, dataset)
     typer.echo(DatasetPaths(dataset).page.resolve())
@@ -120,7 +119,7 @@ def report(dataset: Dataset = "sample") -> None:
 @app.command()
 def log(dataset: Dataset = "sample") -> None:
     """Send the results to MLflow: the file mlflow.db, or the server that MLFLOW_TRACKING_URI names."""
-    from pipeline import tracking
+    from pipeline.stages import log as tracking
 
     _run_stage("log", tracking.run, dataset)
 
@@ -131,7 +130,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="What to compare it with.")],
 ) -> None:
     """Compare two runs, or two datasets, in the terminal."""
-    from pipeline import comparison
+    from pipeline.report import compare as comparison
 
     typer.echo(comparison.compare(a, b))
 
@@ -155,7 +154,7 @@ def attend(
     ] = None,
 ) -> None:
     """Show which token of a sentence looks at which, by layer and head."""
-    from pipeline import attend as command
+    from pipeline.attention.view import attend as command
 
     typer.echo(command.run(text, model, revision, layer, head, word, out))
 
@@ -173,7 +172,7 @@ def ui(
 
 
 def _run_stage(name: str, run: Callable[[str], None], dataset: str) -> None:
-    from pipeline.plan import shown
+    from pipeline.stages.all import shown
 
     with shown(name, dataset_name(dataset)):
         run(dataset)

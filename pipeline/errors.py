@@ -6,3 +6,8 @@ class PipelineError(Exception):
 
     The command line prints it and ends with exit code 2, without a traceback.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type's name where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,10 +12,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.encoder import Backend, Pooling, TokenPooling, encode, load_encoder
+from pipeline.evaluation.metrics import evaluate
+from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.features.encoded import CALIBRATION_TEXTS
 from pipeline.features.token_weights import QueryPooling, vocabulary_size
-from pipeline.metrics import evaluate
-from pipeline.models import ExpectedStarRegressor
 from tests.project import ROOT, SHARED_REVIEWS
 
 # A GPU needs many texts to be busy.

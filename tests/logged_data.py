@@ -23,10 +23,12 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.digest import file_digest
+from pipeline.evaluation.bootstrap import intervals
+from pipeline.evaluation.metrics import evaluate
 from pipeline.features import TextStats
-from pipeline.metrics import evaluate, intervals
-from pipeline.paths import DatasetPaths
-from pipeline.store import file_digest, write_json, write_manifest, write_parquet
+from pipeline.files import write_json, write_manifest, write_parquet
+from pipeline.project.paths import DatasetPaths
 from pipeline.taguchi import TMethodRegressor
 
 SIZES = [10, 20]

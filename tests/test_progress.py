@@ -8,10 +8,10 @@ import pytest
 from project import make_project
 
 from pipeline import progress
-from pipeline.paths import DatasetPaths
-from pipeline.plan import expected_seconds, shown
+from pipeline.files import write_manifest
 from pipeline.progress import STARTED, one_bar_for_all, progress_bar
-from pipeline.store import write_manifest
+from pipeline.project.paths import DatasetPaths
+from pipeline.stages.all import expected_seconds, shown
 
 EXPECTED = {"features": 30.0, "score": 50.0, "curves": 20.0}
 

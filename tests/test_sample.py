@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from project import ROOT, SHARED_REVIEWS
 
-from pipeline.config import PrepareConfig, load_config
-from pipeline.paths import SAMPLE
-from pipeline.prepare import prepare
-from pipeline.sources import Source, read_file
+from pipeline.project.conf import PrepareConfig, load_config
+from pipeline.project.paths import SAMPLE
+from pipeline.stages.prepare import prepare
+from pipeline.stages.sources import Source, read_file
 from pipeline.text import words
 
 KEYS = {"review_id", "stars", "category", "text"}

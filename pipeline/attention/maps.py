@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.attention.tokens import Span, distinct, readable, token_spans
 from pipeline.encoder.load import BUNDLED, load_transformer
-from pipeline.store import first_line
+from pipeline.errors import first_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.store import value_digest
+from pipeline.digest import value_digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

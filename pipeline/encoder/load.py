@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from pipeline.store import file_digest, first_line
+from pipeline.digest import file_digest
+from pipeline.errors import first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

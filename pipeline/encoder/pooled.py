@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.digest import value_digest
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.batches import SECONDS, Runner, make_runner, shards
 from pipeline.encoder.layers import check_layer
 from pipeline.encoder.pooling import TokenPooling
 from pipeline.encoder.recorded import Recorder, Texts, TokenStates
-from pipeline.encoder.store import ShardStore, made_by
+from pipeline.encoder.shards import ShardStore, made_by
 from pipeline.progress import progress_bar
-from pipeline.store import value_digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.digest import value_digest
 from pipeline.encoder.layers import check_layer, sentence_size, state_size
-from pipeline.store import value_digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

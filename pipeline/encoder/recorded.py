@@ -10,10 +10,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from pipeline.digest import value_digest
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.batches import TokenBatch, token_batches
 from pipeline.encoder.layers import check_layer
-from pipeline.store import atomic_path, value_digest
+from pipeline.files import atomic_path
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

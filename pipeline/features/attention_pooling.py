@@ -13,11 +13,12 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
 from pipeline.encoder.layers import check_layer, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
-from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target, deal_folds
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target
 from pipeline.features.token_weights import (
     QueryPooling,
     document_frequency,

@@ -8,58 +8,23 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
+from sklearn.utils import Tags, check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.deal import deal_folds
 from pipeline.text import check_texts
 
 Array = npt.NDArray[np.float64]
+
+
 Metrics = TypeVar("Metrics")
+
 
 FOLD_CONSTRAINTS: dict[str, list[Any]] = {
     "cv": [Interval(Integral, 2, None, closed="left")],
     "random_state": ["random_state"],
 }
-
-
-def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArray[np.intp]:
-    """Return the fold of each row, stratified for any target.
-
-    The rows are dealt like cards, in the order of their target and in random order where it is the same, so that
-    every fold has its share of every star, and of a continuous target too.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        The target.
-    cv : int
-        Number of folds.
-    random_state : int, RandomState instance or None, default=None
-        Decides the order of rows with the same target.
-
-    Returns
-    -------
-    ndarray of int of shape (n_rows,)
-        From 0 to ``cv - 1``.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows than folds.
-
-    Examples
-    --------
-    >>> folds = deal_folds([1, 1, 5, 5, 3, 3], cv=2, random_state=0)
-    >>> sorted(folds[:2].tolist()), sorted(folds[2:4].tolist()), sorted(folds[4:].tolist())
-    ([0, 1], [0, 1], [0, 1])
-    """
-    y = np.asarray(y)
-    if len(y) < cv:
-        raise ValueError(f"Got cv={cv} folds but only {len(y)} texts: give more texts or a smaller cv.")
-    folds = np.empty(len(y), dtype=np.intp)
-    folds[np.lexsort((check_random_state(random_state).random_sample(len(y)), y))] = np.arange(len(y)) % cv
-    return folds
 
 
 def check_target(estimator: object, texts: Sized, y: Any) -> Array:

@@ -1,0 +1,1 @@
+"""Attention maps drawn: in the terminal, as pictures, as a page."""

@@ -1,0 +1,75 @@
+"""The command attend: one text, one model, its attention in the terminal or in a file."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.attention.maps import AttentionMap, attention_map
+from pipeline.attention.view import page, plots, terminal
+from pipeline.errors import PipelineError, first_line
+from pipeline.files import atomic_path, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".html", ".csv")
+
+
+def run(
+    text: str,
+    model: str,
+    revision: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    word: str | None = None,
+    out: Path | None = None,
+) -> str:
+    """Return what to print: the table, or the path of the file that was written.
+
+    Raises
+    ------
+    PipelineError
+        If anything that was asked for does not exist.
+    """
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise PipelineError(f"--out ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {str(out)!r}")
+    if word is not None and layer is not None:
+        raise PipelineError(f"--word shows every layer beside the others: leave out --layer {layer}")
+    try:
+        attention = attention_map(text, model, revision)
+        if out is None:
+            width = shutil.get_terminal_size(fallback=(80, 24)).columns
+            if word is None:
+                return terminal.show(attention, layer, head, width)
+            return terminal.show_word(attention, word, head, width)
+        write(attention, out, layer, head, word)
+    except ValueError as error:
+        raise PipelineError(first_line(error)) from None
+    return str(out.resolve())
+
+
+def write(attention: AttentionMap, path: Path, layer: int | None, head: int | None, word: str | None) -> None:
+    """Write a picture, a page or a table, as the end of the path's name says.
+
+    Raises
+    ------
+    ValueError
+        If the map does not have that layer, head or word, or is too large for a page.
+    """
+    kind = path.suffix.lower()
+    if kind == ".html":
+        write_text(path, page.render(attention, layer, head, word))
+    elif kind == ".csv":
+        table = attention.frame(layer, head) if word is None else attention.by_layer(word, head)
+        write_text(path, table.to_csv(float_format="%.6f"))
+    else:
+        figure = plots.heat_map(attention, layer, head) if word is None else plots.word_by_layer(attention, word, head)
+        _save(figure, path, kind.removeprefix("."))
+
+
+def _save(figure: "Figure", path: Path, kind: str) -> None:
+    from matplotlib import rc_context
+
+    # Glyphs as paths: the picture looks the same where these fonts are not installed.
+    with rc_context({"svg.fonttype": "path"}), atomic_path(path) as temporary:
+        figure.savefig(temporary, format=kind)

@@ -1,0 +1,65 @@
+"""Attention maps as one HTML page that needs nothing beside it."""
+
+import base64
+import hashlib
+
+import jinja2
+import numpy as np
+
+from pipeline.attention.maps import AttentionMap
+from pipeline.attention.view.fonts import web_font
+
+# Above this a page takes long to open: 6 layers x 12 heads x 256 tokens are 4.7 million weights, or 12 MiB.
+MAX_WEIGHTS = 6_000_000
+_STEPS = 65535  # a weight is written as one of so many steps, which leaves an error below 0.00001
+
+
+def render(attention: AttentionMap, layer: int | None = None, head: int | None = None, word: str | None = None) -> str:
+    """Return the page: all layers x heads side by side, one of them large, and the layers for a chosen token.
+
+    Parameters
+    ----------
+    attention : AttentionMap
+    layer, head : int, optional
+        What is large at first; without a number it is their average.
+    word : str, optional
+        Whose first token is chosen at first.
+
+    Raises
+    ------
+    ValueError
+        If the map does not have that layer, head or word, or has too many weights.
+
+    Examples
+    --------
+    >>> from pipeline.attention.maps import attention_map
+    >>> "<title>Attention: The dog</title>" in render(attention_map("The dog"))
+    True
+    """
+    attention.matrix(layer, head)
+    if attention.weights.size > MAX_WEIGHTS:
+        raise ValueError(
+            f"A page of {attention.n_layers} layers x {attention.n_heads} heads x {len(attention.tokens)} tokens has "
+            f"{attention.weights.size} weights, but {MAX_WEIGHTS} is the most that opens well: shorten the text, or "
+            "write a .png."
+        )
+    steps = np.rint(attention.weights * _STEPS).clip(0, _STEPS).astype("<u2")
+    data = {
+        "labels": attention.labels,
+        "layers": attention.n_layers,
+        "heads": attention.n_heads,
+        "causal": attention.causal,
+        "steps": _STEPS,
+        "layer": layer or 0,
+        "head": head or 0,
+        "token": attention.positions(word)[0] if word else -1,
+        "weights": base64.b64encode(steps.tobytes()).decode(),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline.attention", "view"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    font = base64.b64encode(web_font("".join([attention.text, *attention.labels]))).decode()
+    environment.filters["digest"] = lambda script: (
+        "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    )
+    return environment.get_template("attend.html").render(attention=attention, data=data, font=font)

@@ -1,0 +1,168 @@
+"""Figures of attention maps: matplotlib figures without any global state."""
+
+import unicodedata
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.attention.maps import AttentionMap, moved, strongest, title, which
+from pipeline.attention.tokens import visible
+from pipeline.attention.view.fonts import drawable, families
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE, _ORANGE = "#0072b2", "#d55e00"
+# From white to the blue of the report, and on to a dark one, so that strong weights still differ.
+_SHADES = ["#ffffff", "#cfe4f2", "#6fb1da", "#0072b2", "#003a5c"]
+_VALUES = 14  # tokens up to which each cell shows its value
+_LABELS = 120  # tokens up to which each has its label
+
+
+def heat_map(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> "Figure":
+    """Draw the weights of a layer and head, or their average: a row for each query, a column for each key.
+
+    Below, along the same columns, runs the attention that each token receives.
+
+    Raises
+    ------
+    ValueError
+        If the model does not have that layer or head.
+
+    Examples
+    --------
+    >>> from pipeline.attention.maps import attention_map
+    >>> heat_map(attention_map("The dog chased the cat"), layer=3).axes[0].get_ylabel()
+    'query: the token that looks'
+    """
+    frame, received = attention.frame(layer, head), attention.received(layer, head)
+    n_tokens = len(frame)
+    side = float(np.clip(n_tokens * (0.5 if n_tokens <= _VALUES else 0.24), 3.2, 24))
+    margin = 0.5 + 0.085 * min(max(map(_width, attention.labels)), 24)
+    figure = _figure(side + margin + 1.1, 1.32 * side + margin + 1.3)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=[side, max(1.0, 0.28 * side)])
+    mesh = _cells(upper, frame.to_numpy(), values=n_tokens <= _VALUES)
+    upper.set_aspect("equal")
+    upper.set_ylabel("query: the token that looks")
+    _name(upper, "x", attention.labels, attention.text, top=True)
+    _name(upper, "y", attention.labels, attention.text)
+    figure.colorbar(mesh, ax=upper, label="weight", fraction=0.04, pad=0.02)
+    lower.plot(np.arange(n_tokens), received, color=_ORANGE, marker="o", markersize=4 if n_tokens <= 40 else 0)
+    lower.fill_between(np.arange(n_tokens), received, color=_ORANGE, alpha=0.15, linewidth=0)
+    lower.set(ylim=(0, None), xlabel="key: the token looked at", ylabel="received\n(mean)")
+    lower.spines[["top", "right"]].set_visible(False)
+    _name(lower, "x", attention.labels, attention.text)
+    _title(figure, attention, title(attention, layer, head))
+    return figure
+
+
+def word_by_layer(attention: AttentionMap, word: str, head: int | None = None) -> "Figure":
+    """Draw what a word looks at in each layer, and how much of its attention moves from one layer to the next.
+
+    Raises
+    ------
+    ValueError
+        If the word is not in the text, or the model does not have that head.
+    """
+    table = strongest(attention.by_layer(word, head), 12)
+    shares = moved(attention.layer_differences(word, head))
+    n_layers, n_tokens = table.shape
+    margin = 0.4 + 0.085 * max(_width(label) for label in table.columns)
+    figure = _figure(0.62 * max(n_tokens, 5) + 3.4, 0.45 * max(n_layers, 4) + margin + 1.4)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[max(n_tokens, 5), 3])
+    _cells(left, table.to_numpy(), values=True)
+    left.set_aspect("auto")
+    left.set_yticks(range(n_layers), [str(layer) for layer in table.index])
+    left.tick_params("y", length=0)
+    left.set(ylabel="layer", xlabel="key: the token looked at")
+    _name(left, "x", list(table.columns), attention.text, top=True)
+    bars = right.barh(shares.index - 1, shares, color=_ORANGE, height=0.55)
+    right.set(
+        xlim=(0, max(0.1, float(shares.max()) * 1.25 if len(shares) else 0.1)), xlabel="moved since the layer above"
+    )
+    right.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
+    right.spines[["top", "right"]].set_visible(False)
+    right.tick_params(left=False, labelleft=False)
+    _title(figure, attention, f"what “{word}” looks at, {which('head', head, attention.n_heads)}")
+    return figure
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=150, layout="compressed", facecolor="white")
+
+
+def _cells(axes: "Axes", weights: npt.NDArray[np.float32], values: bool) -> Any:
+    """Fill the cells, which are centred on whole numbers; the square root makes small weights visible."""
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+
+    n_rows, n_columns = weights.shape
+    most = max(float(weights.max()), 0.01)
+    mesh = axes.pcolormesh(
+        np.arange(n_columns + 1) - 0.5,
+        np.arange(n_rows + 1) - 0.5,
+        weights,
+        cmap=LinearSegmentedColormap.from_list("blues", _SHADES),
+        norm=PowerNorm(0.5, vmin=0, vmax=most),
+        edgecolors="white" if values else "face",
+        linewidth=1 if values else 0,
+        rasterized=not values,
+    )
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    axes.spines[:].set_visible(False)
+    if values:
+        for (row, column), weight in np.ndenumerate(weights):
+            ink = "white" if weight > 0.4 * most else "#1b1b1f"
+            axes.text(column, row, f"{weight:.2f}" if weight else "", ha="center", va="center", color=ink, fontsize=8)
+    return mesh
+
+
+def _name(axes: "Axes", which: Literal["x", "y"], labels: list[str], text: str, top: bool = False) -> None:
+    """Write the tokens along an axis, every so many if there are very many of them."""
+    step = -(-len(labels) // _LABELS)
+    shown = [drawable(label) for label in labels[::step]]
+    if which == "x":
+        # A character that is as wide as high stands upright over its number.
+        shown = [label.replace(" ", "\n") if _stands(label) else label for label in shown]
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    size = 10 if len(labels) <= _VALUES else 7.5
+    axis.set_ticks(range(0, len(labels), step), shown, family=families(text), fontsize=size, parse_math=False)
+    axes.tick_params(which, length=0)
+    if top:
+        axes.tick_params("x", top=False, bottom=False, labeltop=True, labelbottom=False)
+    for label in axis.get_ticklabels(which="both") if which == "x" else []:
+        label.set_rotation(0 if _stands(label.get_text()) else 90)
+
+
+def _stands(label: str) -> bool:
+    first, *rest = label.split()
+    return _width(first) <= 2 and _width("".join(rest)) <= 3
+
+
+def _title(figure: "Figure", attention: AttentionMap, what: str) -> None:
+    lines = [attention.text, f"{what} · {attention.model}"]
+    if attention.unknown:
+        lines.append(f"not in its vocabulary: {' '.join(attention.unknown)}")
+    room = int(11 * figure.get_figwidth())
+    figure.suptitle(
+        "\n".join(_cut(drawable(visible(line, room)), room) for line in lines),
+        family=families(attention.text),
+        fontsize=10,
+        parse_math=False,
+        linespacing=1.5,
+    )
+
+
+def _cut(text: str, room: int) -> str:
+    """Return as much of `text` as fits."""
+    if _width(text) <= room:
+        return text
+    return next(f"{text[:end]}…" for end in range(len(text), -1, -1) if _width(text[:end]) < room)
+
+
+def _width(label: str) -> int:
+    """Columns that a label takes, those of Japanese and Chinese being twice as wide."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in label)

@@ -1,0 +1,126 @@
+"""Intervals and p-values from resamples: counts of the reviews, so that statistics of sums are matrix products."""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evaluation.metrics import qwk, round_to_stars
+
+Array = npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=2)
+def resample_counts(n_reviews: int, n_resamples: int, seed: int) -> npt.NDArray[np.float32]:
+    """Return how often each review counts in each bootstrap resample; the first row is the reviews as they are.
+
+    Whatever is a function of sums over the reviews is a matrix product with these counts, and two predictions that
+    are measured with the same ones are paired.
+
+    Returns
+    -------
+    ndarray of shape (1 + n_resamples, n_reviews), float32, not to be written to
+    """
+    drawn = np.random.default_rng(seed).multinomial(n_reviews, np.full(n_reviews, 1 / n_reviews), size=n_resamples)
+    counts = np.concatenate([np.ones((1, n_reviews)), drawn]).astype(np.float32)
+    counts.flags.writeable = False
+    return counts
+
+
+def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
+    """Return the sums that QWK is a function of, in every resample: of p, p^2, p y, 1, y and y^2.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_resamples, n_reviews)
+        From `resample_counts`.
+    y_true : array-like of shape (n_reviews,)
+        Whole stars.
+    y_pred : array-like of shape (n_reviews, n_columns)
+        Whole stars.
+
+    Returns
+    -------
+    ndarray of shape (6, n_resamples, n_columns)
+        Exact, since float32 holds whole numbers up to 16 million. Sums over parts of the reviews add up.
+    """
+    y, p = np.asarray(y_true, dtype=np.float32), np.asarray(y_pred, dtype=np.float32)
+    of_predictions = (counts @ np.hstack([p, p**2, p * y[:, None]])).reshape(len(counts), 3, -1).transpose(1, 0, 2)
+    of_stars = (counts @ np.stack([np.ones_like(y), y, y**2], axis=1)).T[:, :, None]
+    return np.concatenate([of_predictions, np.broadcast_to(of_stars, of_predictions.shape)]).astype(np.float64)
+
+
+def qwk_of_sums(sums: Array) -> Array:
+    r"""Return `qwk` from `star_sums`; nan where it is not defined.
+
+    .. math:: \kappa = 1 - \frac{\sum p^2 - 2 \sum p y + \sum y^2}{\sum p^2 + \sum y^2 - 2 \sum p \sum y / n}
+    """
+    p, pp, py, n, y, yy = sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.round(1 - (pp - 2 * py + yy) / (pp + yy - 2 * p * y / n), 12) + 0.0
+
+
+def percentile_interval(resampled: Array) -> tuple[float, float]:
+    """Return the 95% percentile interval of a statistic in all resamples but the first, the reviews as they are.
+
+    Resamples in which the statistic is not defined are left out.
+    """
+    defined = resampled[1:][~np.isnan(resampled[1:])]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _resampled_qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> Array:
+    stars = round_to_stars(y_pred)[:, None]
+    return qwk_of_sums(star_sums(resample_counts(len(stars), n_resamples, seed), y_true, stars))[:, 0]
+
+
+def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
+    """Return 95% bootstrap intervals over two or more reviews: qwk_low, qwk_high, mae_low and mae_high."""
+    y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    qwk_low, qwk_high = percentile_interval(_resampled_qwk(y, raw, n_resamples, seed))
+    errors = resample_counts(len(y), n_resamples, seed) @ np.abs(y - raw) / len(y)
+    mae_low, mae_high = percentile_interval(errors)
+    return {"qwk_low": qwk_low, "qwk_high": qwk_high, "mae_low": mae_low, "mae_high": mae_high}
+
+
+def qwk_difference(
+    y_true: npt.ArrayLike, y_pred_a: npt.ArrayLike, y_pred_b: npt.ArrayLike, n_resamples: int, seed: int
+) -> tuple[float, float, float]:
+    """Return QWK of a minus QWK of b on the same reviews, with its 95% paired bootstrap interval.
+
+    Returns
+    -------
+    difference, low, high : float
+    """
+    a, b = (_resampled_qwk(y_true, each, n_resamples, seed) for each in (y_pred_a, y_pred_b))
+    difference = qwk(y_true, round_to_stars(y_pred_a)) - qwk(y_true, round_to_stars(y_pred_b))
+    return float(difference), *percentile_interval(a - b)
+
+
+def p_value(resampled: Array) -> float:
+    """Return the two-sided bootstrap p-value of a difference being 0: never below 2 / (1 + n_resamples)."""
+    n = len(resampled)
+    least = min((resampled[1:] <= 0).sum(), (resampled[1:] >= 0).sum()) + 1
+    return min(1.0, 2 * least / n)
+
+
+def holm(p_values: npt.ArrayLike) -> Array:
+    """Return p-values adjusted for their number by Holm's step-down method.
+
+    References
+    ----------
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = p.argsort()
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted

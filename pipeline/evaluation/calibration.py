@@ -1,0 +1,50 @@
+"""How predicted stars spread about the true ones."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+N_BINS = 10
+
+
+def calibration(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, float]:
+    """Return how predicted stars spread about the true ones.
+
+    Returns
+    -------
+    dict of str to float
+        slope of the prediction on the truth, 1 for the T-method's estimate in its signal data; slope_true of the truth
+        on the prediction, 1 where a prediction can be taken at its word; sd_ratio, the SD of the prediction over that
+        of the truth; bias, the mean of prediction less truth. nan where a spread is zero.
+
+    Examples
+    --------
+    >>> calibration([1, 2, 3], [1, 3, 5])
+    {'slope': 2.0, 'slope_true': 0.5, 'sd_ratio': 2.0, 'bias': 1.0}
+    """
+    y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    covariance = np.mean((y - y.mean()) * (predicted - predicted.mean()))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = {
+            "slope": covariance / y.var(),
+            "slope_true": covariance / predicted.var(),
+            "sd_ratio": predicted.std() / y.std(),
+            "bias": np.mean(predicted - y),
+        }
+    return {name: float(ratio) if np.isfinite(ratio) else float("nan") for name, ratio in ratios.items()}
+
+
+def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = N_BINS) -> pd.DataFrame:
+    """Return mean prediction, mean star and number of reviews in bins of equal counts, smallest prediction first.
+
+    Examples
+    --------
+    >>> calibration_bins([1, 2, 4, 5], [4.5, 1.5, 4.0, 2.5], n_bins=2)
+       predicted  true  n_reviews
+    0       2.00   3.5          2
+    1       4.25   2.5          2
+    """
+    y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    bins = np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(y)))
+    rows = [(predicted[own].mean(), y[own].mean(), len(own)) for own in bins]
+    return pd.DataFrame(rows, columns=["predicted", "true", "n_reviews"])

@@ -1,0 +1,150 @@
+"""Classifiers of stars read as regressors, and ordinal regression."""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+)
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    """A classifier of stars, read as a regressor: it predicts the expected star, the sum of star x probability.
+
+    Parameters
+    ----------
+    classifier : estimator with predict_proba
+        It is cloned in `fit`; its classes are numbers.
+
+    Attributes
+    ----------
+    classifier_ : estimator
+        The fitted clone.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> model = ExpectedStarRegressor(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 1, 5, 5])
+    >>> model.predict([[1.5]]).round(3).tolist()
+    [3.0]
+    """
+
+    def __init__(self, classifier: Any):
+        self.classifier = classifier
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the classifier was fitted with."""
+        return self.classifier_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> npt.NDArray[np.object_]:
+        """Names of those columns, where they had names."""
+        return self.classifier_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.classifier).input_tags
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit a clone of the classifier."""
+        self.classifier_ = clone(self.classifier).fit(X, y)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the expected star of each row."""
+        check_is_fitted(self)
+        return self.classifier_.predict_proba(X) @ self.classifier_.classes_.astype(np.float64)
+
+
+class MedianStarRegressor(ExpectedStarRegressor):
+    """A classifier of stars, read as a regressor: it predicts the median star, which has the least absolute error.
+
+    Parameters
+    ----------
+    classifier : estimator with predict_proba
+        It is cloned in `fit`; its classes are numbers.
+
+    Attributes
+    ----------
+    classifier_ : estimator
+        The fitted clone.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> model = MedianStarRegressor(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 1, 5, 5])
+    >>> model.predict([[0.7], [2.8]]).tolist()
+    [1.0, 5.0]
+    """
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the first star at which the cumulated probability of each row reaches a half."""
+        check_is_fitted(self)
+        reached = self.classifier_.predict_proba(X).cumsum(axis=1) >= 0.5 - 1e-12
+        return self.classifier_.classes_[reached.argmax(axis=1)].astype(np.float64)
+
+
+class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    r"""Ordinal regression: one binary classifier for each question "more than c stars?".
+
+    The probabilities of the classes are differences of :math:`P(y > c)`, which are made to fall with c by taking the
+    running minimum.
+
+    Parameters
+    ----------
+    classifier : estimator with predict_proba
+        It is cloned for each question.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+    classifiers_ : list of n_classes - 1 estimators
+        The fitted clones.
+
+    References
+    ----------
+    E. Frank, M. Hall, "A Simple Approach to Ordinal Classification", ECML 2001.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> model = OrdinalClassifier(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 2, 4, 5])
+    >>> model.predict([[-9.0], [9.0]]).tolist()
+    [1, 5]
+    """
+
+    def __init__(self, classifier: Any):
+        self.classifier = classifier
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit one clone for each class but the highest."""
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        self.classifiers_ = [clone(self.classifier).fit(X, y > c) for c in self.classes_[:-1]]
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each class, in the order of `classes_`."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        above = np.ones((len(X), len(self.classes_) + 1))
+        above[:, -1] = 0
+        for c, classifier in enumerate(self.classifiers_, 1):
+            above[:, c] = np.minimum(classifier.predict_proba(X)[:, 1], above[:, c - 1])
+        return above[:, :-1] - above[:, 1:]
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most probable class."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -1,0 +1,201 @@
+"""Learning curves: the pieces of work, and the tables of lines, sides, contrasts and crossovers."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.bootstrap import holm, p_value, percentile_interval
+from pipeline.evaluation.draws import draw_sizes
+from pipeline.evaluation.sides import _WHOLE, Scores, Side, _last_change, side_of
+from pipeline.evaluation.verdict import SURE
+from pipeline.experiment.fitting import RAW_TEXT
+from pipeline.experiment.leaderboard import full_tasks
+from pipeline.experiment.pieces import Result, Task
+from pipeline.project.conf import CurvesConfig, ScoreConfig, check_names
+from pipeline.project.paths import CONF
+
+logger = logging.getLogger(__name__)
+
+
+def curve_tasks(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Task]:
+    """Return every draw x feature set below all training reviews; for all of them, the tasks of the leaderboard.
+
+    Such a task may hold an ablation, too, that reads the same classifier; see `by_size`.
+    """
+    models = {features: tuple(score.models) for features in config.feature_sets}
+    if score.baselines:
+        models[RAW_TEXT] = tuple(score.baselines)
+    drawn = [
+        Task(features, names, n, repeat)
+        for n, repeats in draw_sizes(config.sizes, n_train).items()
+        for features, names in models.items()
+        for repeat in range(repeats)
+        if n < n_train
+    ]
+    full = [task for task in full_tasks(score, n_train) if set(task.models) & set(models.get(task.features, ()))]
+    return drawn + full
+
+
+def by_size(results: Sequence[Result], score: ScoreConfig) -> dict[int, dict[tuple[str, str], list[Result]]]:
+    """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there."""
+    sizes: dict[int, dict[tuple[str, str], list[Result]]] = defaultdict(lambda: defaultdict(list))
+    refused: dict[tuple[int, str, str], str] = {}
+    for result in sorted(results, key=lambda each: (each.task.n_train, each.task.repeat)):
+        for model in result.task.models:
+            if model not in (*score.models, *score.baselines):
+                continue
+            sizes[result.task.n_train][result.task.features, model].append(result)
+        refused |= {(result.task.n_train, result.task.features, name): why for name, why in result.refused.items()}
+    for (n_train, features, model), why in refused.items():
+        if sizes[n_train].pop((features, model), None):
+            logger.warning("left out with %d training reviews: %s", n_train, why)
+    return {n_train: dict(lines) for n_train, lines in sizes.items()}
+
+
+def predictions_of(lines: dict[tuple[str, str], list[Result]]) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+    """Return the predictions of lines at one size, of shape (n_draws, n_test)."""
+    return {
+        (features, model): np.stack([result.predictions[model].to_numpy(dtype=np.float64) for result in results])
+        for (features, model), results in lines.items()
+    }
+
+
+def seconds_of(lines: dict[tuple[str, str], list[Result]]) -> pd.Series:
+    """Return the median seconds of fit of lines at one size."""
+    return pd.Series(
+        {
+            (features, model): float(np.median([result.figures["fit_seconds"][model] for result in results]))
+            for (features, model), results in lines.items()
+        }
+    )
+
+
+def make_sides(config: CurvesConfig, scores: dict[int, Scores]) -> dict[str, dict[int, Side]]:
+    """Return every side at every size.
+
+    Raises
+    ------
+    PipelineError
+        If none of the lines of a side was fitted at some size.
+    """
+    sides: dict[str, dict[int, Side]] = {}
+    for name, side in config.sides.items():
+        lines = [(features, model) for features in side.feature_sets for model in side.models]
+        try:
+            sides[name] = {n_train: side_of(of_size, lines) for n_train, of_size in scores.items()}
+        except ValueError as error:
+            raise PipelineError(f"{CONF / 'curves.yaml'}: side {name}: {error}") from None
+    return sides
+
+
+def check(config: CurvesConfig, score: ScoreConfig) -> None:
+    """Stop before any work if conf/curves.yaml names what is not on the leaderboard.
+
+    Raises
+    ------
+    PipelineError
+        It lists the known names.
+    """
+    where = str(CONF / "curves.yaml")
+    check_names(config.feature_sets, list(score.feature_sets), "feature set", where)
+    for name, side in config.sides.items():
+        check_names(side.feature_sets, config.feature_sets, f"feature set of side {name}", where)
+        check_names(side.models, score.models, f"model of side {name}", where)
+    for pair in config.contrasts:
+        check_names(pair, list(config.sides), "side", where)
+    n_tests = len(config.contrasts) * (len(config.sizes) + 1)
+    if n_tests * 2 / (1 + config.n_resamples) >= SURE:
+        raise PipelineError(
+            f"{where}: n_resamples: {n_tests} p-values adjusted by Holm cannot fall below {SURE} with "
+            f"{config.n_resamples} resamples: take {int(n_tests * 2 / SURE)} or more"
+        )
+
+
+def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) -> pd.DataFrame:
+    """Return curves.csv: every line at every size.
+
+    Parameters
+    ----------
+    scores : mapping of int to Scores
+        By training reviews.
+    seconds : mapping of int to Series
+        Median seconds of fit, by (features, model).
+    """
+    rows = []
+    for n_train, of_size in scores.items():
+        for i, (features, model) in enumerate(of_size.lines):
+            qwk, mae = of_size.qwk[_WHOLE, :, i], of_size.mae[:, i]
+            rows.append(
+                {
+                    "features": features,
+                    "model": model,
+                    "n_train": n_train,
+                    "n_draws": of_size.n_draws,
+                    "qwk": qwk[0],
+                    **dict(zip(("qwk_low", "qwk_high"), percentile_interval(qwk), strict=True)),
+                    "mae": mae[0],
+                    **dict(zip(("mae_low", "mae_high"), percentile_interval(mae), strict=True)),
+                    "qwk_sd": of_size.qwk_sd[i],
+                    "fit_seconds": seconds[n_train][features, model],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def side_table(sides: Mapping[str, Mapping[int, Side]]) -> pd.DataFrame:
+    """Return sides.csv: every side at every size."""
+    rows = [
+        {
+            "side": name,
+            "n_train": n_train,
+            "features": side.line[0],
+            "model": side.line[1],
+            "qwk": side.qwk[0],
+            **dict(zip(("qwk_low", "qwk_high"), percentile_interval(side.qwk), strict=True)),
+        }
+        for name, of_size in sides.items()
+        for n_train, side in of_size.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def contrast_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Return contrasts.csv: the first side of each pair less the second, at every size, adjusted for all of them."""
+    rows = []
+    for a, b in contrasts:
+        for n_train in sides[a]:
+            difference = sides[a][n_train].qwk - sides[b][n_train].qwk
+            low, high = percentile_interval(difference)
+            row = {"a": a, "b": b, "n_train": n_train, "difference": difference[0], "low": low, "high": high}
+            rows.append({**row, "p": p_value(difference)})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p"]))
+
+
+def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Return crossovers.csv: at how many training reviews the lead of a pair changes, and how sure that is.
+
+    Between two sizes the difference is taken as a straight line over the logarithm of the training reviews; where the
+    lead changes several times, the last one counts. Nobody's name stands where neither leads.
+    """
+    rows = []
+    for a, b in contrasts:
+        sizes = np.log(list(sides[a]))
+        differences = np.stack([sides[a][n].qwk - sides[b][n].qwk for n in sides[a]])
+        at = np.array([_last_change(sizes, column) for column in differences.T])
+        found = np.isfinite(at[1:])
+        if np.isfinite(at[0]):
+            # A change of the lead the other way round speaks against this one.
+            found &= np.sign(differences[-1, 1:]) == np.sign(differences[-1, 0])
+        row = {"a": a, "b": b, "found": float(found.mean()), "n": np.nan, "n_low": np.nan, "n_high": np.nan}
+        if np.isfinite(at[0]):
+            low, high = np.percentile(at[1:][found], [2.5, 97.5]) if found.any() else (np.nan, np.nan)
+            row |= {"n": np.exp(at[0]), "n_low": np.exp(low), "n_high": np.exp(high)}
+        small, large = (a if differences[i, 0] > 0 else b if differences[i, 0] < 0 else "" for i in (0, -1))
+        rows.append({**row, "ahead_small": small, "ahead_large": large})
+    return pd.DataFrame(rows)

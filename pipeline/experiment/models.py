@@ -1,0 +1,152 @@
+"""The models that conf/score.yaml may name.
+
+To add one, add a line to `TAGUCHI_FAMILY` or `OTHERS` (it gets the columns of a feature set) or to `BASELINES` (it gets
+the raw texts).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import (
+    BaseEstimator,
+)
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVR
+
+from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
+from pipeline.taguchi import (
+    MahalanobisTaguchi,
+    MSRRegressor,
+    OrthogonalArraySelector,
+    RTMethod,
+    TbRegressor,
+    TMethodRegressor,
+    UnitSpaceClassifier,
+    UnitSpaceClassifierCV,
+)
+from pipeline.taguchi.unit_space_items import UnitSpaceItems
+from pipeline.text import check_texts, words
+
+_THREE_FOLDS = KFold(3, shuffle=True, random_state=0)
+
+
+# For what takes long: one split in place of three.
+_ONE_SPLIT = ShuffleSplit(1, test_size=0.3, random_state=0)
+
+
+def _tuned(estimator: BaseEstimator, cv: Any = _THREE_FOLDS, **grid: list[Any]) -> BaseEstimator:
+    """Return the estimator after scaling, its parameters chosen by cross-validation inside the training reviews."""
+    model = make_pipeline(StandardScaler(), estimator)
+    step = model.steps[-1][0]
+    # Whole stars for classifiers too: the mean error in stars is what all of them are chosen by.
+    return GridSearchCV(
+        model, {f"{step}__{name}": values for name, values in grid.items()}, scoring="neg_mean_absolute_error", cv=cv
+    )
+
+
+def _ridge() -> BaseEstimator:
+    return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 4, 11)))
+
+
+def _logistic_regression() -> BaseEstimator:
+    return _tuned(LogisticRegression(max_iter=300, tol=1e-3), C=[0.01, 0.1, 1])
+
+
+def _ordinal() -> BaseEstimator:
+    return _tuned(OrdinalClassifier(LogisticRegression(max_iter=300, tol=1e-3)), classifier__C=[0.01, 0.1])
+
+
+def _linear_svr() -> BaseEstimator:
+    # The intercept is penalised like a weight: without scaling, few reviews would not lift it to the mean star.
+    svr = LinearSVR(loss="squared_epsilon_insensitive", dual="auto", random_state=0)
+    return _tuned(TransformedTargetRegressor(svr, transformer=StandardScaler()), regressor__C=[1e-3, 1e-2, 0.1])
+
+
+def _boosting() -> BaseEstimator:
+    # Few bins and leaves: as good on these features as the usual ones, and several times as fast.
+    model = HistGradientBoostingRegressor(
+        learning_rate=0.2, max_iter=50, max_leaf_nodes=8, max_bins=31, early_stopping=False, random_state=0
+    )
+    return _tuned(model, _ONE_SPLIT, min_samples_leaf=[5, 20])
+
+
+def _tfidf_ridge() -> BaseEstimator:
+    words_and_pairs = TfidfVectorizer(tokenizer=words, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
+    ridge = GridSearchCV(Ridge(), {"alpha": [0.03, 0.1, 0.3, 1]}, scoring="neg_mean_absolute_error", cv=_THREE_FOLDS)
+    return make_pipeline(FunctionTransformer(check_texts), words_and_pairs, ridge)
+
+
+def _unit_space_per_star(detector: Any) -> BaseEstimator:
+    # A unit space wants several rows per item: the items with the largest S/N ratios make it.
+    strongest = SelectFromModel(
+        TMethodRegressor(), importance_getter="eta_", threshold=-np.inf, max_features=_few_items
+    )
+    reader = TMethodRegressor("all", "full", clip="range")
+    return make_pipeline(StandardScaler(), strongest, UnitSpaceItems(detector), reader)
+
+
+def _few_items(X: npt.NDArray[Any]) -> int:
+    return min(max(2, len(X) // 20), 20, X.shape[1])
+
+
+def _selected(model: TMethodRegressor) -> BaseEstimator:
+    return make_pipeline(OrthogonalArraySelector(unit_space=model.unit_space), model)
+
+
+TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
+    "T(1)": lambda: TMethodRegressor("middle"),
+    "T(1) clipped": lambda: TMethodRegressor("middle", clip="range"),
+    "T(1) recalibrated": lambda: TMethodRegressor("middle", recalibrate=True),
+    "T(1) selected": lambda: _selected(TMethodRegressor("middle")),
+    "T(1) full": lambda: TMethodRegressor("middle", "full"),
+    "T(1) full clipped": lambda: TMethodRegressor("middle", "full", clip="range"),
+    "T(1) full recalibrated": lambda: TMethodRegressor("middle", "full", recalibrate=True),
+    "T(2)": lambda: TMethodRegressor("low"),
+    "Ta": lambda: TMethodRegressor("all"),
+    "Ta selected": lambda: _selected(TMethodRegressor("all")),
+    "Ta full clipped": lambda: TMethodRegressor("all", "full", clip="range"),
+    "Tb": TbRegressor,
+    "MSR": MSRRegressor,
+    "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV()),
+    "unit spaces (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV()),
+    "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
+    "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
+    "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
+    "MT per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mt")),
+    "MTA per star": lambda: _unit_space_per_star(MahalanobisTaguchi("mta")),
+    "SVP per star": lambda: _unit_space_per_star(MahalanobisTaguchi("svp")),
+    "RT per star": lambda: _unit_space_per_star(RTMethod()),
+}
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "Ridge": _ridge,
+    "PLS": lambda: _tuned(PLSRegression(), n_components=[1, 2, 4, 8]),
+    "LogisticRegression": lambda: ExpectedStarRegressor(_logistic_regression()),
+    "LogisticRegression (median star)": lambda: MedianStarRegressor(_logistic_regression()),
+    "ordinal regression": lambda: ExpectedStarRegressor(_ordinal()),
+    "linear SVR": _linear_svr,
+    "HistGradientBoosting": _boosting,
+    "k-nearest neighbours": lambda: _tuned(KNeighborsRegressor(weights="distance"), n_neighbors=[1, 3, 6, 12, 24]),
+}
+
+
+MODELS = {**TAGUCHI_FAMILY, **OTHERS}
+
+
+BASELINES: dict[str, Callable[[], Any]] = {
+    "mean": DummyRegressor,
+    "TF-IDF + Ridge": _tfidf_ridge,
+}

@@ -1,0 +1,156 @@
+"""Files that are either complete or not there: write to a temporary name, then rename."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet
+
+from pipeline.errors import PipelineError, first_line
+
+MANIFEST = "manifest.json"
+
+
+# Columns of result tables that name something; a feature set may be called 1, or None.
+_NAMES = [
+    *("dataset", "features", "model", "side", "item", "a", "b", "ahead_small", "ahead_large"),
+    *("change", "slice", "value", "trained_on", "tested_on"),
+]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
+
+    A process that is killed in the block leaves `path` as it was. What it leaves under the temporary name
+    is overwritten by the next attempt.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, atomically."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` without its index, atomically."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_csv(path: Path, needed: list[str], made_by: str) -> pd.DataFrame:
+    """Read a table of results; what names something stays text, whatever it looks like.
+
+    Raises
+    ------
+    PipelineError
+        If it is missing, damaged or lacks a column that is needed; `made_by` names the stage that makes it.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "str"), keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {made_by} stage again") from None
+    if missing := [column for column in needed if column not in table]:
+        raise PipelineError(f"{path} lacks the column {missing[0]!r}: run the {made_by} stage again")
+    return table
+
+
+def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
+    """Read a table that an earlier stage has written.
+
+    Raises
+    ------
+    PipelineError
+        If it is missing or damaged; `made_by` names the stage that makes it anew.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error)}): delete it and run {made_by} again") from None
+
+
+def read_made_from(path: Path) -> str | None:
+    """Return the attribute `made_from` that a table was written with, or None where there is no such table."""
+    try:
+        attributes = json.loads(pyarrow.parquet.read_schema(path).metadata[b"PANDAS_ATTRS"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return attributes.get("made_from")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, or an empty one where there is none to trust."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest in `directory`, or an empty one where there is none to trust."""
+    return read_json(directory / MANIFEST)
+
+
+def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest: the last act of a stage, and what make looks at."""
+    write_json(directory / MANIFEST, manifest)
+
+
+def git_commit() -> str:
+    """Return the commit of the working directory, with "-dirty" where files differ from it, or "unknown"."""
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def file_name(name: str) -> str:
+    """Return a name as part of a file's name: letters, digits, + and -; whatever else becomes an underscore.
+
+    Examples
+    --------
+    >>> file_name("t_metrics+text_stats / T(1)")
+    't_metrics+text_stats_t_1'
+    """
+    return re.sub(r"[^\w+-]+", "_", name).strip("_").lower()

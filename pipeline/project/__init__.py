@@ -1,0 +1,1 @@
+"""The project's files: configuration, paths, tables, and what is stale."""

@@ -1,0 +1,198 @@
+"""conf/*.yaml as typed values; an unknown or wrong key stops before any work."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import PipelineError, first_line
+from pipeline.project.paths import CONF, FEATURES_CONF
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _unique(names: list[str]) -> list[str]:
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{', '.join(sorted(repeated))} stands there twice")
+    return names
+
+
+Names = Annotated[list[str], AfterValidator(_unique)]
+SomeNames = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that takes no key twice, where PyYAML would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        if repeated := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {repeated.pop()!r} stands there twice")
+        return super().construct_mapping(node, deep)
+
+
+# What every generator of random numbers takes.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class YelpConfig(_Config):
+    """Where the hub keeps the Yelp reviews, and how many of them are taken."""
+
+    repository: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    limit: Annotated[int, Field(ge=10)]
+
+
+class PrepareConfig(_Config):
+    """conf/prepare.yaml."""
+
+    seed: Seed
+    test_size: Annotated[float, Field(gt=0, lt=1)]
+    near_identical: Annotated[float, Field(gt=0, le=1)]
+    yelp: YelpConfig
+
+
+class FeatureConfig(_Config):
+    """conf/features/<name>.yaml."""
+
+    transformer: str
+    params: dict[str, Any] = {}
+
+
+class AblationConfig(_Config):
+    """More models, on some of the feature sets only."""
+
+    feature_sets: SomeNames
+    models: SomeNames
+
+
+class ScoreConfig(_Config):
+    """conf/score.yaml."""
+
+    seed: Seed
+    n_resamples: Annotated[int, Field(ge=100)]
+    feature_sets: Annotated[dict[str, SomeNames], Field(min_length=1)]
+    models: SomeNames
+    ablations: AblationConfig | None = None
+    baselines: Names
+
+
+class SideConfig(_Config):
+    """A group of lines that stands for one answer: each of these models on each of these feature sets."""
+
+    feature_sets: SomeNames
+    models: SomeNames
+
+
+class CurvesConfig(_Config):
+    """conf/curves.yaml."""
+
+    seed: Seed
+    n_resamples: Annotated[int, Field(ge=100)]
+    sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    feature_sets: SomeNames
+    sides: Annotated[dict[str, SideConfig], Field(min_length=2)]
+    contrasts: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+
+
+class RobustnessConfig(_Config):
+    """conf/robustness.yaml."""
+
+    seed: Seed
+    n_resamples: Annotated[int, Field(ge=100)]
+    n_reviews: Annotated[int, Field(ge=10)]
+
+
+class ReportConfig(_Config):
+    """conf/report.yaml."""
+
+    n_plots: Annotated[int, Field(ge=1)]
+    n_items: Annotated[int, Field(ge=1)]
+    n_mistakes: Annotated[int, Field(ge=1)]
+
+
+ConfigT = TypeVar("ConfigT", bound=_Config)
+
+
+def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
+    """Read one YAML file.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, is no YAML, or has an unknown, missing or wrong key.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run this in the project's root directory, or restore it") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise PipelineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return model.model_validate({} if content is None else content)
+    except ValidationError as error:
+        raise PipelineError(f"{path}: {_explain(error, model)}") from None
+
+
+def prepare_config() -> PrepareConfig:
+    """Return conf/prepare.yaml."""
+    return load_config(CONF / "prepare.yaml", PrepareConfig)
+
+
+def feature_configs() -> dict[str, FeatureConfig]:
+    """Return every conf/features/<name>.yaml by its name."""
+    configs = {path.stem: load_config(path, FeatureConfig) for path in sorted(FEATURES_CONF.glob("*.yaml"))}
+    if not configs:
+        raise PipelineError(f"{FEATURES_CONF} holds no *.yaml: run this in the project's root directory")
+    return configs
+
+
+def score_config() -> ScoreConfig:
+    """Return conf/score.yaml."""
+    return load_config(CONF / "score.yaml", ScoreConfig)
+
+
+def curves_config() -> CurvesConfig:
+    """Return conf/curves.yaml."""
+    return load_config(CONF / "curves.yaml", CurvesConfig)
+
+
+def robustness_config() -> RobustnessConfig:
+    """Return conf/robustness.yaml."""
+    return load_config(CONF / "robustness.yaml", RobustnessConfig)
+
+
+def report_config() -> ReportConfig:
+    """Return conf/report.yaml."""
+    return load_config(CONF / "report.yaml", ReportConfig)
+
+
+def check_names(names: list[str], known: list[str], what: str, where: str) -> None:
+    """Stop at the first name that is not known.
+
+    Raises
+    ------
+    PipelineError
+        It lists the known names.
+    """
+    for name in names:
+        if name not in known:
+            raise PipelineError(f"{where}: unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def _explain(error: ValidationError, model: type[_Config]) -> str:
+    """Return the first of pydantic's complaints as one line."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        if len(first["loc"]) == 1:
+            return f"unknown key {key!r}; known: {', '.join(model.model_fields)}"
+        return f"unknown key {key!r}"
+    if first["type"] == "missing":
+        return f"the key {key!r} is missing"
+    where = f"{key}: " if key else ""
+    return f"{where}{first_line(ValueError(first['msg']))}, got {str(first['input'])[:60]!r}"

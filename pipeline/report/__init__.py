@@ -1,0 +1,1 @@
+"""One reader of results, and a module for each section of the report."""

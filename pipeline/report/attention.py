@@ -1,0 +1,59 @@
+"""Explained reviews as coloured spans."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+
+class Span(NamedTuple):
+    """A piece of a review's text.
+
+    Attributes
+    ----------
+    text : str
+        The piece.
+    share : float
+        Its contribution as a share of the largest in the review: -1 to 1, 0 for what stands between the tokens.
+    note : str
+        The figures in words; empty between the tokens.
+    """
+
+    text: str
+    share: float
+    note: str
+
+
+def spans(text: str, tokens: pd.DataFrame) -> list[Span]:
+    """Cut a text into its tokens and what stands between them.
+
+    Parameters
+    ----------
+    text : str
+        The review.
+    tokens : DataFrame
+        Columns start, end, estimate and contribution, from `AttentionPooling.explain`.
+
+    Returns
+    -------
+    list of Span
+        Their texts add up to `text`.
+
+    Examples
+    --------
+    >>> tokens = pd.DataFrame({"start": [0, 6], "end": [4, 10], "estimate": [0.5, -1], "contribution": [0.1, -0.2]})
+    >>> [(span.text, span.share) for span in spans("good, rude!", tokens)]
+    [('good', 0.5), (', ', 0.0), ('rude', -1.0), ('!', 0.0)]
+    """
+    shown = tokens[tokens["end"] > tokens["start"]]
+    largest = float(tokens["contribution"].abs().max()) or 1.0
+    pieces, position = [], 0
+    columns = (shown[name].tolist() for name in ("start", "end", "estimate", "contribution"))
+    for start, end, estimate, contribution in zip(*columns, strict=True):
+        if start > position:
+            pieces.append(Span(text[position:start], 0.0, ""))
+        # Tokens of one character overlap where a tokenizer works on bytes.
+        if end > max(position, start):
+            note = f"estimate {estimate:+.2f}, contribution {contribution:+.3f}"
+            pieces.append(Span(text[max(position, start) : end], round(contribution / largest, 2), note))
+        position = max(position, end)
+    return [*pieces, Span(text[position:], 0.0, "")] if position < len(text) else pieces

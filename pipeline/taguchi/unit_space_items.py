@@ -1,0 +1,94 @@
+"""Distances from one unit space per class, as items."""
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """One unit space per star, each with a detector of its own; a row becomes its distances from all of them.
+
+    With a detector that transforms (`RTMethod`) its columns stand in place of the distance. Like scikit-learn's
+    `TargetEncoder`, `fit_transform` measures each training row against unit spaces that were made without it, since a
+    row looks nearer to a space that it helped to make; `transform` uses the spaces of all rows.
+
+    Parameters
+    ----------
+    detector : estimator with `fit` on the rows of a unit space, and with `transform` or else `distance`
+        It is cloned for each star.
+    cv : int, default=5
+        Parts into which `fit_transform` cuts the rows; fewer where a star has fewer rows.
+
+    Attributes
+    ----------
+    detectors_ : list
+        The fitted clones, one for each star in ascending order.
+
+    Examples
+    --------
+    >>> from pipeline.taguchi import MahalanobisTaguchi
+    >>> X = [[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]
+    >>> items = UnitSpaceItems(MahalanobisTaguchi(), cv=3).fit(X, [1, 1, 1, 5, 5, 5])
+    >>> items.transform([[1.0], [12.0]]).tolist()
+    [[0.0, 10.0], [11.0, 1.0]]
+    """
+
+    def __init__(self, detector: Any, cv: int = 5):
+        self.detector = detector
+        self.cv = cv
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit one clone of the detector to the rows of each star.
+
+        Raises
+        ------
+        ValueError
+            If a star has fewer than two rows.
+        """
+        X, y = validate_data(self, X, y)
+        self.detectors_ = self._detectors(X, y)
+        self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.floating]:
+        """Return what each detector makes of each row, side by side."""
+        check_is_fitted(self)
+        return self._read(self.detectors_, validate_data(self, X, reset=False))
+
+    def fit_transform(self, X: Any, y: Any) -> npt.NDArray[np.floating]:
+        """Fit, and return what detectors made without the row say of it."""
+        X, y = validate_data(self, X, y)
+        self.detectors_ = self._detectors(X, y)
+        self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
+        n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
+        if n_parts < 2:
+            return self._read(self.detectors_, X)
+        items = np.empty((len(X), self._n_features_out))
+        for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, y):
+            items[test] = self._read(self._detectors(X[train], y[train]), X[test])
+        return items
+
+    def _detectors(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> list[Any]:
+        detectors = []
+        for star in np.unique(y):
+            rows = X[y == star]
+            if len(rows) < 2:
+                raise ValueError(f"The unit space of star {star} has {len(rows)} training row; 2 or more are needed.")
+            detectors.append(clone(self.detector).fit(rows))
+        return detectors
+
+    @staticmethod
+    def _read(detectors: list[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+        return np.column_stack(
+            [each.transform(X) if hasattr(each, "transform") else each.distance(X) for each in detectors]
+        )

@@ -1,0 +1,119 @@
+"""The README and its code do what they say."""
+
+import re
+import subprocess
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from project import ROOT, make_project, run_cli
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def code_with(part: str) -> str:
+    (block,) = [block for block in PYTHON_BLOCKS if part in block]
+    return block
+
+
+def test_the_first_30_lines_show_what_it_is_the_commands_and_the_leaderboard() -> None:
+    top = "\n".join(README.splitlines()[:30])
+    assert "make all" in top
+    assert "make test" in top
+    for model in ("T(1)", "Ta", "Ridge", "LogisticRegression", "HistGradientBoosting", "TF-IDF + Ridge", "mean"):
+        assert re.search(rf"^\| \d+ \| .*{re.escape(model)}", top, flags=re.MULTILINE), model
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), names)
+
+
+def test_an_extractor_is_reused_in_five_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    code = code_with("train = pd.read_json")
+    assert len([line for line in code.splitlines() if line]) == 5
+    names: dict[str, object] = {}
+    exec(compile(code, "README", "exec"), names)
+    use = re.search(r"`(model\.predict\(.*?)` gives the stars", README).group(1)
+    assert 4 < eval(use, names) <= 5
+    assert eval(use.replace("Good food, lovely people.", "Awful, rude, never again!"), names) < 2
+
+
+def test_the_feature_of_the_readme_runs_through_the_pipeline_and_its_model_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow
+
+    import pipeline.features
+    from pipeline.experiment.models import MODELS
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project = make_project(tmp_path, n_per_star=6)
+    monkeypatch.chdir(project)
+    module = {"__name__": "pipeline.features"}
+    exec(compile(code_with("class QuestionMarks"), "README", "exec"), module)
+    monkeypatch.setattr(pipeline.features, "QuestionMarks", module["QuestionMarks"], raising=False)
+    monkeypatch.setattr(pipeline.features, "__all__", [*pipeline.features.__all__, "QuestionMarks"])
+    for path in (project / "conf/features").glob("*.yaml"):
+        if path.stem != "text_stats":
+            path.unlink()
+    (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: \w+)`", README).group(1))
+    line = re.search(r'`("SVR": .*?),`', README).group(1)
+    names: dict[str, object] = {}
+    exec("from sklearn.svm import SVR\nfrom pipeline.models import *", names)
+    monkeypatch.setitem(MODELS, "SVR", eval(f"{{{line}}}", names)["SVR"])
+    score = yaml.safe_load((project / "conf/score.yaml").read_text())
+    score["feature_sets"] = yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", README).group(1))
+    score |= {"models": ["SVR"], "baselines": []}
+    (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
+
+    curves = yaml.safe_load((project / "conf/curves.yaml").read_text())
+    side = {"feature_sets": list(score["feature_sets"]), "models": ["SVR"]}
+    curves |= {"feature_sets": list(score["feature_sets"]), "sides": {"T-method": side, "attention": side}}
+    (project / "conf/curves.yaml").write_text(yaml.safe_dump(curves))
+    # Workers of their own would not know what this test has put into the modules.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log"):
+        assert run_cli(monkeypatch, stage) == 0, capsys.readouterr().err
+    leaderboard = pd.read_csv(project / "reports/sample/leaderboard.csv")
+    assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", "SVR", 40]]
+
+    capsys.readouterr()
+    exec(compile(code_with("@champion"), "README", "exec"), {})
+    assert np.isfinite(float(capsys.readouterr().out.strip("[]\n")))
+    mlflow.end_run()
+
+
+def test_the_constraints_are_what_is_installed_and_cover_every_requirement() -> None:
+    pinned = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, number = line.split("==")
+            pinned[canonicalize_name(name)] = number
+    for text in requires("t-method-vs-attention") or []:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{name} has no line in constraints.txt"
+        assert requirement.specifier.contains(pinned[name]), (
+            f"constraints.txt pins {name} outside {requirement.specifier}"
+        )
+        assert version(name).split("+")[0] == pinned[name], f"{name} is installed in another version"
+
+
+def test_no_file_names_a_place_outside_the_project() -> None:
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in files:
+        if name.endswith((".md", ".py", ".yaml", ".toml", ".txt", "Makefile")) and name != "tests/test_docs.py":
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/\w", text), name

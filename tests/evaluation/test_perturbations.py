@@ -1,0 +1,100 @@
+"""Changed texts: what each change keeps, in any script."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.evaluation.perturbations import CHANGES, TYPO_RATE, change_all, shouting, shuffled, truncated, typos
+from pipeline.text import words
+
+# Spaces of every kind, apostrophes that join, scripts with and without spaces, letters whose case is not one letter.
+AWKWARD = st.text(st.sampled_from(list("ab'’ \n\t\u3000.!！?_味麺のアé\u0301ßıİŉσς😀👩‍🍳१5")), max_size=40)
+TEXTS = st.one_of(AWKWARD, st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+SEEDS = st.integers(0, 2**32)
+REVIEWS = [
+    "The ramen isn't superb! We waited 40 minutes.",
+    "ラーメンは最高！また行きたい。",
+    "味道很好，但是abc太贵def了",
+    "👩‍🍳😀",
+    "",
+]
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def not_letters(text: str) -> str:
+    return "".join(character for character in text if not character.isalpha())
+
+
+def between_words(text: str) -> list[str]:
+    parts = [text]
+    for word in words(text):
+        parts += parts.pop().split(word, 1)
+    return parts
+
+
+@given(TEXTS, SEEDS)
+@example("味a味b'味'c", 1)
+def test_shuffling_keeps_every_word_and_all_that_stands_between(text: str, seed: int) -> None:
+    result = shuffled(text, generator(seed))
+    assert Counter(words(result)) == Counter(words(text))
+    assert Counter(result) == Counter(text)
+    assert between_words(result) == between_words(text)
+
+
+@pytest.mark.parametrize("text", ["one two three four five six seven eight nine", "一二三四五六七八九十"])
+def test_every_word_can_come_first(text: str) -> None:
+    assert {words(shuffled(text, generator(seed)))[0] for seed in range(200)} == set(words(text))
+
+
+@given(TEXTS)
+def test_shouting_says_the_same_but_for_case_and_exclamation_marks(text: str) -> None:
+    expected = text.replace("!", "!!").replace("！", "！！")
+    assert shouting(text).casefold() == expected.casefold()
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_shouting_leaves_no_small_letter_of_ascii(text: str) -> None:
+    assert shouting(text) == text.upper().replace("!", "!!")
+
+
+@given(TEXTS)
+def test_a_truncated_text_is_a_prefix_with_half_of_the_words_and_no_word_cut(text: str) -> None:
+    result = truncated(text)
+    n = len(words(text))
+    assert text.startswith(result)
+    assert words(result) == words(text)[: (n + 1) // 2]
+
+
+@given(TEXTS, SEEDS)
+def test_typos_touch_letters_only(text: str, seed: int) -> None:
+    result = typos(text, generator(seed))
+    assert not_letters(result) == not_letters(text)
+    assert set(result) <= set(text)
+
+
+def test_about_one_letter_in_twenty_slips_a_third_of_them_each_way() -> None:
+    text = "abcdefghij" * 2000
+    result = typos(text, generator())
+    doubled = sum(result.count(letter * 2) for letter in "abcdefghij")
+    expected = len(text) * TYPO_RATE / 3
+    dropped = len(text) + doubled - len(result)
+    swapped = sum(result.count(pair) for pair in ("ba", "cb", "dc", "ed", "fe", "gf", "hg", "ih", "ji", "aj"))
+    for n in (doubled, dropped, swapped):
+        assert abs(n - expected) < 5 * np.sqrt(expected)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_seed_gives_the_same_texts_again(change: str) -> None:
+    assert change_all(REVIEWS, change, seed=7) == change_all(REVIEWS, change, seed=7)
+    assert change_all(REVIEWS * 4, change, seed=7) != REVIEWS * 4
+
+
+@pytest.mark.parametrize("change", ["typos", "shuffled"])
+def test_another_seed_gives_other_texts(change: str) -> None:
+    assert change_all(REVIEWS * 4, change, seed=7) != change_all(REVIEWS * 4, change, seed=8)

@@ -1,0 +1,205 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.report.curve_plots import frontier, legend, model_curves, pareto, side_curves
+from pipeline.report.figure import INK, drawing, to_svg
+from pipeline.report.plots import calibration, confusion, looks, predicted_against_true, strongest_items
+
+
+def drawn(figure):
+    """Render as the report does; whatever is not finite or does not fit warns here."""
+    assert to_svg(figure, "title").startswith("<svg")
+    return figure.axes[0]
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with drawing():
+            yield
+
+
+def points(axes):
+    return np.asarray(axes.collections[0].get_offsets())
+
+
+def item_table(sn_db, beta):
+    names = [f"item {i}" for i in range(len(sn_db))]
+    return pd.DataFrame({"item": names, "sn_db": np.array(sn_db, float), "beta": np.array(beta, float)})
+
+
+@pytest.mark.parametrize(
+    "stars",
+    [[1, 2, 4, 5, 5], [5], [3, 3, 3], [1, 5], list(range(1, 6)) * 200],
+    ids=["no 3 stars", "one review", "one star", "two stars", "many"],
+)
+@pytest.mark.parametrize("constant", [True, False])
+def test_any_selection_of_stars_can_be_drawn(stars, constant):
+    predictions = np.full(len(stars), 3.2) if constant else np.linspace(-40, 40, len(stars))
+    axes = drawn(predicted_against_true(pd.Series(stars), pd.Series(predictions), "Ta on text_stats: QWK 0.5"))
+    assert len(points(axes)) == len(stars)
+
+
+def test_each_point_stands_at_its_star_and_its_prediction():
+    stars, predictions = pd.Series([1, 2, 3, 4, 5]), pd.Series([1.5, 2.5, 0.5, 4.0, 5.5])
+    shown = points(drawn(predicted_against_true(stars, predictions, "Ta")))
+    np.testing.assert_array_equal(np.round(shown[:, 0]), stars)
+    np.testing.assert_array_equal(shown[:, 1], predictions)
+
+
+def test_points_outside_the_range_sit_on_its_edge():
+    axes = drawn(predicted_against_true(pd.Series([1, 5, 3]), pd.Series([-1e6, 1e6, 3.0]), "Ta"))
+    low, high = axes.get_ylim()
+    assert low < 1
+    assert high > 5
+    np.testing.assert_array_equal(points(axes)[:, 1], [low, high, 3.0])
+
+
+def test_rows_with_another_index_are_drawn_the_same():
+    stars, predictions = pd.Series([1, 3, 5, 5]), pd.Series([1.0, 2.0, 3.0, 4.0])
+    moved = predicted_against_true(stars.set_axis([9, 7, 5, 3]), predictions.set_axis([9, 7, 5, 3]), "Ta")
+    np.testing.assert_array_equal(points(drawn(moved)), points(drawn(predicted_against_true(stars, predictions, "Ta"))))
+
+
+def test_the_strongest_item_is_on_top_and_its_bar_ends_at_its_sn_ratio():
+    axes = drawn(strongest_items(item_table([-3.5, -12.0, -20.0], [0.2, -0.1, 0.3]), "Ta on text_stats"))
+    bars = {bar.get_y() + bar.get_height() / 2: bar for bar in axes.patches}
+    bottom, top = axes.get_ylim()
+    assert top < min(bars) < max(bars) < bottom
+    ends = [bars[y].get_x() + bars[y].get_width() for y in sorted(bars)]
+    assert ends == pytest.approx([-3.5, -12.0, -20.0])
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["item 0", "item 1", "item 2"]
+    assert all(bar.get_width() > 0 for bar in axes.patches)
+
+
+def test_the_colour_tells_the_sign_of_the_sensitivity():
+    axes = drawn(strongest_items(item_table([-1, -2, -3, -4], [1, -1, 2, -2]), "Ta"))
+    by_row = [bar.get_facecolor() for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
+    assert by_row[0] == by_row[2] != by_row[1] == by_row[3]
+    assert len({bar.get_hatch() for bar in axes.patches}) == 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_any_number_of_items_can_be_drawn(n):
+    table = item_table(np.linspace(5, -60, n), np.where(np.arange(n) % 2, 1, -1))
+    assert len(drawn(strongest_items(table, "T(1) on embedding")).patches) == n
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_items_of_one_sign_only_can_be_drawn(sign):
+    bars = drawn(strongest_items(item_table([-1, -2], [sign, 2 * sign]), "Ta")).patches
+    assert len({bar.get_facecolor() for bar in bars}) == 1
+
+
+def test_a_confusion_matrix_counts_every_review_once():
+    stars, rounded = [1, 1, 1, 2, 5, 5], [1, 1, 2, 2, 5, 4]
+    axes = drawn(confusion(stars, rounded, "T"))
+    texts = {(text.get_position()[0], round(text.get_position()[1])): text.get_text() for text in axes.texts[1::2]}
+    assert texts == {(1, 1): "2", (2, 1): "1", (2, 2): "1", (4, 5): "1", (5, 5): "1"}
+    assert [text.get_text() for text in axes.texts[::2]] == ["67%", "33%", "100%", "50%", "50%"]
+
+
+def test_text_on_the_cells_can_be_read_in_both_schemes():
+    axes = drawn(confusion([1], [1], "T"))
+    (fill,) = {patch.get_facecolor() for patch in axes.patches if patch.get_facecolor()[3] > 0}
+
+    def luminance(colour):
+        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    for ink, paper in ((0x1B1B1F, 0xFFFFFF), (0xE8E8EC, 0x16181D)):
+        ink, paper = (np.array([value >> 16, value >> 8 & 255, value & 255]) / 255 for value in (ink, paper))
+        cell = fill[3] * np.array(fill[:3]) + (1 - fill[3]) * paper
+        light, dark = sorted((luminance(ink), luminance(cell)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def sides(n_sizes=3):
+    sizes = [10, 100, 1000][:n_sizes]
+    rows = [(side, n, 0.5 + 0.1 * i, 0.4, 0.8) for side in ("T", "attention") for i, n in enumerate(sizes)]
+    return pd.DataFrame(rows, columns=["side", "n_train", "qwk", "qwk_low", "qwk_high"])
+
+
+def crossings(n):
+    columns = ["a", "b", "n", "n_low", "n_high", "ahead_large"]
+    return pd.DataFrame([("T", "attention", 50.0, 20.0, 90.0, "attention")] * n, columns=columns)
+
+
+@pytest.mark.parametrize("n_sizes", [1, 3])
+@pytest.mark.parametrize("n_crossings", [0, 1, 3])
+def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
+    figure = side_curves(sides(n_sizes), crossings(n_crossings))
+    axes = drawn(figure)
+    assert len(axes.lines) == 2
+    texts = [text.get_text() for strip in figure.axes[1:] for text in strip.texts]
+    assert texts == ["attention overtakes T at about 50"] * n_crossings
+
+
+def test_a_lead_that_does_not_change_is_not_drawn():
+    none = crossings(1).assign(n=np.nan, n_low=np.nan, n_high=np.nan)
+    assert len(side_curves(sides(), none).axes) == 1
+
+
+def test_lines_differ_in_more_than_their_colour():
+    known = looks([f"model {i}" for i in range(12)])
+    assert len(set(known.values())) == 12
+    assert len({(look.marker, look.linestyle) for look in known.values()}) == 12
+
+
+def test_a_model_looks_the_same_in_its_panel_and_in_the_legend():
+    curves = sides().rename(columns={"side": "model"})
+    known = looks(["attention", "T"])
+    lines = drawn(model_curves(curves, known, (0, 1), "text_stats")).lines
+    assert [(line.get_color(), line.get_marker()) for line in lines] == [known["T"][:2], known["attention"][:2]]
+    figure = legend(known)
+    handles = figure.legends[0].legend_handles
+    assert [(line.get_color(), line.get_marker()) for line in handles] == [look[:2] for look in known.values()]
+
+
+def cost_rows(qwk):
+    seconds = [0.1, 0.11, 5.0, 0.0][: len(qwk)]
+    table = pd.DataFrame({"total_seconds": seconds, "qwk": qwk})
+    return table.assign(qwk_low=table["qwk"] - 0.05, qwk_high=table["qwk"] + 0.05)
+
+
+@pytest.mark.parametrize("qwk", [[0.5, 0.6, 0.7, 0.0], [np.nan, 0.5, 0.4, 0.3], [0.5]])
+def test_quality_against_cost_numbers_the_frontier(qwk):
+    axes = drawn(pareto(cost_rows(qwk), ["Taguchi", "other", "other", "baseline"][: len(qwk)]))
+    numbers = [text.get_text() for text in axes.texts if text.get_text().isdigit()]
+    assert numbers == [str(place) for place in range(1, len(frontier(cost_rows(qwk))) + 1)]
+    left_out = [text.get_text() for text in axes.texts if "not shown" in text.get_text()]
+    assert left_out == (["1 line below 0.20 not shown"] if 0.0 in qwk else [])
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_any_number_of_calibration_bins_can_be_drawn(n):
+    bins = pd.DataFrame({"side": ["T"] * n, "predicted": np.linspace(0, 6, n), "true": np.linspace(1, 5, n)})
+    assert len(drawn(calibration(bins)).lines) == 1 + (n > 0)
+
+
+def test_what_is_drawn_in_ink_follows_the_scheme():
+    svg = to_svg(side_curves(sides(), crossings(1)), "Curves")
+    assert INK not in svg.split("</style>")[1]
+    assert "currentColor" in svg
+    assert "<text" in svg
+
+
+def test_points_are_pixels_and_everything_else_is_not():
+    stars = pd.Series([1, 2, 3, 4, 5] * 400)
+    svg = to_svg(predicted_against_true(stars, stars.astype(float), "T"), "Points")
+    assert svg.count("<image") == 1
+    assert svg.count("<use") < 50
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_as_they_were():
+    import matplotlib
+
+    with matplotlib.rc_context():
+        before = dict(matplotlib.rcParams)
+        with drawing():
+            pass
+        assert dict(matplotlib.rcParams) == before

@@ -1,0 +1,291 @@
+"""The whole pipeline, run for real by make on a few reviews of the sample; the tests look at what it leaves behind."""
+
+import contextlib
+import html
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from project import ROOT, SMALL_SCORE, make_project
+
+from pipeline.evaluation.metrics import evaluate
+
+STAGES = ["prepare", "features", "score", "curves", "robustness", "report", "log"]
+N_LINES = len(SMALL_SCORE["feature_sets"]) * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
+
+
+def make(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["make", *arguments, f"PY={sys.executable}"],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def stage(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment less what MLflow and an outer make have left in it."""
+    left = {"MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    return {name: value for name, value in os.environ.items() if name not in left} | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project after `make all`, with the interpreter of the tests in place of a new virtual environment."""
+    directory = make_project(tmp_path_factory.mktemp("project"))
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, directory / name)
+    shutil.copytree(ROOT / "pipeline", directory / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / ".venv").mkdir()
+    (directory / ".venv/.run").touch()
+    result = make(directory, "all")
+    assert result.returncode == 0, result.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def reports(project: Path) -> Path:
+    return project / "reports/sample"
+
+
+def test_a_second_make_all_does_nothing(project: Path) -> None:
+    assert "Nothing to be done for 'all'" in make(project, "all").stdout
+
+
+def test_editing_the_score_configuration_re_scores_without_re_encoding(project: Path) -> None:
+    conf = project / "conf/score.yaml"
+    stamp = conf.stat()
+    os.utime(conf)
+    commands = make(project, "--dry-run", "all").stdout
+    os.utime(conf, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert re.findall(r"-m pipeline (\w+)", commands) == STAGES[2:]
+
+
+def test_another_limit_under_the_same_name_prepares_anew(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, copy_function=shutil.copy2)
+    commands = make(copy, "--dry-run", "all", "LIMIT=20").stdout
+    assert re.findall(r"-m pipeline (\w+)", commands) == STAGES
+
+
+def test_the_environment_does_not_name_the_dataset(project: Path) -> None:
+    result = subprocess.run(
+        ["make", "--dry-run", "all"],
+        cwd=project,
+        env=environment() | {"NAME": "workstation", "DATA": "yelp", "FILE": "x"},
+        capture_output=True,
+        text=True,
+    )
+    assert "Nothing to be done for 'all'" in result.stdout
+
+
+def test_make_report_prints_the_path_of_the_page(project: Path, reports: Path) -> None:
+    assert make(project, "report").stdout.strip().splitlines()[-1] == str(reports / "index.html")
+
+
+def test_own_files_with_spaces_in_their_names_run_through_make(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, copy_function=shutil.copy2)
+    reviews = pd.read_json(project / "data/sample/reviews.jsonl", lines=True)
+    reviews.assign(label=reviews["stars"] - 1)[["label", "text"]].to_csv(tmp_path / "my reviews (1).csv", index=False)
+    result = make(copy, "prepare", "DATA=file", f"FILE={tmp_path / 'my reviews (1).csv'}")
+    assert result.returncode == 0, result.stderr
+    prepared = pd.read_parquet(copy / "data/prepared/my_reviews__1_/reviews.parquet")
+    assert sorted(prepared["text"]) == sorted(reviews["text"])
+    assert make(copy, "prepare", "DATA=file", f"FILE={tmp_path / 'my reviews (1).csv'}").stdout.startswith(
+        "make: Nothing"
+    )
+
+
+def test_the_leaderboard_has_the_promised_columns_and_is_sorted(reports: Path) -> None:
+    leaderboard = pd.read_csv(reports / "leaderboard.csv")
+    assert ",".join(leaderboard) == (
+        "dataset,features,model,n_train,n_test,n_features,r2,r2_clipped,mae,rmse,spearman,"
+        "qwk,qwk_low,qwk_high,accuracy,sn_db,fit_seconds,predict_seconds,peak_mb"
+    )
+    assert len(leaderboard) == N_LINES
+    assert leaderboard["qwk"].is_monotonic_decreasing
+    assert (leaderboard["qwk_low"] <= leaderboard["qwk"]).all()
+    assert (leaderboard["qwk"] <= leaderboard["qwk_high"]).all()
+    tfidf = leaderboard[leaderboard["model"] == "TF-IDF + Ridge"]
+    assert tfidf["n_features"].item() > 100
+    undefined = leaderboard.columns[leaderboard.isna().any()]
+    assert set(undefined) <= {"spearman", "sn_db", "peak_mb"}
+
+
+def test_the_metrics_are_those_of_the_saved_predictions(reports: Path) -> None:
+    predictions = pd.read_parquet(reports / "predictions.parquet")
+    metrics = pd.read_csv(reports / "metrics.csv")
+    for line in metrics.to_dict("records"):
+        own = evaluate(predictions["stars"], predictions[f"{line['features']} / {line['model']}"])
+        for name, value in own.items():
+            assert line[name] == pytest.approx(value, nan_ok=True, rel=1e-12), (line["model"], name)
+
+
+def test_the_held_out_reviews_are_the_test_split(project: Path, reports: Path) -> None:
+    reviews = pd.read_parquet(project / "data/prepared/sample/reviews.parquet")
+    held_out = reviews[reviews["split"] == "test"]
+    predictions = pd.read_parquet(reports / "predictions.parquet")
+    assert predictions["review_id"].tolist() == held_out["review_id"].tolist()
+    assert len(held_out) == round(0.25 * len(reviews))
+
+
+def test_every_item_of_every_t_method_has_its_sn_ratio(reports: Path) -> None:
+    items = pd.read_csv(reports / "items.csv")
+    assert set(items["model"]) == {"T(1)", "Ta"}
+    weights = items.groupby(["features", "model"])["weight"].sum()
+    np.testing.assert_allclose(weights, 1)
+    shown = items[items["eta"] > 0]
+    np.testing.assert_allclose(shown["sn_db"], 10 * np.log10(shown["eta"]))
+
+
+def test_the_report_is_one_page_that_needs_no_network_and_has_all_lines(reports: Path) -> None:
+    page = (reports / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\(|@import""", page)
+    for line in pd.read_csv(reports / "leaderboard.csv").to_dict("records"):
+        assert line["model"] in page
+        assert line["features"] in page
+    for sentence in json.loads((reports / "curves/verdict.json").read_text())["sentences"]:
+        assert html.escape(sentence) in page
+        assert sentence in (reports / "summary.md").read_text(encoding="utf-8").replace("\\_", "_")
+
+
+def test_the_last_point_of_a_curve_is_the_leaderboard(reports: Path) -> None:
+    curves = pd.read_csv(reports / "curves/curves.csv")
+    leaderboard = pd.read_csv(reports / "leaderboard.csv").set_index(["features", "model"])
+    full = curves[curves["n_train"] == curves["n_train"].max()]
+    assert len(full) == 2 * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
+    for row in full.to_dict("records"):
+        assert row["qwk"] == pytest.approx(leaderboard.loc[(row["features"], row["model"]), "qwk"], abs=1e-9)
+        assert row["n_draws"] == 1
+    assert curves.groupby("n_train")["n_draws"].first().tolist() == [3, 2, 1]
+
+
+def test_the_champion_predicts_what_the_leaderboard_says(project: Path, reports: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
+    leaderboard = pd.read_csv(reports / "leaderboard.csv")
+    name = leaderboard["features"].iloc[0] + " / " + leaderboard["model"].iloc[0]
+    reviews = pd.read_parquet(project / "data/prepared/sample/reviews.parquet")
+    held_out = reviews.loc[reviews["split"] == "test", ["text"]]
+    predicted = mlflow.pyfunc.load_model("models:/stars-sample@champion").predict(held_out)
+    saved = pd.read_parquet(reports / "predictions.parquet")[name]
+    np.testing.assert_allclose(predicted, saved, rtol=1e-4, atol=1e-4)
+
+
+def test_compare_finds_no_difference_of_a_run_with_itself(project: Path, reports: Path, tmp_path: Path) -> None:
+    shutil.copytree(reports, tmp_path / "before")
+    result = subprocess.run(
+        stage("compare", str(tmp_path / "before"), "sample"),
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Ridge" in result.stdout
+    assert not re.search(r"[+-]0\.\d*[1-9]", result.stdout)
+
+
+def kill_when(project: Path, command: list[str], happened: Path) -> None:
+    """Start a command in a process group of its own and kill all of it, without mercy, as soon as a file is there."""
+    for _ in range(5):
+        shutil.rmtree(happened.parent, ignore_errors=True)
+        process = subprocess.Popen(
+            command,
+            cwd=project,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while not happened.exists() and process.poll() is None:
+            time.sleep(0.002)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # On a busy machine the command may have come to its end in between.
+        if process.wait() == -signal.SIGKILL and not (happened.parent / "manifest.json").exists():
+            return
+    pytest.fail(f"{command} ended before it could be killed")
+
+
+def test_killed_stages_finish_with_the_same_numbers(project: Path, reports: Path, tmp_path: Path) -> None:
+    copy = make_project(tmp_path / "killed")
+    prepared, features = copy / "data/prepared/sample", copy / "data/features/sample"
+    kill_when(copy, stage("prepare"), prepared / "rejected.jsonl")
+    subprocess.run(stage("prepare"), cwd=copy, env=environment(), check=True)
+    kill_when(copy, stage("features"), features / "attention_pooling.parquet")
+    subprocess.run(stage("features"), cwd=copy, env=environment(), check=True)
+    kill_when(copy, stage("score"), copy / "reports/sample/draws")
+    # One worker in place of one per core: the numbers are the same to the last digit.
+    alone = environment() | {"LOKY_MAX_CPU_COUNT": "1"}
+    subprocess.run(stage("score"), cwd=copy, env=alone, check=True)
+    subprocess.run(stage("curves"), cwd=copy, env=alone, check=True)
+
+    timings = ["fit_seconds", "predict_seconds", "peak_mb"]
+    tables = (
+        "leaderboard",
+        "metrics",
+        "items",
+        "curves/curves",
+        "curves/sides",
+        "curves/contrasts",
+        "curves/crossovers",
+    )
+    for table in tables:
+        pd.testing.assert_frame_equal(
+            pd.read_csv(copy / f"reports/sample/{table}.csv").drop(columns=timings, errors="ignore"),
+            pd.read_csv(reports / f"{table}.csv").drop(columns=timings, errors="ignore"),
+            check_exact=True,
+        )
+    assert not list(copy.rglob(".*.tmp"))
+
+
+def test_draws_that_are_done_are_not_fitted_again(project: Path, reports: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, copy_function=shutil.copy2)
+    draws = sorted((copy / "reports/sample/draws").iterdir())
+    before = [path.stat().st_mtime_ns for path in draws]
+    (copy / "reports/sample/draws/000010-of-earlier-settings.parquet").write_bytes(b"")
+    draws[0].unlink()
+    subprocess.run(stage("curves"), cwd=copy, env=environment(), check=True)
+    assert sorted((copy / "reports/sample/draws").iterdir()) == draws
+    assert [path.stat().st_mtime_ns for path in draws[1:]] == before[1:]
+    pd.testing.assert_frame_equal(
+        pd.read_csv(copy / "reports/sample/curves/sides.csv"),
+        pd.read_csv(reports / "curves/sides.csv"),
+        check_exact=True,
+    )
+
+
+def test_make_goes_on_after_everything_was_killed_in_the_middle_of_encoding(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, copy_function=shutil.copy2)
+    features = copy / "data/features/sample"
+    kill_when(copy, ["make", "features", f"PY={sys.executable}"], features / "attention_pooling.parquet")
+    assert make(copy, "features").returncode == 0
+    for table in sorted((project / "data/features/sample").glob("*.parquet")):
+        pd.testing.assert_frame_equal(pd.read_parquet(features / table.name), pd.read_parquet(table), check_exact=True)
+
+
+def test_features_that_are_up_to_date_are_not_encoded_again(project: Path) -> None:
+    features = project / "data/features/sample"
+    before = {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")}
+    result = subprocess.run(stage("features"), cwd=project, env=environment(), capture_output=True, text=True)
+    assert result.stderr.count("up to date") == len(list(features.glob("*.skops"))) > 0
+    assert {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")} == before

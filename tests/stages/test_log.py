@@ -1,0 +1,493 @@
+"""The log stage against real MLflow: its SQLite store, its server, its model server and its pages in a browser."""
+
+import json
+import logging
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from logged_data import (
+    SIZES,
+    VERDICT,
+    environment,
+    free_port,
+    make_results,
+    post,
+    served,
+    stop,
+)
+from mlflow.entities import Run, ViewType
+from project import ROOT
+from sklearn.base import BaseEstimator
+
+from pipeline.errors import PipelineError
+from pipeline.experiment.saved import load_model
+from pipeline.files import read_json, write_json
+from pipeline.project.paths import DatasetPaths
+from pipeline.stages import log as tracking
+
+Client = mlflow.MlflowClient
+PATHS = DatasetPaths("sample")
+SERVER = ("server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "served", "--workers", "1")
+
+
+class Strange(BaseEstimator):
+    """No part of this project."""
+
+
+def log(root: Path, uri: str = "") -> None:
+    """Run the stage in a directory."""
+    with chdir(root), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        tracking.run("sample")
+
+
+def local(root: Path) -> Client:
+    mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    return Client()
+
+
+def runs_of(client: Client, where: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    experiment = client.get_experiment_by_name("t-method-vs-attention")
+    return list(client.search_runs([experiment.experiment_id], where, view)) if experiment else []
+
+
+def with_texts(root: Path) -> pd.DataFrame:
+    """Return what the score stage has predicted for the held-out reviews, beside their texts."""
+    reviews = pd.read_parquet(root / PATHS.reviews)
+    return pd.read_parquet(root / PATHS.predictions).merge(reviews[["review_id", "text"]], on="review_id")
+
+
+def files_under(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with results that have been logged once to the store in it."""
+    directory = tmp_path_factory.mktemp("logged")
+    make_results(directory)
+    log(directory)
+    return directory
+
+
+@pytest.fixture
+def again(root: Path, tmp_path: Path) -> Path:
+    """A copy of it, in which a test may log again; the artifacts go where those of the first log are."""
+    return Path(shutil.copytree(root, tmp_path / "again"))
+
+
+@pytest.fixture
+def client(root: Path) -> Client:
+    return local(root)
+
+
+@pytest.fixture
+def runs(root: Path) -> dict[str, Any]:
+    return json.loads((root / PATHS.runs).read_text())
+
+
+@pytest.fixture
+def parent(client: Client, runs: dict[str, Any]) -> Run:
+    return client.get_run(runs["parent"])
+
+
+@pytest.fixture
+def children(client: Client, runs: dict[str, Any]) -> dict[str, Run]:
+    return {name: client.get_run(run_id) for name, run_id in runs["children"].items()}
+
+
+@pytest.fixture
+def metrics(root: Path) -> pd.DataFrame:
+    table = pd.read_csv(root / PATHS.metrics)
+    return table.set_index(table["features"] + " / " + table["model"])
+
+
+@pytest.fixture
+def predictions(root: Path) -> pd.DataFrame:
+    return with_texts(root)
+
+
+class TestRuns:
+    def test_a_parent_and_one_finished_child_a_line(
+        self, client: Client, parent: Run, children: dict[str, Run], metrics: pd.DataFrame
+    ) -> None:
+        assert sorted(children) == sorted(metrics.index)
+        assert {run.info.run_id for run in runs_of(client)} == {
+            parent.info.run_id,
+            *(child.info.run_id for child in children.values()),
+        }
+        assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
+        assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
+        assert all(child.info.run_name == name for name, child in children.items())
+
+    def test_a_child_has_the_metrics_of_its_line(self, children: dict[str, Run], metrics: pd.DataFrame) -> None:
+        for name, child in children.items():
+            line = metrics.loc[name].drop(["dataset", "features", "model", "n_train", "n_test"]).dropna()
+            assert child.data.metrics == pytest.approx(line.to_dict())
+            assert len(child.data.metrics) < 25
+
+    def test_search_finds_lines_by_tag_and_parameter(self, client: Client, children: dict[str, Run]) -> None:
+        for where, names in (
+            ("tags.level = 'parent'", ["sample"]),
+            ("tags.family = 'Taguchi'", ["text_stats / T(1)", "text_stats / T(1) clipped"]),
+            ("tags.side LIKE '%T-method%'", ["text_stats / T(1)"]),
+            ("tags.dataset = 'sample' and tags.features = 'text'", ["text / mean"]),
+            ("params.model = 'Ridge' and params.chosen__alpha = '100.0'", ["text_stats / Ridge"]),
+            ("params.model__clip = 'range'", ["text_stats / T(1) clipped"]),
+        ):
+            assert sorted(run.info.run_name for run in runs_of(client, where)) == names, where
+        assert all(child.data.tags["git_commit"] for child in children.values())
+
+    def test_the_step_of_a_learning_curve_is_the_number_of_training_reviews(
+        self, client: Client, root: Path, children: dict[str, Run], metrics: pd.DataFrame
+    ) -> None:
+        curves = pd.read_csv(root / PATHS.curve("curves"))
+        for (features, model), curve in curves.groupby(["features", "model"]):
+            run_id = children[f"{features} / {model}"].info.run_id
+            for name, column in (("qwk", "qwk"), ("mae_clipped", "mae")):
+                points = {point.step: point.value for point in client.get_metric_history(run_id, name)}
+                assert points == pytest.approx(dict(zip(curve["n_train"], curve[column], strict=True)))
+        # What is no part of the curves stage is one point, so that it lies in the same chart.
+        (point,) = client.get_metric_history(children["text_stats / T(1) clipped"].info.run_id, "qwk")
+        assert point.step == metrics["n_train"].iloc[0] > max(SIZES)
+
+    def test_the_parent_has_the_curve_of_each_side(self, client: Client, root: Path, parent: Run) -> None:
+        sides = pd.read_csv(root / PATHS.curve("sides"))
+        assert set(parent.data.metrics) == {"qwk_T-method", "qwk_no_T"}
+        for name, side in (("qwk_T-method", "T-method"), ("qwk_no_T", "no T")):
+            points = {point.step: point.value for point in client.get_metric_history(parent.info.run_id, name)}
+            own = sides[sides["side"] == side]
+            assert points == pytest.approx(dict(zip(own["n_train"], own["qwk"], strict=True)))
+
+    def test_the_parent_holds_configuration_tables_report_and_figures(self, client: Client, parent: Run) -> None:
+        for directory, names in (
+            ("conf", {"conf/score.yaml", "conf/curves.yaml", "conf/features"}),
+            ("conf/features", {"conf/features/text_stats.yaml"}),
+            (None, {"leaderboard.csv", "metrics.csv", "items.csv"}),
+            ("curves", {"curves/curves.csv", "curves/sides.csv", "curves/verdict.json"}),
+            ("robustness", {"robustness/changes.csv"}),
+            ("report", {"report/index.html", "report/summary.md"}),
+            ("figures", {"figures/curves.svg"}),
+        ):
+            assert names <= {file.path for file in client.list_artifacts(parent.info.run_id, directory)}
+        # What a draw has predicted is no result.
+        assert "curves/draws" not in {file.path for file in client.list_artifacts(parent.info.run_id, "curves")}
+
+    def test_the_note_tells_the_verdict_the_best_lines_and_where_to_look(
+        self, parent: Run, metrics: pd.DataFrame, runs: dict[str, Any]
+    ) -> None:
+        note = parent.data.tags["mlflow.note.content"]
+        assert note.startswith("\n\n".join(VERDICT))
+        rows = re.findall(r"^\| (\S+)\s+\| (.+?)\s+\| ([\d.]+)\s", note, re.MULTILINE)
+        assert rows == [(row.features, row.model, f"{row.qwk:.3f}") for row in metrics.itertuples()]
+        assert "Chart view" in note
+        assert f"tags.upload = '{runs['upload']}'" in note
+
+    def test_every_line_names_the_reviews_it_was_fitted_and_measured_on(
+        self, client: Client, root: Path, children: dict[str, Run]
+    ) -> None:
+        reviews = pd.read_parquet(root / PATHS.reviews)
+        for child in children.values():
+            inputs = {data.tags[0].value: data.dataset for data in child.inputs.dataset_inputs}
+            assert set(inputs) == {"training", "testing"}
+            assert inputs["training"].digest == inputs["testing"].digest
+            for context, split in (("training", "train"), ("testing", "test")):
+                assert json.loads(inputs[context].profile)["num_rows"] == (reviews["split"] == split).sum()
+
+    def test_a_second_log_is_a_parent_of_its_own(self, again: Path) -> None:
+        log(again)
+        client = local(again)
+        parents = runs_of(client, "tags.level = 'parent'")
+        assert len(parents) == 2
+        assert read_json(again / PATHS.runs)["parent"] == parents[0].info.run_id
+
+
+class TestModels:
+    def test_each_predicts_from_raw_text_what_the_score_stage_has_predicted(
+        self, client: Client, root: Path, children: dict[str, Run], predictions: pd.DataFrame
+    ) -> None:
+        lines = {line["name"]: line for line in json.loads((root / PATHS.lines).read_text())}
+        for name, child in children.items():
+            outputs = child.outputs.model_outputs
+            assert len(outputs) == bool(lines[name]["model_file"])
+            for output in outputs:
+                model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+                np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[name])
+                assert model.metadata.signature.inputs.input_names() == ["text"]
+                assert list(model.input_example) == ["text"]
+
+    def test_each_knows_the_metrics_of_its_line(self, client: Client, children: dict[str, Run]) -> None:
+        for child in children.values():
+            for output in child.outputs.model_outputs:
+                of_model = client.get_logged_model(output.model_id).metrics
+                final = {point.key: point.value for point in sorted(of_model, key=lambda point: point.step)}
+                assert final == pytest.approx(child.data.metrics)
+                assert {point.dataset_name for point in of_model} == {"sample-test"}
+
+    def test_the_best_line_is_the_champion(
+        self, client: Client, runs: dict[str, Any], metrics: pd.DataFrame, predictions: pd.DataFrame
+    ) -> None:
+        best = metrics.index[0]
+        version = client.get_model_version_by_alias("stars-sample", "champion")
+        assert version.run_id == runs["children"][best]
+        assert version.tags["features"] + " / " + version.tags["model"] == best
+        assert float(version.tags["qwk"]) == pytest.approx(metrics["qwk"].iloc[0], abs=1e-4)
+        assert best in version.description
+        model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
+        np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[best])
+
+    def test_where_the_best_line_has_no_model_the_next_one_is_the_champion(
+        self, again: Path, metrics: pd.DataFrame
+    ) -> None:
+        lines = json.loads((again / PATHS.lines).read_text())
+        lines[0]["model_file"] = None
+        write_json(again / PATHS.lines, lines)
+        log(again)
+        version = local(again).get_model_version_by_alias("stars-sample", "champion")
+        expected = next(line["name"] for line in lines if line["model_file"])
+        assert version.run_id == read_json(again / PATHS.runs)["children"][expected]
+        assert int(version.version) == 2
+
+    def test_loads_where_the_project_is_not(self, client: Client, tmp_path: Path) -> None:
+        version = client.get_model_version_by_alias("stars-sample", "champion")
+        location = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+        # -I: neither the current directory nor PYTHONPATH; the project off sys.path undoes an editable install.
+        code = (
+            "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
+            f"sys.path = [p for p in sys.path if p != {str(ROOT)!r}]\n"
+            "import mlflow, importlib.util; assert importlib.util.find_spec('pipeline') is None\n"
+            f"model = mlflow.pyfunc.load_model({location!r})\n"
+            "import pandas as pd\n"
+            "texts = pd.DataFrame({'text': ['Horrible and rude, never again.', 'Wonderful, I love this place!']})\n"
+            "print(model.predict(texts))"
+        )
+        result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        low, high = map(float, re.findall(r"-?\d+\.\d+", result.stdout))
+        assert low < high
+
+    def test_the_model_server_answers_for_the_champion(
+        self, root: Path, metrics: pd.DataFrame, predictions: pd.DataFrame
+    ) -> None:
+        texts, expected = predictions["text"].tolist(), predictions[metrics.index[0]]
+        arguments = ("models", "serve", "-m", "models:/stars-sample@champion", "--env-manager", "local")
+        uri = f"sqlite:///{root / 'mlflow.db'}"
+        with served(*arguments, cwd=root, ready="/ping", MLFLOW_TRACKING_URI=uri) as (address, _):
+            for content in (
+                {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}},
+                {"dataframe_records": [{"text": text} for text in texts]},
+                {"inputs": {"text": texts}},
+            ):
+                np.testing.assert_allclose(post(f"{address}/invocations", content)["predictions"], expected)
+
+    def test_a_file_with_a_type_from_elsewhere_is_not_loaded(self, tmp_path: Path) -> None:
+        skops.io.dump(Strange(), tmp_path / "model.skops")
+        with pytest.raises(PipelineError, match=r"model\.skops holds test_tracking\.Strange"):
+            load_model(tmp_path / "model.skops")
+
+
+class TestFailures:
+    def test_what_a_failure_leaves_is_deleted_at_once(self, again: Path) -> None:
+        before, results = {run.info.run_id for run in runs_of(local(again))}, read_json(again / PATHS.runs)
+        lines = json.loads((again / PATHS.lines).read_text())
+        # The best line comes last, when the runs of all others are there.
+        (again / PATHS.models / lines[0]["model_file"]).write_bytes(b"PK no more")
+        with pytest.raises(PipelineError, match=r"cannot be read .* run the score stage again"):
+            log(again)
+        client = local(again)
+        assert {run.info.run_id for run in runs_of(client)} == before
+        deleted = runs_of(client, view=ViewType.DELETED_ONLY)
+        assert len(deleted) == len(lines) + 1
+        assert "RUNNING" not in {run.info.status for run in deleted}
+        assert len(client.search_logged_models(["1"])) == sum(bool(line["model_file"]) for line in lines)
+        assert int(client.get_model_version_by_alias("stars-sample", "champion").version) == 1
+        assert read_json(again / PATHS.runs) == results
+        assert not (again / PATHS.upload).exists()
+
+    def test_what_a_killed_log_leaves_is_deleted_by_the_next(
+        self, again: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client, n_lines = local(again), len(json.loads((again / PATHS.lines).read_text()))
+        command = [sys.executable, "-c", "from pipeline.stages import log; log.run('sample')"]
+        process = subprocess.Popen(command, cwd=again, env=environment(), stderr=subprocess.DEVNULL)
+        while len(left := runs_of(client)) < n_lines + 3:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert "RUNNING" in {run.info.status for run in left}
+        with caplog.at_level(logging.INFO, logger="pipeline"):
+            log(again)
+        assert re.search(r"deleted \d+ runs of an upload that did not come to its end", caplog.text)
+        active = runs_of(client)
+        assert len(active) == 2 * (n_lines + 1)
+        assert {run.info.status for run in active} == {"FINISHED"}
+        assert "RUNNING" not in {run.info.status for run in runs_of(client, view=ViewType.ALL)}
+
+    def test_an_unfinished_upload_elsewhere_is_named(self, again: Path, caplog: pytest.LogCaptureFixture) -> None:
+        write_json(again / PATHS.upload, {"upload": "abc", "uri": "http://other:5000"})
+        # Some library raises the level of every handler that it finds, pytest's too.
+        with caplog.at_level(logging.WARNING):
+            log(again)
+        assert "http://other:5000: delete its runs there, tags.upload = 'abc'" in caplog.text
+
+    def test_a_server_that_is_not_there_is_one_line(self, again: Path) -> None:
+        before, address = files_under(again / "reports"), f"127.0.0.1:{free_port()}"
+        with pytest.raises(PipelineError) as error:
+            log(again, f"http://ann:secret@{address}")
+        assert str(error.value) == (
+            f"MLflow at http://{address}: Connection refused; the results are complete in reports/sample, "
+            "make log (python -m pipeline log --dataset sample) sends them later"
+        )
+        assert files_under(again / "reports") == before
+
+    def test_a_deleted_experiment_is_one_line(self, again: Path) -> None:
+        client = local(again)
+        client.delete_experiment(client.get_experiment_by_name("t-method-vs-attention").experiment_id)
+        with pytest.raises(
+            PipelineError, match=r"MLflow at sqlite:.* deleted experiment .* complete in reports/sample"
+        ):
+            log(again)
+
+    @pytest.mark.parametrize(
+        ("path", "stage"),
+        [
+            (PATHS.reviews, "prepare"),
+            (PATHS.metrics, "score"),
+            (PATHS.lines, "score"),
+            (PATHS.curve("curves"), "curves"),
+            (PATHS.verdict, "curves"),
+            (PATHS.page, "report"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else value.name,
+    )
+    def test_a_missing_result_names_its_stage(self, tmp_path: Path, root: Path, path: Path, stage: str) -> None:
+        for part in ("data", "conf", "reports"):
+            shutil.copytree(root / part, tmp_path / part)
+        (tmp_path / path).unlink()
+        with pytest.raises(PipelineError, match=f"^{path} is missing: run the {stage} stage first$"):
+            log(tmp_path)
+        assert not (tmp_path / "mlflow.db").exists()
+
+    def test_scores_of_other_reviews_are_refused(self, tmp_path: Path, root: Path) -> None:
+        for part in ("data", "conf", "reports"):
+            shutil.copytree(root / part, tmp_path / part)
+        pd.read_parquet(tmp_path / PATHS.reviews)[::-1].to_parquet(tmp_path / PATHS.reviews)
+        with pytest.raises(PipelineError, match=r"holds no scores of .*: run the score stage first"):
+            log(tmp_path)
+
+
+def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_path: Path) -> None:
+    make_results(tmp_path, n_copies=4)
+    before, n_lines = files_under(tmp_path / "reports"), len(json.loads((tmp_path / PATHS.lines).read_text()))
+
+    with served(*SERVER, cwd=tmp_path) as (address, process):
+        client = Client(address)
+
+        def kill_in_the_middle() -> None:
+            while len(runs_of(client)) < n_lines // 2:
+                time.sleep(0.02)
+            stop(process)
+
+        killer = threading.Thread(target=kill_in_the_middle)
+        killer.start()
+        with pytest.raises(
+            PipelineError, match=r"^MLflow at http://127\..* complete in reports/sample, make log [^\n]*$"
+        ):
+            log(tmp_path, address)
+        killer.join()
+    lost = read_json(tmp_path / PATHS.upload)["upload"]
+    after = files_under(tmp_path / "reports")
+    assert {name: content for name, content in after.items() if not name.endswith("upload.json")} == before
+
+    # On the same port: whether an upload is this server's is told by its address.
+    with served(*SERVER, cwd=tmp_path, port=int(address.rsplit(":")[-1])):
+        assert n_lines // 2 <= len(runs_of(client, f"tags.upload = '{lost}'")) <= n_lines
+        log(tmp_path, address)
+        assert not (tmp_path / PATHS.upload).exists()
+        assert not runs_of(client, f"tags.upload = '{lost}'")
+        assert "RUNNING" not in {run.info.status for run in runs_of(client, view=ViewType.ALL)}
+
+        runs = read_json(tmp_path / PATHS.runs)
+        content = {"experiment_ids": ["1"], "filter": f"tags.upload = '{runs['upload']}'"}
+        found = post(f"{address}/api/2.0/mlflow/runs/search", content)["runs"]
+        assert {run["info"]["run_id"] for run in found} == {runs["parent"], *runs["children"].values()}
+        assert {run["info"]["status"] for run in found} == {"FINISHED"}
+
+        mlflow.set_tracking_uri(address)
+        version = client.get_model_version_by_alias("stars-sample", "champion")
+        predictions = with_texts(tmp_path)
+        model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
+        expected = predictions[f"{version.tags['features']} / {version.tags['model']}"]
+        np.testing.assert_allclose(model.predict(predictions[["text"]]), expected)
+        assert client.list_artifacts(runs["parent"], "report")
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+class TestBrowser:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def address(root: Path) -> Iterator[str]:
+        store = f"sqlite:///{root / 'mlflow.db'}"
+        with served("ui", "--backend-store-uri", store, "--workers", "1", cwd=root) as (address, _):
+            yield address
+
+    @pytest.fixture
+    @staticmethod
+    def page() -> Iterator[Any]:
+        playwright = pytest.importorskip("playwright.sync_api")
+        names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+        program = next(filter(None, map(shutil.which, names)), None)
+        if program is None:
+            pytest.skip(f"no browser on this machine: none of {', '.join(names)} is installed")
+        with playwright.sync_playwright() as driver:
+            # Without its sandbox it also starts as root in a container; the only pages it opens are MLflow's.
+            browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            page.set_default_timeout(60_000)
+            yield page
+            browser.close()
+
+    def test_the_runs_unfold_from_the_parent_best_first(self, page: Any, address: str, metrics: pd.DataFrame) -> None:
+        page.goto(f"{address}/#/experiments/1/runs")
+        page.get_by_role("row").filter(has=page.get_by_role("link", name="sample", exact=True)).locator(
+            "button"
+        ).first.click()
+        page.get_by_role("link", name=metrics.index[-1], exact=True).wait_for()
+        names = page.get_by_role("link").all_inner_texts()
+        assert [name for name in names if name in metrics.index] == metrics.index.tolist()
+
+    def test_the_chart_view_draws_the_learning_curves(self, page: Any, address: str) -> None:
+        page.goto(f"{address}/#/experiments/1/runs?compareRunsMode=CHART")
+        page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+
+    def test_comparing_runs_draws_a_curve_for_each(self, page: Any, address: str, children: dict[str, Run]) -> None:
+        names = ("text_stats / Ridge", "text_stats / T(1)", "text / mean")
+        ids = [children[name].info.run_id for name in names]
+        page.goto(f"{address}/#/compare-runs?runs={json.dumps(ids)}&experiments=[%221%22]")
+        page.get_by_role("link", name="mae_clipped", exact=True).click()
+        page.locator(".js-plotly-plot .scatterlayer .trace").nth(2).wait_for()
+        for name in names:
+            page.get_by_text(f"{name} (mae_clipped)").first.wait_for()
+
+    def test_the_page_of_the_parent_shows_the_note(self, page: Any, address: str, runs: dict[str, Any]) -> None:
+        page.goto(f"{address}/#/experiments/1/runs/{runs['parent']}")
+        for sentence in VERDICT:
+            page.get_by_text(sentence).wait_for()
+        page.get_by_text("Show more").first.click()
+        page.get_by_role("heading", name="Where to look").wait_for()
+        assert page.get_by_role("cell", name="T(1) clipped").is_visible()
