@@ -1,22 +1,29 @@
-"""The command line: ``python -m pipeline --help``."""
+"""The command line: ``python -m pipeline --help``, or ``tmva --help`` where the package is installed."""
 
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from pipeline.errors import PipelineError, first_line, needs_extra
 
-from pipeline.errors import PipelineError, first_line
+try:
+    with needs_extra("The command line", "pipeline"):
+        import pydantic  # noqa: F401
+        import typer
+except ImportError as error:
+    sys.exit(f"error: {error}")
+
+from pipeline.project.fingerprint import STAGES
 from pipeline.project.paths import MLFLOW_DB, DatasetPaths
+from pipeline.stages import all as stages
 
 app = typer.Typer(
-    help="T-method vs attention on review texts. Run the stages in this order: prepare, features, score, curves, "
-    "robustness, report, log.",
+    help="T-method vs attention on review texts. all runs the stages in this order, each where something has changed: "
+    f"{', '.join(STAGES)}.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -33,95 +40,93 @@ class Data(StrEnum):
 # What is wrong with the options themselves; typer exports no other name for it.
 _UsageError: Any = typer.BadParameter.__base__
 
-Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
+_Data = Annotated[
+    Data, typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own.")
+]
+_File = Annotated[
+    Path | None,
+    typer.Option(
+        help="Your reviews, to be split into train and test: .parquet, .csv, .json or .jsonl with columns text and "
+        "stars (1 to 5) or label (0 to 4).",
+    ),
+]
+_Train = Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")]
+_Test = Annotated[Path | None, typer.Option(help="Your test reviews, together with --train.")]
+_Limit = Annotated[
+    int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star (yelp: 20000).")
+]
+_Name = Annotated[str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")]
+_Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
+
+
+@app.command("all")
+def run_all(
+    data: _Data = Data.sample,
+    file: _File = None,
+    train: _Train = None,
+    test: _Test = None,
+    limit: _Limit = None,
+    name: _Name = None,
+    until: Annotated[str, typer.Option(help="The last stage to run.")] = STAGES[-1],
+) -> None:
+    """Run all stages, each where its code, its settings or its data have changed; print the path of the report."""
+    if until not in STAGES:
+        raise PipelineError(f"--until {until!r} is no stage: use one of {', '.join(STAGES)}")
+    dataset, options = _source(data, file, train, test, limit, name)
+    stages.run(dataset, options, until)
+    if STAGES.index(until) >= STAGES.index("report"):
+        typer.echo(DatasetPaths(dataset).page.resolve())
 
 
 @app.command()
 def prepare(
-    data: Annotated[
-        Data,
-        typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own."),
-    ] = Data.sample,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Your reviews, to be split into train and test: .parquet, .csv, .json or .jsonl with columns text and "
-            "stars (1 to 5) or label (0 to 4).",
-        ),
-    ] = None,
-    train: Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")] = None,
-    test: Annotated[Path | None, typer.Option(help="Your test reviews, together with --train.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star (yelp: 20000).")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")
-    ] = None,
+    data: _Data = Data.sample,
+    file: _File = None,
+    train: _Train = None,
+    test: _Test = None,
+    limit: _Limit = None,
+    name: _Name = None,
 ) -> None:
     """Load the reviews, check them, set bad ones aside and split the rest."""
-    from pipeline.stages import prepare as stage
-
-    given = {"--file": file, "--train": train, "--test": test}
-    names = [option for option, value in given.items() if value is not None]
-    if data is not Data.file and names:
-        raise PipelineError(f"{names[0]} goes with --data file (DATA=file), got --data {data}")
-    if data is Data.file and names not in (["--file"], ["--train", "--test"]):
-        raise PipelineError(
-            "--data file needs either --file PATH (FILE=) or both --train PATH and --test PATH (TRAIN= TEST=), "
-            f"got {', '.join(names) or 'neither'}"
-        )
-    main_file = file or train
-    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else str(data)
-    stage.run(dataset_name(name or stem), str(data), file, train, test, limit)
+    dataset, options = _source(data, file, train, test, limit, name)
+    stages.run_stage("prepare", dataset, options)
 
 
 @app.command()
-def features(dataset: Dataset = "sample") -> None:
+def features(dataset: _Dataset = "sample") -> None:
     """Turn the texts into the features of conf/features; what encoders make comes from one common pass."""
-    from pipeline.stages import features as stage
-
-    _run_stage("features", stage.run, dataset)
+    stages.run_stage("features", dataset_name(dataset))
 
 
 @app.command()
-def score(dataset: Dataset = "sample") -> None:
+def score(dataset: _Dataset = "sample") -> None:
     """Fit and score every feature set x model of conf/score.yaml on all training reviews."""
-    from pipeline.stages import score as stage
-
-    _run_stage("score", stage.run, dataset)
+    stages.run_stage("score", dataset_name(dataset))
 
 
 @app.command()
-def curves(dataset: Dataset = "sample") -> None:
+def curves(dataset: _Dataset = "sample") -> None:
     """Fit the models of conf/curves.yaml on growing draws of training reviews; say what that shows."""
-    from pipeline.stages import curves as stage
-
-    _run_stage("curves", stage.run, dataset)
+    stages.run_stage("curves", dataset_name(dataset))
 
 
 @app.command()
-def robustness(dataset: Dataset = "sample") -> None:
+def robustness(dataset: _Dataset = "sample") -> None:
     """Try the best line of each side on changed reviews, slices and other data; measure calibration and costs."""
-    from pipeline.stages import robustness as stage
-
-    _run_stage("robustness", stage.run, dataset)
+    stages.run_stage("robustness", dataset_name(dataset))
 
 
 @app.command()
-def report(dataset: Dataset = "sample") -> None:
+def report(dataset: _Dataset = "sample") -> None:
     """Write the self-contained page reports/<dataset>/index.html and print its path."""
-    from pipeline.stages import report as stage
-
-    _run_stage("report", stage.run, dataset)
+    stages.run_stage("report", dataset_name(dataset))
     typer.echo(DatasetPaths(dataset).page.resolve())
 
 
 @app.command()
-def log(dataset: Dataset = "sample") -> None:
+def log(dataset: _Dataset = "sample") -> None:
     """Send the results to MLflow: the file mlflow.db, or the server that MLFLOW_TRACKING_URI names."""
-    from pipeline.stages import log as tracking
-
-    _run_stage("log", tracking.run, dataset)
+    stages.run_stage("log", dataset_name(dataset))
 
 
 @app.command()
@@ -130,9 +135,9 @@ def compare(
     b: Annotated[str, typer.Argument(help="What to compare it with.")],
 ) -> None:
     """Compare two runs, or two datasets, in the terminal."""
-    from pipeline.report import compare as comparison
+    from pipeline.report.compare import compare as compare_runs
 
-    typer.echo(comparison.compare(a, b))
+    typer.echo(compare_runs(a, b))
 
 
 @app.command()
@@ -171,11 +176,23 @@ def ui(
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
 
 
-def _run_stage(name: str, run: Callable[[str], None], dataset: str) -> None:
-    from pipeline.stages.all import shown
-
-    with shown(name, dataset_name(dataset)):
-        run(dataset)
+def _source(
+    data: Data, file: Path | None, train: Path | None, test: Path | None, limit: int | None, name: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the name of the dataset and the options of the prepare stage."""
+    given = {"--file": file, "--train": train, "--test": test}
+    names = [option for option, value in given.items() if value is not None]
+    if data is not Data.file and names:
+        raise PipelineError(f"{names[0]} goes with --data file (DATA=file), got --data {data}")
+    if data is Data.file and names not in (["--file"], ["--train", "--test"]):
+        raise PipelineError(
+            "--data file needs either --file PATH (FILE=) or both --train PATH and --test PATH (TRAIN= TEST=), "
+            f"got {', '.join(names) or 'neither'}"
+        )
+    main_file = file or train
+    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else str(data)
+    options = {"data": str(data), "file": file, "train": train, "test": test, "limit": limit}
+    return dataset_name(name or stem), options
 
 
 def dataset_name(name: str) -> str:
@@ -193,12 +210,16 @@ def dataset_name(name: str) -> str:
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one line and exit code 2."""
+    # An installed command does not look into the working directory, where features and models of the user may be.
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    program = "tmva" if Path(sys.argv[0]).stem == "tmva" else "python -m pipeline"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="python -m pipeline", standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name=program, standalone_mode=False))
     except _UsageError as error:
-        message = f"{error.format_message().rstrip('.')}; see python -m pipeline --help"
+        message = f"{error.format_message().rstrip('.')}; see {program} --help"
     except (PipelineError, OSError) as error:
         message = first_line(error)
     except typer.Abort:

@@ -1,4 +1,4 @@
-"""Rows dealt so that every part has its share of every target: folds, shares, and orders of growing draws."""
+"""Stratified deals of rows: folds, samples, and orders of growing draws."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArray[np.intp]:
     """Return the fold of each row, stratified for any target.
 
-    The rows are dealt like cards, in the order of their target and in random order where it is the same, so that
-    every fold has its share of every star, and of a continuous target too.
+    The rows are sorted by their target, ties in random order, and dealt to the folds in turn: every fold gets its share
+    of every star, and of a continuous target too.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArr
     cv : int
         Number of folds.
     random_state : int, RandomState instance or None, default=None
-        Decides the order of rows with the same target.
+        Decides the order of ties.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArr
     if len(y) < cv:
         raise ValueError(f"Got cv={cv} folds but only {len(y)} texts: give more texts or a smaller cv.")
     folds = np.empty(len(y), dtype=np.intp)
-    folds[np.lexsort((check_random_state(random_state).random_sample(len(y)), y))] = np.arange(len(y)) % cv
+    folds[_sorted_rows(y, check_random_state(random_state))] = np.arange(len(y)) % cv
     return folds
 
 
@@ -51,28 +51,35 @@ def stratified(
 ) -> npt.NDArray[np.bool_]:
     """Draw `n` of the reviews so that every star keeps its share, to within one review.
 
-    Systematic sampling: sort by star, in random order within a star, and take evenly spaced positions.
+    Systematic sampling: sort by star, ties in random order, and take evenly spaced positions.
 
     Parameters
     ----------
     stars : array-like of shape (n_units,)
-        What is drawn: reviews, or groups of reviews that stay together.
+        Star of each unit: a review, or a group of reviews that stay together.
     n : int
         How many reviews to draw.
     rng : Generator
-        The order within a star.
+        Decides the order within a star.
     sizes : array-like of int of shape (n_units,), optional
-        How many reviews each unit holds; a unit is taken once its share has added up to its size.
+        How many reviews each unit holds, 1 by default. A unit is taken once its share has added up to its size.
 
     Returns
     -------
-    ndarray of bool, shape (n_units,)
+    ndarray of bool of shape (n_units,)
+        Which units are drawn.
+
+    Examples
+    --------
+    >>> stars = np.array([1, 1, 1, 1, 5, 5])
+    >>> stars[stratified(stars, 3, np.random.default_rng(0))].tolist()
+    [1, 1, 5]
     """
     stars = np.asarray(stars)
     size = np.ones(len(stars), dtype=int) if sizes is None else np.asarray(sizes)
     taken = np.zeros(len(stars), dtype=bool)
     owed, total = 0, int(size.sum())
-    for unit in np.lexsort((rng.random(len(stars)), stars)).tolist():
+    for unit in _sorted_rows(stars, rng).tolist():
         owed += n * int(size[unit])
         if owed >= total * int(size[unit]):
             taken[unit] = True
@@ -81,20 +88,20 @@ def stratified(
 
 
 def nested_order(stars: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Return an order of the reviews of which every beginning is a stratified draw, and so holds every smaller one.
+    """Return an order of the reviews in which the first n are a stratified draw, for every n.
 
-    Systematic: the k-th of n reviews with the same star, in random order, comes at the position (k - 1/2) / n of the
-    whole, so that a beginning has every star's share to within one review.
+    The k-th of the m reviews of a star, in random order, comes at the position (k - 1/2) / m of the whole.
 
     Parameters
     ----------
     stars : array-like of shape (n_reviews,)
     rng : Generator
-        The order within a star, and of positions that are the same.
+        Decides the order within a star, and among equal positions.
 
     Returns
     -------
     ndarray of int of shape (n_reviews,)
+        Rows of the reviews.
 
     Examples
     --------
@@ -105,6 +112,11 @@ def nested_order(stars: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[
     stars = np.asarray(stars)
     position = np.empty(len(stars))
     for star in np.unique(stars):
-        own = rng.permutation(np.flatnonzero(stars == star))
-        position[own] = (np.arange(len(own)) + 0.5) / len(own)
-    return np.lexsort((rng.random(len(stars)), position))
+        rows = rng.permutation(np.flatnonzero(stars == star))
+        position[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return _sorted_rows(position, rng)
+
+
+def _sorted_rows(values: npt.NDArray[Any], rng: np.random.Generator | np.random.RandomState) -> npt.NDArray[np.intp]:
+    """Return the rows in ascending order of their values, ties in random order."""
+    return np.lexsort((rng.random(len(values)), values))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet
 
 from pipeline.errors import PipelineError, first_line
 
@@ -107,6 +106,8 @@ def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
 
 def read_made_from(path: Path) -> str | None:
     """Return the attribute `made_from` that a table was written with, or None where there is no such table."""
+    import pyarrow.parquet
+
     try:
         attributes = json.loads(pyarrow.parquet.read_schema(path).metadata[b"PANDAS_ATTRS"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -20,13 +20,13 @@ def seconds(*tasks: Callable[[], Any], repeats: int = 7) -> list[float]:
         task()
     times: list[list[float]] = [[] for _ in tasks]
     for _ in range(repeats):
-        for task, own in zip(tasks, times, strict=True):
+        for task, of_task in zip(tasks, times, strict=True):
             # The threads of the task before may still be spinning.
             time.sleep(0.1)
             start = time.perf_counter()
             task()
-            own.append(time.perf_counter() - start)
-    return [median(own) for own in times]
+            of_task.append(time.perf_counter() - start)
+    return [median(of_task) for of_task in times]
 
 
 def peak(task: Callable[[], Any]) -> int:

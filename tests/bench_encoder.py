@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.encoder import Backend, Pooling, TokenPooling, encode, load_encoder
 from pipeline.evaluation.metrics import evaluate
 from pipeline.evaluation.ordinal import ExpectedStarRegressor
-from pipeline.features.encoded import CALIBRATION_TEXTS
+from pipeline.features.encoded import _CALIBRATION_TEXTS
 from pipeline.features.token_weights import QueryPooling, vocabulary_size
 from tests.project import ROOT, SHARED_REVIEWS
 
@@ -95,13 +95,15 @@ def main() -> None:
     wanted, on_gpu = poolings(encoder), encoder.device.type == "cuda"
     timed, compared = texts[-(N_TIMED_ON_GPU if on_gpu else N_TIMED) :], texts[:N_COMPARED]
     # Training texts.
-    found = backends(texts[:CALIBRATION_TEXTS])
+    found = backends(texts[:_CALIBRATION_TEXTS])
 
     plain = SentenceTransformer(str(MODEL_DIR), device=str(encoder.device))
     tasks: dict[str, Callable[[], Any]] = {
         "SentenceTransformer.encode": lambda: plain.encode(timed, show_progress_bar=False)
     }
-    tasks |= {name: lambda own=own: encode(encoder, timed, wanted, backend=own) for name, own in found.items()}
+    tasks |= {
+        name: lambda backend=backend: encode(encoder, timed, wanted, backend=backend) for name, backend in found.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for repeat in range(REPEATS + 1):
         for name, task in tasks.items():
@@ -122,17 +124,19 @@ def main() -> None:
     print(
         "\n| backend | reviews/s | times faster | least cosine | QWK | of the matrix rate |\n|---|---|---|---|---|---|"
     )
-    for name, own in times.items():
+    for name, seconds in times.items():
         # Each repeat has both, so that a busy moment meets both.
-        ratio = median(a / b for a, b in zip(times["SentenceTransformer.encode"], own, strict=True))
+        ratio = median(a / b for a, b in zip(times["SentenceTransformer.encode"], seconds, strict=True))
         cosine, score = "1", ""
         if name in found:
             vectors = reference if name == "torch float32" else encode(encoder, compared, wanted, backend=found[name])
             cosine = f"{min(least_cosine(a, b) for a, b in zip(vectors, reference, strict=True)):.6f}"
             score = f"{qwk(vectors, stars[:N_COMPARED]):.4f}"
         precision = name.split()[-1] if name.split()[-1] in rates else "float32"
-        share = "" if "int8" in name else f"{work / median(own) / rates[precision]:.0%} of {precision}"
-        print(f"| {name} | {len(timed) / median(own):.0f} | {ratio:.2f} | {cosine} | {score} | {share} |", flush=True)
+        share = "" if "int8" in name else f"{work / median(seconds) / rates[precision]:.0%} of {precision}"
+        print(
+            f"| {name} | {len(timed) / median(seconds):.0f} | {ratio:.2f} | {cosine} | {score} | {share} |", flush=True
+        )
     print(
         "\nLargest matrix product in torch: " + ", ".join(f"{rate / 1e9:.0f} GFLOP/s {n}" for n, rate in rates.items())
     )

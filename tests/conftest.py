@@ -1,19 +1,19 @@
-"""Shared by all test modules: a dozen reviews, and an encoder that is small enough to be built on the spot."""
+"""Shared by all test modules: a dozen reviews, an encoder that is small enough to be built on the spot, a browser."""
 
-import string
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+from tiny_models import save_bert
+
+# They hold no doctest, and all bear one name.
+collect_ignore_glob = ["*conftest.py"]
 
 # A busy machine is slow now and then; that is no failure.
 hypothesis.settings.register_profile("project", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("project")
-
-# Every letter is a piece of its own, so that no English word is unknown to the tiny encoder.
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS = ["the", "a", "and", "was", "not", "food", "service", "good", "bad", "never", ".", ",", "!"]
-VOCABULARY = [*SPECIAL, *WORDS, *string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
 
 
 @pytest.fixture
@@ -49,28 +49,19 @@ def stars(reviews: list[dict[str, Any]]) -> list[int]:
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Directory of a BERT of 3 layers, 2 heads and 16 dimensions with random weights and mean pooling."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    return save_bert(tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("tiny_encoder"))
 
-    parts, directory = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("tiny_encoder")
-    # With the usual spread of 0.02 all attention weights would be nearly equal, and no test could tell them apart.
-    config = BertConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        BertModel(config).save_pretrained(parts)
-    (parts / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
-    BertTokenizerFast(str(parts / "vocab.txt")).save_pretrained(parts)
-    transformer = Transformer(str(parts), max_seq_length=64)
-    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
-    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(directory))
-    return str(directory)
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all tests, since its driver can be started only once in a process."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(names)} is installed")
+    with playwright.sync_playwright() as driver:
+        # Without its sandbox it also starts as root in a container; it opens only pages that these tests have made.
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

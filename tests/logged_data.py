@@ -14,9 +14,10 @@ from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
-import skops.io
+from mlflow.entities import Run, ViewType
 from project import ROOT
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
@@ -26,9 +27,12 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.digest import file_digest
 from pipeline.evaluation.bootstrap import intervals
 from pipeline.evaluation.metrics import evaluate
+from pipeline.experiment.line import Line
+from pipeline.experiment.saved import save
 from pipeline.features import TextStats
-from pipeline.files import write_json, write_manifest, write_parquet
+from pipeline.files import write_json, write_manifest, write_parquet, write_text
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import write_table
 from pipeline.taguchi import TMethodRegressor
 
 SIZES = [10, 20]
@@ -55,7 +59,6 @@ def make_results(root: Path, dataset: str = "sample", n_per_star: int = 8, n_cop
     shutil.copytree(ROOT / "conf", root / "conf", dirs_exist_ok=True)
     with chdir(root):
         paths = DatasetPaths(dataset)
-        paths.reports.mkdir(parents=True)
         reviews = _reviews(n_per_star)
         write_parquet(paths.reviews, reviews)
         names = [*MODELS, *(f"T(1) clipped {i}" for i in range(n_copies))]
@@ -86,7 +89,7 @@ def _write_score(paths: DatasetPaths, reviews: pd.DataFrame, names: list[str]) -
     predictions: dict[str, Any] = {"review_id": test["review_id"], "stars": test["stars"]}
     for name in names:
         kind = name if name in MODELS else "T(1) clipped"
-        features = "text" if kind == "mean" else "text_stats"
+        line = Line("text" if kind == "mean" else "text_stats", name)
         for size in (*SIZES, len(train)):
             if (kind, size) not in fitted:
                 part = train.groupby("stars").head(size // 5) if size < len(train) else train
@@ -99,23 +102,20 @@ def _write_score(paths: DatasetPaths, reviews: pd.DataFrame, names: list[str]) -
             model, seconds = fitted[kind, size]
             predicted = np.asarray(model.predict(test["text"].to_numpy(object)), float)
             scores = evaluate(test["stars"], predicted) | intervals(test["stars"], predicted, 100, 0)
-            curves.append({"features": features, "model": name, "n_train": size, "n_draws": 1, "qwk": scores["qwk"]})
-            curves[-1] |= {"qwk_low": scores["qwk_low"], "qwk_high": scores["qwk_high"], "mae": scores["mae_clipped"]}
-        predictions[f"{features} / {name}"] = predicted
-        own = {"dataset": paths.dataset, "features": features, "model": name}
+            curves.append({**line._asdict(), "n_train": size, "n_draws": 1, **scores, "mae": scores["mae_clipped"]})
+        predictions[str(line)] = predicted
         sizes = {"n_train": len(train), "n_test": len(test), "n_features": 1 if kind == "mean" else 30}
-        metrics.append(own | sizes | scores | {"fit_seconds": seconds, "predict_seconds": 0.01, "peak_mb": None})
+        costs = {"fit_seconds": seconds, "predict_seconds": 0.01, "peak_mb": None}
+        metrics.append({"dataset": paths.dataset, **line._asdict(), **sizes, **scores, **costs})
         file = None
         if name != "T(1) clipped" and name in MODELS:
             file = f"{len(lines)}.skops"
-            paths.models.mkdir(exist_ok=True)
-            skops.io.dump(model, paths.models / file)
+            save(paths.models / file, model)
         lines.append(
             {
-                "name": f"{features} / {name}",
-                "features": features,
-                "model": name,
-                "parts": None if features == "text" else ["text_stats"],
+                "name": str(line),
+                **line._asdict(),
+                "parts": None if line.features == "text" else ["text_stats"],
                 "family": FAMILIES[kind],
                 "params": {"clip": "range"} if kind == "T(1) clipped" else {},
                 "chosen": {"alpha": 100.0} if name == "Ridge" else {},
@@ -123,36 +123,44 @@ def _write_score(paths: DatasetPaths, reviews: pd.DataFrame, names: list[str]) -
             }
         )
     table = pd.DataFrame(metrics).sort_values("qwk", ascending=False, kind="stable")
-    table.to_csv(paths.metrics, index=False)
-    table.drop(columns=["r2_clipped", "mae_low"]).to_csv(paths.leaderboard, index=False)
-    pd.DataFrame({"features": ["text_stats"], "item": ["n_words"], "eta": [0.1]}).to_csv(paths.items, index=False)
+    write_table(paths, "metrics", table)
+    write_table(paths, "leaderboard", table)
+    write_table(paths, "items", pd.DataFrame({"features": ["text_stats"], "item": ["n_words"], "eta": [0.1]}))
     write_json(paths.lines, [lines[i] for i in table.index])
     write_parquet(paths.predictions, pd.DataFrame(predictions))
     _write_curves(paths, pd.DataFrame(curves))
 
 
 def _write_curves(paths: DatasetPaths, curves: pd.DataFrame) -> None:
-    paths.curves.mkdir()
     # The ablation has no learning curve.
-    curves[curves["model"].isin(["Ridge", "T(1)", "mean"])].to_csv(paths.curve("curves"), index=False)
+    write_table(paths, "curves", curves[curves["model"].isin(["Ridge", "T(1)", "mean"])])
     sides = [
         curves[curves["model"] == model].assign(side=side) for side, model in (("T-method", "T(1)"), ("no T", "Ridge"))
     ]
-    pd.concat(sides)[["side", "n_train", "features", "model", "qwk", "qwk_low", "qwk_high"]].to_csv(
-        paths.curve("sides"), index=False
-    )
+    write_table(paths, "sides", pd.concat(sides))
     write_json(paths.verdict, {"sentences": VERDICT})
-    (paths.draws).mkdir()
-    (paths.draws / "10.csv").write_text("not for MLflow\n")
+    write_text(paths.draws / "10.csv", "not for MLflow\n")
 
 
 def _write_report(paths: DatasetPaths) -> None:
-    paths.robustness.mkdir()
-    paths.robust("changes").write_text("side,features,model,change\n")
-    paths.page.write_text("<!doctype html><title>report</title>")
-    paths.summary.write_text("# Report\n")
-    paths.figures.mkdir()
-    (paths.figures / "curves.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    write_table(paths, "changes", pd.DataFrame())
+    write_text(paths.page, "<!doctype html><title>report</title>")
+    write_text(paths.summary, "# Report\n")
+    write_text(paths.figures / "curves.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")
+
+
+def files_under(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def local(root: Path) -> mlflow.MlflowClient:
+    mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    return mlflow.MlflowClient()
+
+
+def runs_of(client: mlflow.MlflowClient, where: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    experiment = client.get_experiment_by_name("t-method-vs-attention")
+    return list(client.search_runs([experiment.experiment_id], where, view)) if experiment else []
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A small copy of the project in a directory of its own, and its command line."""
 
 import json
+import os
 import random
 import shutil
 import sys
@@ -56,6 +57,11 @@ def make_project(directory: Path, n_per_star: int = 12) -> Path:
     sample.parent.mkdir(parents=True)
     sample.write_text("\n".join(chosen) + "\n", encoding="utf-8")
     return directory
+
+
+def module_environment() -> dict[str, str]:
+    """Return the environment in which ``python -m pipeline`` finds the code of the working directory."""
+    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

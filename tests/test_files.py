@@ -4,15 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from pipeline import files as store
-from pipeline.errors import PipelineError
-
 from project import ROOT
+
+from pipeline import files
+from pipeline.errors import PipelineError, first_line
 
 
 def names(directory):
@@ -22,7 +20,7 @@ def names(directory):
 class TestAtomicPath:
     def test_the_file_appears_complete_under_its_name_in_a_new_directory(self, tmp_path):
         path = tmp_path / "a" / "b" / "file.txt"
-        with store.atomic_path(path) as temporary:
+        with files.atomic_path(path) as temporary:
             temporary.write_text("new")
             assert temporary.parent == path.parent
             assert not path.exists()
@@ -33,7 +31,7 @@ class TestAtomicPath:
         path = tmp_path / "file.txt"
         path.write_text("old")
         with path.open() as reader:
-            with store.atomic_path(path) as temporary:
+            with files.atomic_path(path) as temporary:
                 temporary.write_text("new")
                 assert path.read_text() == "old"
             assert path.read_text() == "new"
@@ -45,7 +43,7 @@ class TestAtomicPath:
         path.write_text("old")
 
         def write_half():
-            with store.atomic_path(path) as temporary:
+            with files.atomic_path(path) as temporary:
                 temporary.write_text("half of the n")
                 raise error("half way")
 
@@ -55,17 +53,17 @@ class TestAtomicPath:
         assert names(tmp_path) == ["file.txt"]
 
     def test_an_error_before_anything_is_written_is_raised_as_it_is(self, tmp_path):
-        with pytest.raises(ValueError, match="too early"), store.atomic_path(tmp_path / "file.txt"):
+        with pytest.raises(ValueError, match="too early"), files.atomic_path(tmp_path / "file.txt"):
             raise ValueError("too early")
         assert names(tmp_path) == []
 
     def test_a_killed_process_leaves_the_old_content_and_the_next_one_cleans_up(self, tmp_path):
         path = tmp_path / "table.json"
-        store.write_json(path, {"reviews": 1})
+        files.write_json(path, {"reviews": 1})
         writer = """
 import sys, time
 from pathlib import Path
-from pipeline.store import atomic_path
+from pipeline.files import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary, temporary.open("w") as file:
     file.write('{"reviews":')
     file.flush()
@@ -82,88 +80,55 @@ with atomic_path(Path(sys.argv[1])) as temporary, temporary.open("w") as file:
         assert len(names(tmp_path)) == 2
         assert json.loads(path.read_text()) == {"reviews": 1}
 
-        store.write_json(path, {"reviews": 2})
+        files.write_json(path, {"reviews": 2})
         assert json.loads(path.read_text()) == {"reviews": 2}
         assert names(tmp_path) == ["table.json"]
 
 
 class TestReadingAndWriting:
     def test_text_and_json_keep_every_script_and_are_readable_as_they_are(self, tmp_path):
-        store.write_json(tmp_path / "a.json", {"店": "最高😀"})
+        files.write_json(tmp_path / "a.json", {"店": "最高😀"})
         assert "最高😀" in (tmp_path / "a.json").read_text(encoding="utf-8")
         assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"店": "最高😀"}
 
     def test_json_lines_hold_one_object_a_line_whatever_the_text(self, tmp_path):
         rows = [{"text": "two\nlines"}, {"text": "最高\u2028"}, {"text": ""}]
-        store.write_json_lines(tmp_path / "a.jsonl", iter(rows))
+        files.write_json_lines(tmp_path / "a.jsonl", iter(rows))
         lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").split("\n")
         assert [json.loads(line) for line in lines[:-1]] == rows
         assert lines[-1] == ""
 
     def test_a_table_comes_back_without_its_index(self, tmp_path):
         table = pd.DataFrame({"review_id": ["b", "a"], "stars": [1, 5]}, index=[7, 3])
-        store.write_parquet(tmp_path / "t.parquet", table)
+        files.write_parquet(tmp_path / "t.parquet", table)
         pd.testing.assert_frame_equal(
-            store.read_parquet(tmp_path / "t.parquet", made_by="prepare"), table.reset_index(drop=True)
+            files.read_parquet(tmp_path / "t.parquet", made_by="prepare"), table.reset_index(drop=True)
         )
 
     def test_a_missing_table_names_the_stage_that_makes_it(self, tmp_path):
         with pytest.raises(PipelineError, match=r"t\.parquet is missing: run the prepare stage first"):
-            store.read_parquet(tmp_path / "t.parquet", made_by="prepare")
+            files.read_parquet(tmp_path / "t.parquet", made_by="prepare")
 
     @pytest.mark.parametrize("keep", [0, 4, 200])
     def test_a_damaged_table_says_to_delete_it(self, tmp_path, keep):
         path = tmp_path / "t.parquet"
-        store.write_parquet(path, pd.DataFrame({"stars": range(100)}))
+        files.write_parquet(path, pd.DataFrame({"stars": range(100)}))
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(PipelineError, match="delete it and run features again") as caught:
-            store.read_parquet(path, made_by="features")
+            files.read_parquet(path, made_by="features")
         assert "\n" not in str(caught.value)
 
 
 class TestManifest:
     def test_it_comes_back(self, tmp_path):
-        store.write_manifest(tmp_path / "new", {"stage": "score", "n": 3})
-        assert store.read_manifest(tmp_path / "new") == {"stage": "score", "n": 3}
+        files.write_manifest(tmp_path / "new", {"stage": "score", "n": 3})
+        assert files.read_manifest(tmp_path / "new") == {"stage": "score", "n": 3}
 
     @pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"null", b"\xff\xfe"])
     def test_one_that_is_missing_or_no_manifest_vouches_for_nothing(self, tmp_path, content):
         if content is not None:
-            (tmp_path / store.MANIFEST).write_bytes(content)
-        assert store.read_manifest(tmp_path) == {}
-
-
-class TestDigests:
-    @pytest.mark.parametrize("content", [b"", b"abc", b"x" * 3_000_000])
-    def test_of_a_file(self, tmp_path, content):
-        path = tmp_path / "file"
-        path.write_bytes(content)
-        assert store.file_digest(path) == hashlib.sha256(content).hexdigest()
-
-    def test_of_values_does_not_depend_on_the_order_of_keys_and_does_on_everything_else(self):
-        assert store.value_digest({"a": 1, "b": [2, 3]}) == store.value_digest({"b": [2, 3], "a": 1})
-        different = [({"a": 1},), ({"a": "1"},), ({"a": 2},), ({"b": 1},), ([1, 2],), ([2, 1],), (1, 2), (None,), ()]
-        assert len({store.value_digest(*values) for values in different}) == len(different)
-
-    def test_of_code_differs_by_part_and_covers_subpackages(self):
-        assert store.code_digest("text.py") == store.code_digest("text.py")
-        parts = [("text.py",), ("features",), ("encoder",), ("features", "text.py"), ()]
-        assert len({store.code_digest(*part) for part in parts}) == len(parts)
-
-    def test_of_code_follows_a_changed_character(self, tmp_path):
-        for name in ("store.py", "text.py", "features/__init__.py"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).write_bytes((ROOT / "pipeline" / name).read_bytes())
-        # The digest is of the files beside store.py, hence a copy of it.
-        spec = importlib.util.spec_from_file_location("copy_of_store", tmp_path / "store.py")
-        copy = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(copy)
-
-        before = copy.code_digest("features", "text.py")
-        assert copy.code_digest("text.py") == store.code_digest("text.py")
-        with (tmp_path / "text.py").open("a") as file:
-            file.write("#")
-        assert copy.code_digest("features", "text.py") != before
+            (tmp_path / files.MANIFEST).write_bytes(content)
+        assert files.read_manifest(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -176,4 +141,4 @@ class TestDigests:
     ],
 )
 def test_first_line_of_an_error_is_never_empty(error, line):
-    assert store.first_line(error) == line
+    assert first_line(error) == line

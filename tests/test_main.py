@@ -66,8 +66,6 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         ),
         (edit("conf/prepare.yaml", "0.25", "1.5"), ["prepare"], "test_size: Input should be less than 1, got '1.5'"),
         (edit("conf/prepare.yaml", "seed:", "seed: ["), ["prepare"], "prepare.yaml is not valid YAML"),
-        (lambda project: (project / "conf/prepare.yaml").unlink(), ["prepare"], "prepare.yaml is missing"),
-        (lambda project: (project / "data/sample/reviews.jsonl").unlink(), ["prepare"], "reviews.jsonl does not exist"),
         (lambda project: None, [*PREPARE_FILE, "none.csv"], "none.csv does not exist"),
         (lambda project: None, [*PREPARE_FILE, "conf"], "conf is a directory"),
         (write("empty.csv", Path.touch), [*PREPARE_FILE, "empty.csv"], "empty.csv is empty"),
@@ -117,17 +115,17 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
             "unknown transformer 'WordClouds'",
         ),
         (
-            edit("conf/features/mean_pooling.yaml", "layer: 3", "lair: 3"),
+            edit("conf/features/attention_pooling.yaml", "layer: 3", "lair: 3"),
             ["features"],
-            "mean_pooling.yaml: AttentionPooling.__init__() got an unexpected keyword argument 'lair'",
+            "attention_pooling.yaml: AttentionPooling.__init__() got an unexpected keyword argument 'lair'",
         ),
         (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["score"], "unknown model 'Rigde'; known: T(1), T(1) clipped"),
         (
             edit("conf/score.yaml", "- Ta", "- Ridge"),
             ["score"],
-            "score.yaml: models: Value error, Ridge stands there twice",
+            "score.yaml: models: Value error, duplicate entry 'Ridge'",
         ),
-        (edit("conf/score.yaml", "seed: 1", "seed: 1\nseed: 2"), ["score"], "the key 'seed' stands there twice"),
+        (edit("conf/score.yaml", "seed: 1", "seed: 1\nseed: 2"), ["score"], "duplicate key 'seed'"),
         (
             edit("conf/score.yaml", "seed: 1", "seed: yes"),
             ["score"],
@@ -136,6 +134,19 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (edit("conf/score.yaml", "seed: 1", "seed: 2026-13-45"), ["score"], "score.yaml is not valid YAML"),
         (edit("conf/score.yaml", "- mean", "- median"), ["score"], "unknown baseline 'median'"),
         (edit("conf/score.yaml", "- embedding", "- embeding"), ["score"], "unknown feature 'embeding'"),
+        (
+            edit("conf/features/embedding.yaml", "SentenceEmbedding", "my_features.Mine"),
+            ["features"],
+            "embedding.yaml: my_features.Mine cannot be imported (No module named 'my_features')",
+        ),
+        (
+            edit("conf/score.yaml", "- Ridge", "- sklearn.linear_model.Rigde"),
+            ["all"],
+            "score.yaml: sklearn.linear_model.Rigde cannot be imported",
+        ),
+        (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["all"], "unknown model 'Rigde'; known: T(1), T(1) clipped"),
+        (lambda project: None, ["all", "--until", "scores"], "--until 'scores' is no stage: use one of prepare, features"),
+        (lambda project: None, ["all", "--data", "file"], "--data file needs either --file PATH"),
         (lambda project: None, ["score"], "run the prepare stage first"),
         (lambda project: None, ["report"], "holds no complete score: run the score stage first"),
         (lambda project: None, ["ui"], "there are no runs to show"),
@@ -162,8 +173,8 @@ def test_wrong_input_ends_in_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit("conf/features/mean_pooling.yaml", "layer: 3", "layer: 99"), "mean_pooling.yaml: Got layer=99"),
-        (edit("conf/features/mean_pooling.yaml", "uniform", "unicorn"), "'unicorn'"),
+        (edit("conf/features/attention_pooling.yaml", "layer: 3", "layer: 99"), "attention_pooling.yaml: Got layer=99"),
+        (edit("conf/features/attention_pooling.yaml", "received", "unicorn"), "'unicorn'"),
         (
             edit("conf/features/embedding.yaml", "SentenceEmbedding", "SentenceEmbedding\nparams: {model: ./none}"),
             "embedding.yaml: The model './none' is neither a directory",
@@ -190,8 +201,6 @@ def test_a_stale_feature_table_is_not_scored(
     conf.write_text(
         "seed: 1\nn_resamples: 100\nfeature_sets: {text_stats: [text_stats]}\nmodels: [Ta]\nbaselines: []\n"
     )
-    for name in ("embedding", "mean_pooling", "attention_pooling"):
-        (project / f"conf/features/{name}.yaml").unlink()
     assert run_cli(monkeypatch, "prepare") == 0
     assert run_cli(monkeypatch, "features") == 0
     assert run_cli(monkeypatch, "prepare", "--limit", "15") == 0
@@ -200,8 +209,6 @@ def test_a_stale_feature_table_is_not_scored(
 
 
 def only_text_stats(project: Project) -> None:
-    for name in ("embedding", "mean_pooling", "attention_pooling"):
-        (project / f"conf/features/{name}.yaml").unlink()
     (project / "conf/score.yaml").write_text(
         "seed: 1\nn_resamples: 100\nfeature_sets: {'1': [text_stats]}\nmodels: [Ta, Ridge]\nbaselines: []\n"
     )
@@ -223,9 +230,6 @@ def encoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_a_feature_without_its_token_record_is_not_scored(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in (project / "conf/features").glob("*.yaml"):
-        if path.stem != "sn_attention":
-            path.unlink()
     (project / "conf/score.yaml").write_text(
         "seed: 1\nn_resamples: 100\nfeature_sets: {sn: [sn_attention]}\nmodels: [Ta]\nbaselines: []\n"
     )
@@ -294,7 +298,7 @@ def test_help_describes_every_stage_and_option(
     monkeypatch.setenv("COLUMNS", "160")
     assert run_cli(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log", "compare", "ui"):
+    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log", "all", "compare", "ui"):
         assert stage in text
     assert run_cli(monkeypatch, "prepare", "--help") == 0
     text = capsys.readouterr().out

@@ -11,8 +11,8 @@ from project import ROOT, SHARED_REVIEWS
 
 from pipeline.project.conf import PrepareConfig, load_config
 from pipeline.project.paths import SAMPLE
-from pipeline.stages.prepare import prepare
-from pipeline.stages.sources import Source, read_file
+from pipeline.experiment.reviews import Source, prepare
+from pipeline.stages.sources import read_file
 from pipeline.text import words
 
 KEYS = {"review_id", "stars", "category", "text"}

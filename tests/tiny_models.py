@@ -1,6 +1,12 @@
 """Transformers small enough to be made on the spot, with weights spread widely so that their attention differs."""
 
+import string
 from pathlib import Path
+
+# Every letter is a token, so that no English word is unknown to the tiny encoder.
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = ["the", "a", "and", "was", "not", "food", "service", "good", "bad", "never", ".", ",", "!"]
+VOCABULARY = [*SPECIAL, *WORDS, *string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
 
 
 def save_gpt2(directory: Path) -> str:
@@ -28,4 +34,32 @@ def save_gpt2(directory: Path) -> str:
         torch.manual_seed(3)
         GPT2LMHeadModel(config).save_pretrained(directory)
     GPT2TokenizerFast(vocab=vocabulary, merges=merges).save_pretrained(directory)
+    return str(directory)
+
+
+def save_bert(parts: Path, directory: Path) -> str:
+    """Save an encoder with a BERT of 3 layers, 2 heads and 16 dimensions, and mean pooling; return its directory."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    # With the usual spread of 0.02 all attention weights would be nearly equal, and no test could tell them apart.
+    config = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        BertModel(config).save_pretrained(parts)
+    (parts / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
+    BertTokenizerFast(str(parts / "vocab.txt")).save_pretrained(parts)
+    transformer = Transformer(str(parts), max_seq_length=64)
+    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(directory))
     return str(directory)

@@ -1,4 +1,4 @@
-"""Checks that all of attention shares."""
+"""Checks of arguments."""
 
 from numbers import Integral
 

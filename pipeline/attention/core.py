@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Real
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from pipeline.attention.checks import Bools, Floats, check_count, floats
 
 Positions = npt.NDArray[np.intp]
 MaskFunction = Callable[[Positions, Positions], Bools]
+_Mask = npt.ArrayLike | MaskFunction | None
+_Over = Literal["keys", "all"]
 
 
 class Attention(NamedTuple):
@@ -48,7 +50,7 @@ class Attention(NamedTuple):
         tokens : sequence of str of length n_queries
             The tokens that ask; one may occur twice.
         key_tokens : sequence of str of length n_keys, default=None
-            The tokens that are asked; None: the same.
+            The tokens that are asked; None: `tokens`.
 
         Returns
         -------
@@ -141,17 +143,41 @@ def sliding_mask(window: int) -> MaskFunction:
     return lambda queries, keys: np.abs(queries - keys) < window
 
 
+@overload
 def scaled_dot_product_attention(
     q: npt.ArrayLike,
     k: npt.ArrayLike,
     v: npt.ArrayLike,
-    mask: npt.ArrayLike | MaskFunction | None = None,
-    normalize: Literal["keys", "all"] = "keys",
+    mask: _Mask = None,
+    normalize: _Over = "keys",
+    scale: float | None = None,
+    *,
+    intermediates: Literal[False] = False,
+    block_size: int | None = None,
+) -> Floats: ...
+@overload
+def scaled_dot_product_attention(
+    q: npt.ArrayLike,
+    k: npt.ArrayLike,
+    v: npt.ArrayLike,
+    mask: _Mask = None,
+    normalize: _Over = "keys",
+    scale: float | None = None,
+    *,
+    intermediates: Literal[True],
+    block_size: int | None = None,
+) -> Attention: ...
+def scaled_dot_product_attention(
+    q: npt.ArrayLike,
+    k: npt.ArrayLike,
+    v: npt.ArrayLike,
+    mask: _Mask = None,
+    normalize: _Over = "keys",
     scale: float | None = None,
     *,
     intermediates: bool = False,
     block_size: int | None = None,
-) -> Any:
+) -> Floats | Attention:
     r"""Return for every query the mean of the values, weighted by how well their keys match the query.
 
     .. math:: \mathrm{output} = \mathrm{softmax}(Q K' / \sqrt{d_k})\, V, \quad
@@ -168,7 +194,7 @@ def scaled_dot_product_attention(
     mask : array-like of bool or callable, default=None
         True where attention is allowed, as in torch; it broadcasts to (..., n_queries, n_keys). A callable gets the
         positions of queries, shape (n, 1), and of keys, shape (1, m), both from 0, and returns that part of the mask:
-        `causal_mask`, ``sliding_mask(3)`` or your own.
+        `causal_mask`, ``sliding_mask(3)`` or a function of yours.
     normalize : {"keys", "all"}, default="keys"
         Over what the weights sum to 1: over the keys of each query, which is the definition, or over all scores of
         the queries x keys matrix, as one published walk-through has it.
@@ -177,8 +203,8 @@ def scaled_dot_product_attention(
     intermediates : bool, default=False
         Whether to return every step.
     block_size : int, default=None
-        How many queries meet how many keys at a time. The result is the same but for rounding, and memory grows with
-        the length, not with its square, if the mask is a callable or small.
+        How many queries meet how many keys at a time. The result differs by rounding only, and memory grows with the
+        length, not with its square, if the mask is a callable or small.
 
     Returns
     -------
@@ -209,14 +235,7 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(q, k, v, intermediates=True).weights.round(3)
     array([[0.944, 0.056]])
     """
-    if normalize not in ("keys", "all"):
-        raise ValueError(f"normalize must be 'keys' or 'all', got {normalize!r}.")
-    if scale is not None and not (isinstance(scale, Real) and np.isfinite(scale)):
-        raise ValueError(f"scale must be a finite number, got {scale!r}.")
-    if block_size is not None:
-        check_count("block_size", block_size)
-        if intermediates:
-            raise ValueError("intermediates hold the whole matrix of scores: use them without block_size.")
+    _check_options(normalize, scale, intermediates, block_size)
     arrays = [floats(name, values) for name, values in (("q", q), ("k", k), ("v", v))]
     dtype = np.result_type(*arrays)
     Q, K, V = _aligned(*(array.astype(np.promote_types(dtype, np.float32), copy=False) for array in arrays))
@@ -228,6 +247,17 @@ def scaled_dot_product_attention(
     weights = _softmax(scores, axes=(-1,) if normalize == "keys" else (-2, -1))
     output = (weights @ V).astype(dtype, copy=False)
     return Attention(Q, K, V, scores, weights, output) if intermediates else output
+
+
+def _check_options(normalize: _Over, scale: float | None, intermediates: bool, block_size: int | None) -> None:
+    if normalize not in ("keys", "all"):
+        raise ValueError(f"normalize must be 'keys' or 'all', got {normalize!r}.")
+    if scale is not None and not (isinstance(scale, Real) and np.isfinite(scale)):
+        raise ValueError(f"scale must be a finite number, got {scale!r}.")
+    if block_size is not None:
+        check_count("block_size", block_size)
+        if intermediates:
+            raise ValueError("intermediates hold the whole matrix of scores: use them without block_size.")
 
 
 def _aligned(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
@@ -245,10 +275,8 @@ def _aligned(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
     return Q, K, V
 
 
-def _mask_of_block(
-    mask: npt.ArrayLike | MaskFunction | None, shape: tuple[int, ...]
-) -> Callable[[slice, slice], Bools | None]:
-    """Return what cuts the mask for a block of queries and keys out of that for `shape`."""
+def _mask_of_block(mask: _Mask, shape: tuple[int, ...]) -> Callable[[slice, slice], Bools | None]:
+    """Return a function of rows and columns that cuts their block out of the mask for `shape`."""
     if mask is None:
         return lambda rows, columns: None
     if callable(mask):
@@ -309,7 +337,7 @@ def _blockwise(
     k: Floats,
     v: Floats,
     allowed: Callable[[slice, slice], Bools | None],
-    normalize: str,
+    normalize: _Over,
     scale: float,
     block_size: int,
 ) -> Floats:

@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pipeline.attention.tokens import Span, distinct, readable, token_spans
-from pipeline.encoder.load import BUNDLED, load_transformer
+from pipeline.encoder.load import BUNDLED, check_extra, load_network
 from pipeline.errors import first_line
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["AttentionMap", "attention_map", "moved"]
 
 # Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
-MAX_TOKENS = 512
+_MAX_TOKENS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,8 @@ class AttentionMap:
         `weights[l, h, i, j]` is the share of its attention that token i pays to token j; over j they sum to 1.
     model : str
         Name of the model.
-    unknown : list of str
-        Those words that are not in the model's vocabulary: it sees the same [UNK] for each of them.
+    unknown : tuple of str
+        Words that are not in the model's vocabulary: it sees [UNK] for each of them.
 
     Raises
     ------
@@ -102,10 +102,8 @@ class AttentionMap:
         chosen: npt.NDArray[np.float32] = self.weights[layers, heads].mean(axis=(0, 1))
         return chosen
 
-    def frame(self, layer: int | None = None, head: int | None = None) -> "pd.DataFrame":
+    def frame(self, layer: int | None = None, head: int | None = None) -> pd.DataFrame:
         """Return `matrix` as a table: a row for each query, a column for each key."""
-        import pandas as pd
-
         labels = self.labels
         matrix = self.matrix(layer, head)
         return pd.DataFrame(matrix, pd.Index(labels, name="query"), pd.Index(labels, name="key"))
@@ -117,7 +115,7 @@ class AttentionMap:
         """
         return self.frame(layer, head).mean(axis=0)
 
-    def by_layer(self, word: str, head: int | None = None) -> "pd.DataFrame":
+    def by_layer(self, word: str, head: int | None = None) -> pd.DataFrame:
         """Return the attention that a word pays to each token: a row for each layer, a column for each key.
 
         Parameters
@@ -131,13 +129,11 @@ class AttentionMap:
         ValueError
             If the word is not in the text, or the model does not have that head.
         """
-        import pandas as pd
-
         heads = self._chosen("head", head, self.n_heads)
         rows = self.weights[:, heads].mean(axis=1)[:, self.positions(word)].mean(axis=1)
         return pd.DataFrame(rows, pd.RangeIndex(1, self.n_layers + 1, name="layer"), pd.Index(self.labels, name="key"))
 
-    def layer_differences(self, word: str, head: int | None = None) -> "pd.DataFrame":
+    def layer_differences(self, word: str, head: int | None = None) -> pd.DataFrame:
         """Return by how much each layer differs from the one before in the attention that a word pays to each token.
 
         Rows are the layers from 2 on, and each sums to 0; `moved` makes one number of each.
@@ -154,8 +150,8 @@ class AttentionMap:
 
         Examples
         --------
-        >>> same = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
-        >>> AttentionMap("Hot dogs", ["Hot", "dogs"], [(0, 3), (4, 8)], same, "a toy").positions("DOGS")
+        >>> halves = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
+        >>> AttentionMap("Hot dogs", ["Hot", "dogs"], [(0, 3), (4, 8)], halves, "a toy").positions("DOGS")
         [1]
         """
         if word in self.labels:
@@ -195,24 +191,8 @@ def _places(wanted: str, whole: str) -> list[int]:
     return alone or starts
 
 
-def strongest(table: "pd.DataFrame", n: int) -> "pd.DataFrame":
-    """Return the `n` columns with the largest value in any row, in their order in the text."""
-    chosen = table.max().nlargest(n).index
-    return table[[column for column in table.columns if column in chosen]]
-
-
-def title(attention: AttentionMap, layer: int | None, head: int | None) -> str:
-    """Return in words which weights are shown."""
-    return f"{which('layer', layer, attention.n_layers)}, {which('head', head, attention.n_heads)}"
-
-
-def which(what: str, number: int | None, count: int) -> str:
-    """Return in words one layer or head, or that it is the average over all of them."""
-    return f"{what} {number}" if number else f"mean of {count} {what}{'s' * (count > 1)}"
-
-
-def moved(differences: "pd.DataFrame") -> "pd.Series[float]":
-    """Return the share of a word's attention that has moved elsewhere since the layer before.
+def moved(differences: pd.DataFrame) -> "pd.Series[float]":
+    """Return the share of a word's attention that moves elsewhere from one layer to the next.
 
     It is the total variation distance, half the sum of the absolute differences: 0 if nothing moves, 1 if everything.
 
@@ -230,6 +210,7 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     Parameters
     ----------
     text : str
+        At least one word.
     model : str, default="bundled"
         "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`.
     revision : str, optional
@@ -241,6 +222,8 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
         If the text is empty, too long or not Unicode, or the model cannot be loaded or has no token x token weights.
     OSError
         If the model is not to be had.
+    ImportError
+        If the extra `encoder` is not installed.
 
     Examples
     --------
@@ -250,15 +233,9 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     >>> attention.weights.shape
     (6, 12, 7, 7)
     """
-    if not text.strip():
-        raise ValueError(f"Got the text {text!r}: give at least one word.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"Got {text[error.start]!r} in the text, half of a surrogate pair, which is no character: leave it out."
-        ) from None
-    tokenizer, network = load_transformer(model, revision)
+    _check_text(text)
+    check_extra("attention_map")
+    tokenizer, network = load_network(model, revision)
     if network.config.is_encoder_decoder:
         raise ValueError(
             f"{model} is an encoder-decoder ({type(network).__name__}): use an encoder or a causal model, such as BERT "
@@ -271,24 +248,35 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
         raise ValueError(f"The text has {len(numbers)} tokens, but 1 to {limit} are needed with {model}: shorten it.")
     spans = token_spans(tokenizer, text, encoding)
     tokens = readable(tokenizer.convert_ids_to_tokens(numbers), spans, text)
-    strange = [
+    unknown = [
         token
         for token, number, (start, end) in zip(tokens, numbers, spans, strict=True)
         if number == tokenizer.unk_token_id and start < end
     ]
     names = [name for name in tokenizer.model_input_names if name in encoding]
     weights = _weights(network, {name: encoding[name] for name in names}, len(numbers), model)
-    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(strange)))
+    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)))
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise ValueError(f"Got the text {text!r}: give at least one word.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"Got {text[error.start]!r} in the text, half of a surrogate pair, which is no character: leave it out."
+        ) from None
 
 
 def _longest(tokenizer: Any, config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None)
     known = [limit for limit in (tokenizer.model_max_length, positions) if isinstance(limit, int) and limit > 0]
-    return min([MAX_TOKENS, *known])
+    return min([_MAX_TOKENS, *known])
 
 
 def _weights(network: Any, inputs: dict[str, list[int]], n_tokens: int, model: str) -> npt.NDArray[np.float32]:
-    """Run one forward pass and return what the eager implementation hands out."""
+    """Run one forward pass and return the weights that the eager implementation hands out."""
     import torch
 
     try:

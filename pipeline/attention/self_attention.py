@@ -2,14 +2,16 @@
 
 from functools import reduce
 from operator import and_
-from typing import Any, Literal, Self
+from typing import Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.attention.checks import Bools, Floats, check_count, floats
-from pipeline.attention.core import MaskFunction, causal_mask, scaled_dot_product_attention, sliding_mask
+from pipeline.attention.core import Attention, MaskFunction, causal_mask, scaled_dot_product_attention, sliding_mask
 from pipeline.taguchi import TMethodRegressor
+
+_Mask = Literal["causal", "sliding"] | None
 
 # An error below this share of the target's spread is rounding.
 _ROUNDING = 1e-10
@@ -36,7 +38,8 @@ class SelfAttention:
         Whether a token attends to all tokens, to itself and those before it, or to those less than `window` positions
         away on both sides.
     window : int, default=None
-        For "sliding", see `sliding_mask`; with "causal" it leaves the last `window` tokens, the own one included.
+        For "sliding", see `sliding_mask`; with "causal" it leaves the last `window` tokens, the last being the token
+        itself.
     w_o : array-like of shape (n_heads * d_v, d_out), default=None
         Output projection.
     b_q, b_k, b_v : array-like of shape (n_columns,), default=None
@@ -66,7 +69,7 @@ class SelfAttention:
         w_k: npt.ArrayLike,
         w_v: npt.ArrayLike,
         n_heads: int = 1,
-        mask: Literal["causal", "sliding"] | None = None,
+        mask: _Mask = None,
         window: int | None = None,
         *,
         w_o: npt.ArrayLike | None = None,
@@ -75,28 +78,14 @@ class SelfAttention:
         b_v: npt.ArrayLike | None = None,
     ):
         check_count("n_heads", n_heads)
-        if not (mask is None or (isinstance(mask, str) and mask in ("causal", "sliding"))):
-            got = repr(mask) if isinstance(mask, str) else type(mask).__name__
-            raise ValueError(f"mask must be None, 'causal' or 'sliding', got {got}; padding is told when it is called.")
-        if (mask == "sliding" and window is None) or (mask is None and window is not None):
-            raise ValueError(f"'sliding' needs a window, and no mask has none: got mask={mask!r}, window={window!r}.")
-        if window is not None:
-            check_count("window", window)
+        _check_mask(mask, window)
         self.n_heads, self.mask, self.window = n_heads, mask, window
         self.w_q, self.w_k, self.w_v = _matrix("w_q", w_q), _matrix("w_k", w_k), _matrix("w_v", w_v)
-        if self.w_q.shape != self.w_k.shape or len(self.w_v) != len(self.w_q):
-            shapes = f"{self.w_q.shape}, {self.w_k.shape} and {self.w_v.shape}"
-            raise ValueError(f"w_q and w_k must have one shape, and w_v as many rows, got {shapes}.")
-        for name, weight in (("w_q", self.w_q), ("w_v", self.w_v)):
-            if weight.shape[1] % n_heads:
-                raise ValueError(f"The {weight.shape[1]} columns of {name} cannot be dealt to n_heads={n_heads} heads.")
-        self.b_q, self.b_k, self.b_v = (
-            _offset(name, offset, weight)
-            for name, offset, weight in (("b_q", b_q, self.w_q), ("b_k", b_k, self.w_k), ("b_v", b_v, self.w_v))
-        )
         self.w_o = None if w_o is None else _matrix("w_o", w_o)
-        if self.w_o is not None and len(self.w_o) != self.w_v.shape[1]:
-            raise ValueError(f"w_o must have the {self.w_v.shape[1]} rows that w_v has columns, got {len(self.w_o)}.")
+        self._check_shapes()
+        self.b_q = _offset("b_q", b_q, self.w_q)
+        self.b_k = _offset("b_k", b_k, self.w_k)
+        self.b_v = _offset("b_v", b_v, self.w_v)
 
     @classmethod
     def random(
@@ -105,7 +94,7 @@ class SelfAttention:
         n_heads: int,
         d_head: int,
         random_state: int | np.random.Generator | None = None,
-        mask: Literal["causal", "sliding"] | None = None,
+        mask: _Mask = None,
         window: int | None = None,
     ) -> Self:
         """Make random projections, normal with the variance ``1 / d_model``: what attention does before any training.
@@ -144,21 +133,21 @@ class SelfAttention:
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         w_v: npt.ArrayLike | None = None,
-        mask: Literal["causal", "sliding"] | None = None,
+        mask: _Mask = None,
         window: int | None = None,
     ) -> Self:
         r"""Make the projections by the T-method: one pass of sums over labelled tokens, no back-propagation.
 
-        Each target has a head of its own. A `TMethodRegressor` (Ta, full covariance) gives every token an estimate
+        One head per target. A `TMethodRegressor` (Ta, full covariance) gives every token an estimate
         :math:`\hat M` of the target, measured from the mean of the training tokens, with errors of variance
         :math:`\sigma^2` in the training data. Query and key of a token are both :math:`\hat M / \sigma`, so that
 
         .. math:: \mathrm{score}(i, j) = \hat M_i \hat M_j / \sigma^2 =
                   \ln \frac{p(\hat M_j \mid M = \hat M_i)}{p(\hat M_j \mid M = 0)} + \frac{\hat M_i^2}{2 \sigma^2}
 
-        for normal errors. The last term is the same for all keys and leaves the softmax: a token attends to those that
-        judge as it does, in proportion to how much likelier they are if its own judgement holds than if nothing is
-        known. A token without judgement attends to all alike.
+        for normal errors. The last term is equal for all keys and leaves the softmax: a token attends to those that
+        judge as it does, in proportion to how much likelier they are if its judgement holds than if nothing is known.
+        A token without judgement attends to all alike.
 
         Parameters
         ----------
@@ -204,6 +193,24 @@ class SelfAttention:
         values = np.tile(np.eye(X.shape[1]), n_targets) if w_v is None else w_v
         return cls(w, w, values, n_targets, mask, window, b_q=b, b_k=b)
 
+    @overload
+    def __call__(
+        self,
+        X: npt.ArrayLike,
+        padding: npt.ArrayLike | None = None,
+        *,
+        intermediates: Literal[False] = False,
+        block_size: int | None = None,
+    ) -> Floats: ...
+    @overload
+    def __call__(
+        self,
+        X: npt.ArrayLike,
+        padding: npt.ArrayLike | None = None,
+        *,
+        intermediates: Literal[True],
+        block_size: int | None = None,
+    ) -> Attention: ...
     def __call__(
         self,
         X: npt.ArrayLike,
@@ -211,7 +218,7 @@ class SelfAttention:
         *,
         intermediates: bool = False,
         block_size: int | None = None,
-    ) -> Any:
+    ) -> Floats | Attention:
         """Return every token's new vector.
 
         Parameters
@@ -251,6 +258,16 @@ class SelfAttention:
             return steps._replace(output=self._joined(steps.output))
         return self._joined(scaled_dot_product_attention(Q, K, V, mask, block_size=block_size))
 
+    def _check_shapes(self) -> None:
+        if self.w_q.shape != self.w_k.shape or len(self.w_v) != len(self.w_q):
+            shapes = f"{self.w_q.shape}, {self.w_k.shape} and {self.w_v.shape}"
+            raise ValueError(f"w_q and w_k must have one shape, and w_v as many rows, got {shapes}.")
+        for name, n_columns in (("w_q", self.w_q.shape[1]), ("w_v", self.w_v.shape[1])):
+            if n_columns % self.n_heads:
+                raise ValueError(f"The {n_columns} columns of {name} cannot be dealt to n_heads={self.n_heads} heads.")
+        if self.w_o is not None and len(self.w_o) != self.w_v.shape[1]:
+            raise ValueError(f"w_o must have the {self.w_v.shape[1]} rows that w_v has columns, got {len(self.w_o)}.")
+
     def _by_head(self, projected: Floats) -> Floats:
         *leading, n_columns = projected.shape
         return projected.reshape(*leading, self.n_heads, n_columns // self.n_heads).swapaxes(-2, -3)
@@ -271,6 +288,16 @@ class SelfAttention:
             of_heads = padding[..., None, :]
             parts.append(lambda queries, keys: of_heads[..., keys])
         return (lambda queries, keys: reduce(and_, (part(queries, keys) for part in parts))) if parts else None
+
+
+def _check_mask(mask: _Mask, window: int | None) -> None:
+    if not (mask is None or (isinstance(mask, str) and mask in ("causal", "sliding"))):
+        got = repr(mask) if isinstance(mask, str) else type(mask).__name__
+        raise ValueError(f"mask must be None, 'causal' or 'sliding', got {got}; padding is told when it is called.")
+    if (mask == "sliding" and window is None) or (mask is None and window is not None):
+        raise ValueError(f"'sliding' needs a window, and no mask has none: got mask={mask!r}, window={window!r}.")
+    if window is not None:
+        check_count("window", window)
 
 
 def _matrix(name: str, values: npt.ArrayLike) -> Floats:

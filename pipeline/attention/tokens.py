@@ -1,4 +1,4 @@
-"""What a tokenizer's pieces look like to a reader: the characters of the text that each one stands for."""
+"""A tokenizer's pieces as a reader sees them: the characters of the text that each one stands for."""
 
 import unicodedata
 from collections import Counter
@@ -44,7 +44,7 @@ def readable(pieces: Sequence[str], spans: Sequence[Span], text: str) -> list[st
     Parameters
     ----------
     pieces : sequence of str
-        The tokenizer's own names, shown for what has no characters in the text.
+        The tokenizer's names, shown where a token has no characters in the text.
     spans : sequence of (start, end)
     text : str
 

@@ -3,9 +3,9 @@
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.batches import TokenBatch, token_batches
 from pipeline.encoder.load import BUNDLED, load_encoder
-from pipeline.encoder.pooled import encode, output_size
+from pipeline.encoder.pooled import encode, output_size, record
 from pipeline.encoder.pooling import Pooling, TokenPooling, weighted_mean
-from pipeline.encoder.recorded import Texts, TokenStates, batches_of, is_recorded, read_record, record
+from pipeline.encoder.recorded import Texts, TokenStates, batches_of, is_recorded, read_record
 
 __all__ = [
     "BUNDLED",

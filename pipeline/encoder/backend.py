@@ -1,21 +1,16 @@
-"""What runs the forward pass: torch or OpenVINO, and in which precision."""
+"""The choice of what runs the forward pass: torch or OpenVINO, and in which precision."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import Literal
 
 from pipeline.digest import value_digest
+from pipeline.errors import needs_extra
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-    from torch import Tensor
+BackendName = Literal["torch", "openvino"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
-    from pipeline.encoder.trunk import Seen
-
-    Forward = Callable[[Iterable[dict[str, Tensor]]], Iterator[Seen]]
-
-PRECISIONS = {"torch": ("float32", "bfloat16", "float16"), "openvino": ("float32", "bfloat16", "int8")}
+_PRECISIONS = {"torch": ("float32", "bfloat16", "float16"), "openvino": ("float32", "bfloat16", "int8")}
 
 
 @dataclass(frozen=True)
@@ -40,15 +35,15 @@ class Backend:
     'int8'
     """
 
-    name: str = "torch"
-    precision: str = "float32"
+    name: BackendName = "torch"
+    precision: Precision = "float32"
     calibration: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.name not in PRECISIONS:
-            raise ValueError(f"Got backend {self.name!r}, expected one of {', '.join(PRECISIONS)}.")
-        if self.precision not in PRECISIONS[self.name]:
-            known = ", ".join(PRECISIONS[self.name])
+        if self.name not in _PRECISIONS:
+            raise ValueError(f"Got backend {self.name!r}, expected one of {', '.join(_PRECISIONS)}.")
+        if self.precision not in _PRECISIONS[self.name]:
+            known = ", ".join(_PRECISIONS[self.name])
             raise ValueError(f"Got precision {self.precision!r}, expected one of {known} with {self.name}.")
         if (self.precision == "int8") != bool(self.calibration):
             raise ValueError(
@@ -57,51 +52,14 @@ class Backend:
             )
 
     def digest(self) -> str:
-        """Return the sha256 of what decides on the numbers: name, precision, calibration texts, and whose code runs.
+        """Return the sha256 of name, precision, calibration texts and the versions of the packages that compute.
 
         Raises
         ------
         ImportError
             If the backend is not installed.
         """
-        from importlib.metadata import version
-
         packages = {"torch", "transformers", self.name} | ({"nncf"} if self.precision == "int8" else set())
-        with needs_extra():
+        with needs_extra(f"backend={self.name!r}", "openvino"):
             versions = {package: version(package) for package in packages}
         return value_digest(self.name, versions, self.precision, self.calibration)
-
-
-@contextmanager
-def needs_extra() -> Iterator[None]:
-    """Say in one line how to get a package of the extra `openvino` that the block does not find."""
-    try:
-        yield
-    except ImportError as error:
-        raise ImportError(f"{error}: pip install 't-method-vs-attention[openvino]'.") from None
-
-
-def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> "Forward":
-    """Return what runs batches of inputs and yields, in their order, what was seen of each."""
-    if backend.name == "torch":
-        return _torch_forward(encoder, layers, attention, backend.precision)
-    from pipeline.encoder.openvino import openvino_forward
-
-    return openvino_forward(encoder, layers, attention, backend)
-
-
-def _torch_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], precision: str) -> "Forward":
-    import torch
-
-    from pipeline.encoder.trunk import make_trunk
-
-    trunk = make_trunk(encoder, layers, attention, getattr(torch, precision))
-
-    def forward(batches: "Iterable[dict[str, Tensor]]") -> "Iterator[Seen]":
-        for inputs in batches:
-            # Around the call alone: what the caller does between two batches is not this function's to decide.
-            with torch.inference_mode():
-                seen = trunk(inputs)
-            yield seen
-
-    return forward

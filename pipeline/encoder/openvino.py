@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoder.backend import Backend, needs_extra
+from pipeline.encoder.backend import Backend
 from pipeline.encoder.layers import count_layers
-from pipeline.encoder.trunk import Seen, make_trunk, model_inputs
+from pipeline.encoder.trunk import Forward, Seen, make_trunk, model_inputs
+from pipeline.errors import needs_extra
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from pipeline.encoder.backend import Forward
-
 # Where this package is missing, neither OpenVINO nor nncf reports its use to its makers.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-with needs_extra():
+with needs_extra("backend='openvino'", "openvino"):
     import openvino
 
 # What is left in floating point by int8: softmax, norms, activations.
@@ -40,7 +39,7 @@ _MODELS = weakref.WeakKeyDictionary()
 
 def openvino_forward(
     encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend
-) -> "Forward":
+) -> Forward:
     """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
     models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention))
     if key not in models:
@@ -93,12 +92,12 @@ def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[in
 
 
 def _outputs(layers: set[int], attention: set[int]) -> list[str]:
-    kinds = [("states", layers), ("received", attention), ("first", attention)]
-    return [f"{kind}.{layer}" for kind, of in kinds for layer in sorted(of)]
+    kinds = {"states": layers, "received": attention, "first": attention}
+    return [f"{kind}.{layer}" for kind, wanted in kinds.items() for layer in sorted(wanted)]
 
 
 class _Flat(nn.Module):
-    """A trunk with tensors in and tensors out, which is what can be traced."""
+    """A trunk with tensors in and tensors out: OpenVINO traces nothing else."""
 
     def __init__(self, trunk: nn.Module, inputs: list[str], outputs: list[str]):
         super().__init__()
@@ -126,9 +125,9 @@ def _converted(encoder: "SentenceTransformer", layers: set[int], attention: set[
 def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
     """Return the whole model with 8-bit weights and products.
 
-    It is the whole one whatever is asked for, so that a vector does not depend on what is asked for beside it.
+    All layers, whatever is asked for, so that no vector depends on what else is asked for.
     """
-    with needs_extra():
+    with needs_extra("precision='int8'", "openvino"):
         import nncf
     n_layers = count_layers(encoder)
     model = _converted(encoder, set(range(n_layers + 1)), set(range(1, n_layers + 1)))

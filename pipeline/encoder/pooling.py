@@ -4,11 +4,11 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from pipeline.digest import value_digest
+from pipeline.digest import value_digest, without_words
 from pipeline.encoder.layers import check_layer, sentence_size, state_size
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.encoder.batches import TokenBatch
 
-_WEIGHTS = ("sentence", "uniform", "received", "cls")
+Weights = Literal["sentence", "uniform", "received", "cls"]
 
 
 class TokenPooling(ABC):
@@ -31,9 +31,8 @@ class TokenPooling(ABC):
     ----------
     layer : int
         Whose states, and attention, `pool` reads.
-    sets : sequence of int, optional
-        Texts with the same words but another set are pooled apart: one number per text, where `pool` looks up
-        `sets[row]`.
+    query_set : sequence of int, optional
+        Query index of each text; duplicates are merged only within a set.
 
     Examples
     --------
@@ -50,7 +49,7 @@ class TokenPooling(ABC):
     """
 
     layer: int
-    sets: Sequence[int] | None = None
+    query_set: Sequence[int] | None = None
 
     @property
     def attention(self) -> bool:
@@ -67,7 +66,7 @@ class TokenPooling(ABC):
         """Return one vector per text of the batch, of shape (batch, `size`)."""
 
     def size(self, encoder: "SentenceTransformer") -> int:
-        """Return the number of dimensions of a pooled vector: that of a token state unless a subclass says otherwise.
+        """Return the number of dimensions of a pooled vector: those of a token state, unless a subclass has others.
 
         Raises
         ------
@@ -78,22 +77,26 @@ class TokenPooling(ABC):
         return state_size(encoder)
 
     def digest(self) -> str:
-        """Return the sha256 of the class, its code and its fields; arrays count with type, shape and content."""
+        """Return the sha256 of the class, its code without docstrings and comments, and its fields.
+
+        Arrays count with type, shape and content.
+        """
         content = [
             (field.name, _content(getattr(self, field.name)))
             for field in fields(self)  # type: ignore[arg-type]
-            if field.name != "sets"
+            if field.name != "query_set"
         ]
         return value_digest([_code(kind) for kind in type(self).__mro__ if issubclass(kind, TokenPooling)], content)
 
 
 def _code(kind: type) -> list[str]:
-    """Return what tells a class from others of its name, its source where it has one: not if typed at a prompt."""
+    """Return module, name and code of a class; a class that was typed at a prompt has no source to read."""
     try:
         source = inspect.getsource(kind)
     except (OSError, TypeError):
-        source = ""
-    return [kind.__module__, kind.__qualname__, source]
+        return [kind.__module__, kind.__qualname__]
+    # A class inside a function is indented, the lines of its strings need not be.
+    return [kind.__module__, kind.__qualname__, without_words(f"if True:\n{source}" if source[0].isspace() else source)]
 
 
 def _content(value: object) -> object:
@@ -105,13 +108,13 @@ def _content(value: object) -> object:
 
 @dataclass(frozen=True)
 class Pooling(TokenPooling):
-    r"""The weighted mean of token states :math:`\sum_k w_k h_k / \sum_k w_k`, or the encoder's own embedding.
+    r"""The weighted mean of token states :math:`\sum_k w_k h_k / \sum_k w_k`, or the encoder's sentence embedding.
 
     Parameters
     ----------
     weights : {"sentence", "uniform", "received", "cls"}
-        "sentence" is the encoder's own sentence embedding; the others weigh the token states of `layer`: all the same,
-        by the attention that a token receives, or by the attention that the first token pays to it.
+        "sentence" is the encoder's sentence embedding. The others weigh the token states of `layer`: all alike, by the
+        attention that a token receives, or by the attention that the first token pays to it.
     layer : int, default=-1
         0 for the input embeddings, 1 for the first layer's output and so on; negative values count from the end.
 
@@ -128,12 +131,12 @@ class Pooling(TokenPooling):
     [(1, 384), (1, 384)]
     """
 
-    weights: str
+    weights: Weights
     layer: int = -1
 
     def __post_init__(self) -> None:
-        if self.weights not in _WEIGHTS:
-            raise ValueError(f"Got weights={self.weights!r}, expected one of {', '.join(_WEIGHTS)}.")
+        if self.weights not in get_args(Weights):
+            raise ValueError(f"Got weights={self.weights!r}, expected one of {', '.join(get_args(Weights))}.")
 
     @property
     def attention(self) -> bool:
@@ -142,7 +145,7 @@ class Pooling(TokenPooling):
 
     @property
     def sentence(self) -> bool:
-        """Whether it is the encoder's own embedding."""
+        """Whether it is the encoder's sentence embedding."""
         return self.weights == "sentence"
 
     def size(self, encoder: "SentenceTransformer") -> int:
@@ -161,9 +164,9 @@ class Pooling(TokenPooling):
 
     def token_weights(self, batch: "TokenBatch") -> "Tensor":
         """Return the weights of shape (batch, tokens, 1); over the tokens of a text they sum to 1."""
-        weights = {"uniform": {self.layer: batch.mask}, "received": batch.received, "cls": batch.first}[self.weights]
-        own = weights[self.layer].float()
-        return (own / own.sum(dim=1, keepdim=True).clamp_min(1e-9))[:, :, None]
+        of_layer = {"uniform": {self.layer: batch.mask}, "received": batch.received, "cls": batch.first}[self.weights]
+        weights = of_layer[self.layer].float()
+        return (weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-9))[:, :, None]
 
 
 def weighted_mean(states: "Tensor", weights: "Tensor") -> "Tensor":

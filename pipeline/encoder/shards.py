@@ -1,18 +1,16 @@
-"""Finished shards of pooled vectors on disk, so that a run that was killed goes on where it stood."""
+"""Finished shards on disk, so that a run that was killed goes on where it stood."""
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from pipeline.digest import code_digest, value_digest
 from pipeline.encoder.backend import Backend
+from pipeline.encoder.batches import Shard, TokenBatch
 from pipeline.encoder.layers import has_transformer, transformer_of
 from pipeline.encoder.pooling import TokenPooling
 from pipeline.files import atomic_path
@@ -20,62 +18,78 @@ from pipeline.files import atomic_path
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_NAME = "vectors"
+
+def encoder_key(encoder: "SentenceTransformer", backend: Backend) -> str:
+    """Return the sha256 of all that decides on token states: encoder, backend and code."""
+    return value_digest(_encoder_digest(encoder), backend.digest(), code_digest("pipeline.encoder.pooled"))
 
 
-class ShardStore:
-    """One file per shard and pooling, named by the sha256 of everything that decides on the vectors in it.
+def read_shard(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the named arrays in a file, none where it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError):
+        return {}
+
+
+def write_shard(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write named arrays, atomically."""
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary)
+
+
+class PooledVectors:
+    """Takes batches, pools them, and keeps finished shards, named by the sha256 of all that decides on their vectors.
 
     Parameters
     ----------
-    directory : Path
-        Made where it is missing; several encoders and poolings share it.
-    encoder : SentenceTransformer
-        What encodes.
-    backend : Backend
-        What computes.
-    poolings : sequence of TokenPooling
-        Referred to by their positions.
+    pooling : TokenPooling
+        How token states become one vector.
+    array : ndarray of shape (n_texts, n_dimensions), float32
+        To be filled.
+    cache : Path or None
+        Directory of the shards, which several encoders and poolings share; without one nothing is kept.
+    key : str
+        From `encoder_key`.
     """
 
-    def __init__(
-        self, directory: Path, encoder: "SentenceTransformer", backend: Backend, poolings: Sequence[TokenPooling]
-    ):
-        self.directory = directory
-        origin = made_by(encoder, backend)
-        self.sets = [pooling.sets for pooling in poolings]
-        self.digests = [value_digest(origin, pooling.digest()) for pooling in poolings]
+    def __init__(self, pooling: TokenPooling, array: npt.NDArray[np.float32], cache: Path | None, key: str):
+        self.reads, self.array, self.cache = pooling, array, cache
+        self.key = value_digest(key, pooling.digest()) if cache else ""
 
-    def read(self, i: int, texts: Sequence[str], shard: Sequence[int], array: npt.NDArray[np.float32]) -> bool:
-        """Fill the rows of a shard and return True; or return False where they are not there or the file is damaged."""
-        path = self._path(i, texts, shard)
-        try:
-            vectors = load_file(path)[_NAME]
-        except (OSError, KeyError, ValueError, SafetensorError):
+    def restore(self, shard: Shard) -> bool:
+        """Fill the rows of a shard that is on disk; return whether there is one."""
+        if self.cache is None:
             return False
-        if vectors.shape != (len(shard), array.shape[1]) or vectors.dtype != array.dtype:
+        vectors = read_shard(self._path(shard)).get("vectors")
+        if vectors is None or (vectors.shape, vectors.dtype) != (self.array[shard.rows].shape, self.array.dtype):
             return False
-        array[shard] = vectors
+        self.array[shard.rows] = vectors
         return True
 
-    def write(self, i: int, texts: Sequence[str], shard: Sequence[int], array: npt.NDArray[np.float32]) -> None:
-        """Keep the rows of a finished shard."""
-        with atomic_path(self._path(i, texts, shard)) as temporary:
-            save_file({_NAME: array[shard]}, temporary)
+    def add(self, batch: TokenBatch) -> None:
+        """Fill the rows of a batch."""
+        self.array[batch.rows] = self.reads.pool(batch).float().cpu().numpy()
 
-    def _path(self, i: int, texts: Sequence[str], shard: Sequence[int]) -> Path:
-        sets = self.sets[i]
-        own = None if sets is None else [int(sets[row]) for row in shard]
-        key = value_digest(self.digests[i], [texts[row] for row in shard], own)
-        return self.directory / key[:2] / f"{key}.safetensors"
+    def end_shard(self, shard: Shard) -> None:
+        """Keep the vectors of a shard, all of whose batches were added."""
+        if self.cache is not None:
+            write_shard(self._path(shard), {"vectors": self.array[shard.rows]})
+
+    def _path(self, shard: Shard) -> Path:
+        assert self.cache is not None  # noqa: S101 - for mypy
+        query_set = self.reads.query_set
+        queries = None if query_set is None else [int(query_set[row]) for row in shard.rows]
+        name = value_digest(self.key, shard.texts, queries)
+        return self.cache / name[:2] / f"{name}.safetensors"
 
 
-def made_by(encoder: "SentenceTransformer", backend: Backend) -> str:
-    """Return the sha256 of what decides on token states: encoder, backend and code."""
-    return value_digest(encoder_digest(encoder), backend.digest(), code_digest("encoder"))
-
-
-def encoder_digest(encoder: "SentenceTransformer") -> str:
+def _encoder_digest(encoder: "SentenceTransformer") -> str:
     """Return the sha256 of weights, modules, configuration, tokenizer and maximum length."""
     import torch
 

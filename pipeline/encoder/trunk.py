@@ -6,6 +6,7 @@ Imported where a forward pass begins, since it imports torch.
 import copy
 import sys
 import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +29,10 @@ class Seen(NamedTuple):
     first: dict[int, Tensor]
 
 
-class Trunk(nn.Module):
+Forward = Callable[[Iterable[dict[str, Tensor]]], Iterator[Seen]]
+
+
+class _Trunk(nn.Module):
     """A transformer that shares its weights with the given one, without the layers above the highest one needed.
 
     Parameters
@@ -56,7 +60,7 @@ class Trunk(nn.Module):
                 module.summed_into = (self, layer) if layer in attention else None  # type: ignore[assignment]
 
     def forward(self, inputs: dict[str, Tensor]) -> Seen:
-        """Run a batch, given as the transformer's own inputs."""
+        """Run a batch, given as the transformer's inputs."""
         mask = inputs["attention_mask"]
         real = mask.float()
         # The first token that is no padding: some tokenizers pad on the left.
@@ -64,7 +68,7 @@ class Trunk(nn.Module):
         self.seen = Seen({}, {}, {})
         output = self.model(**inputs, return_dict=True)
         if self.n_layers in self.layers:
-            # Where a model ends in a norm of its own, only its output has passed it.
+            # A model may end in a norm, which only its output has passed.
             self.seen.states[self.n_layers] = output.last_hidden_state
         return self.seen
 
@@ -83,8 +87,8 @@ class Trunk(nn.Module):
         self.seen.received[layer], self.seen.first[layer] = sums.unbind(dim=1)
 
 
-class WholeModel(nn.Module):
-    """The same for a transformer that `Trunk` does not know how to take apart: all layers, all attention."""
+class _WholeModel(nn.Module):
+    """A transformer that `_Trunk` does not know how to cut: all layers run, and all attention is kept."""
 
     def __init__(self, transformer: Any, layers: set[int], attention: set[int]):
         super().__init__()
@@ -93,7 +97,7 @@ class WholeModel(nn.Module):
         self.model.set_attn_implementation("eager")
 
     def forward(self, inputs: dict[str, Tensor]) -> Seen:
-        """Run a batch, given as the transformer's own inputs."""
+        """Run a batch, given as the transformer's inputs."""
         output = self.model(
             **inputs, output_hidden_states=True, output_attentions=bool(self.attention), return_dict=True
         )
@@ -114,8 +118,8 @@ def make_trunk(
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
 ) -> nn.Module:
-    """Return what runs the encoder's transformer as far as it is needed; as the encoder is, it shares the weights."""
-    kind, transformer = Trunk if can_be_cut(encoder) else WholeModel, transformer_of(encoder)
+    """Return the encoder's transformer up to the highest layer needed; as the encoder is, it shares the weights."""
+    kind, transformer = _Trunk if _can_be_cut(encoder) else _WholeModel, transformer_of(encoder)
     device = device or encoder.device
     if dtype != torch.float32 or device != encoder.device:
         # `to` would change the weights of whoever shares them.
@@ -126,8 +130,8 @@ def make_trunk(
 _CAN_BE_CUT: "weakref.WeakKeyDictionary[SentenceTransformer, bool]" = weakref.WeakKeyDictionary()
 
 
-def can_be_cut(encoder: SentenceTransformer) -> bool:
-    """Return whether `Trunk` gives what the whole transformer gives, on two texts of which one is padded."""
+def _can_be_cut(encoder: SentenceTransformer) -> bool:
+    """Return whether `_Trunk` gives what the whole transformer gives, on two texts of which one is padded."""
     if encoder not in _CAN_BE_CUT:
         _CAN_BE_CUT[encoder] = _agree(encoder)
     return _CAN_BE_CUT[encoder]
@@ -139,8 +143,8 @@ def _agree(encoder: SentenceTransformer) -> bool:
     inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
     layers = set(range(n_layers + 1))
     try:
-        whole = WholeModel(transformer, layers, layers - {0}).eval()(inputs)
-        cut = [Trunk(transformer, {n}, {n} - {0}).eval()(inputs) for n in layers]
+        whole = _WholeModel(transformer, layers, layers - {0}).eval()(inputs)
+        cut = [_Trunk(transformer, {n}, {n} - {0}).eval()(inputs) for n in layers]
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
     real = inputs["attention_mask"].bool()
@@ -153,13 +157,13 @@ def _agree(encoder: SentenceTransformer) -> bool:
 
 
 def model_inputs(encoder: SentenceTransformer, features: dict[str, Any]) -> dict[str, Tensor]:
-    """Return those of a tokenizer's outputs that the transformer reads, on its device."""
+    """Return the tokenizer's outputs that the transformer reads, on its device."""
     names = encoder.tokenizer.model_input_names
     return {name: features[name].to(encoder.device) for name in names if name in features}
 
 
 def _shared_copy(transformer: Any) -> Any:
-    """Return a copy of the modules and the configuration with the very same weights."""
+    """Return a copy of modules and configuration that shares the weights."""
     weights = [*transformer.parameters(), *transformer.buffers()]
     return copy.deepcopy(transformer, {id(weight): weight for weight in weights})
 
@@ -175,7 +179,7 @@ def _blocks(transformer: Any) -> nn.ModuleList:
 def _summed_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """Attention whose weights are summed up where they are wanted, and never computed as such elsewhere."""
+    """Sum the attention weights up in the layers where they are wanted; elsewhere never compute them as such."""
     wanted: Any = module.summed_into
     if wanted is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
@@ -183,7 +187,7 @@ def _summed_attention(
     if attention_mask is not None and attention_mask.dtype == torch.bool:
         lowest = torch.finfo(query.dtype).min
         attention_mask = torch.zeros_like(attention_mask, dtype=query.dtype).masked_fill(~attention_mask, lowest)
-    # Each architecture has its own: some cap or bias their scores.
+    # By architecture: some cap or bias their scores.
     eager = sys.modules[type(module).__module__].eager_attention_forward
     output, weights = eager(module, query, key, value, attention_mask, **kwargs)
     trunk.sum_up(layer, weights)

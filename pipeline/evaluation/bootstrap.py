@@ -1,25 +1,23 @@
-"""Intervals and p-values from resamples: counts of the reviews, so that statistics of sums are matrix products."""
+"""Intervals and p-values from resamples: counts of the reviews, so that sums over them are matrix products."""
 
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.metrics import qwk, round_to_stars
-
-Array = npt.NDArray[np.float64]
+from pipeline.evaluation.metrics import Array, clip_to_stars, evaluate, qwk, round_to_stars
 
 
 @lru_cache(maxsize=2)
 def resample_counts(n_reviews: int, n_resamples: int, seed: int) -> npt.NDArray[np.float32]:
     """Return how often each review counts in each bootstrap resample; the first row is the reviews as they are.
 
-    Whatever is a function of sums over the reviews is a matrix product with these counts, and two predictions that
-    are measured with the same ones are paired.
+    Sums over the reviews are matrix products with these counts. Two predictions measured with equal counts are paired.
 
     Returns
     -------
-    ndarray of shape (1 + n_resamples, n_reviews), float32, not to be written to
+    ndarray of shape (1 + n_resamples, n_reviews), float32
+        Shared by all callers, so read-only.
     """
     drawn = np.random.default_rng(seed).multinomial(n_reviews, np.full(n_reviews, 1 / n_reviews), size=n_resamples)
     counts = np.concatenate([np.ones((1, n_reviews)), drawn]).astype(np.float32)
@@ -28,21 +26,21 @@ def resample_counts(n_reviews: int, n_resamples: int, seed: int) -> npt.NDArray[
 
 
 def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
-    """Return the sums that QWK is a function of, in every resample: of p, p^2, p y, 1, y and y^2.
+    """Return the sums that QWK depends on, in every resample: of p, p^2, p y, 1, y and y^2.
 
     Parameters
     ----------
     counts : ndarray of shape (n_resamples, n_reviews)
         From `resample_counts`.
     y_true : array-like of shape (n_reviews,)
-        Whole stars.
+        Whole stars y.
     y_pred : array-like of shape (n_reviews, n_columns)
-        Whole stars.
+        Whole stars p.
 
     Returns
     -------
     ndarray of shape (6, n_resamples, n_columns)
-        Exact, since float32 holds whole numbers up to 16 million. Sums over parts of the reviews add up.
+        Exact, since float32 holds whole numbers up to 16 million. Sums over disjoint groups of reviews add up.
     """
     y, p = np.asarray(y_true, dtype=np.float32), np.asarray(y_pred, dtype=np.float32)
     of_predictions = (counts @ np.hstack([p, p**2, p * y[:, None]])).reshape(len(counts), 3, -1).transpose(1, 0, 2)
@@ -61,9 +59,22 @@ def qwk_of_sums(sums: Array) -> Array:
 
 
 def percentile_interval(resampled: Array) -> tuple[float, float]:
-    """Return the 95% percentile interval of a statistic in all resamples but the first, the reviews as they are.
+    """Return the 95% percentile interval of a statistic.
 
-    Resamples in which the statistic is not defined are left out.
+    Parameters
+    ----------
+    resampled : ndarray of shape (1 + n_resamples,)
+        The statistic in each resample. The first value, of the reviews as they are, and nan are left out.
+
+    Returns
+    -------
+    low, high : float
+        nan where the statistic is defined in no resample.
+
+    Examples
+    --------
+    >>> percentile_interval(np.array([30.0, *range(81)]))
+    (2.0, 78.0)
     """
     defined = resampled[1:][~np.isnan(resampled[1:])]
     if not len(defined):
@@ -78,7 +89,27 @@ def _resampled_qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: in
 
 
 def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
-    """Return 95% bootstrap intervals over two or more reviews: qwk_low, qwk_high, mae_low and mae_high."""
+    """Return 95% bootstrap intervals of QWK and mean absolute error.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Whole stars, of two or more reviews.
+    y_pred : array-like of shape (n,)
+        Predicted stars: rounded for QWK, as they are for the error.
+    n_resamples : int
+    seed : int
+
+    Returns
+    -------
+    dict of str to float
+        qwk_low, qwk_high, mae_low and mae_high.
+
+    Examples
+    --------
+    >>> intervals([1, 2, 4, 5], [1.5, 2.5, 3.5, 4.5], n_resamples=100, seed=0)["mae_high"]
+    0.5
+    """
     y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     qwk_low, qwk_high = percentile_interval(_resampled_qwk(y, raw, n_resamples, seed))
     errors = resample_counts(len(y), n_resamples, seed) @ np.abs(y - raw) / len(y)
@@ -86,14 +117,46 @@ def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, se
     return {"qwk_low": qwk_low, "qwk_high": qwk_high, "mae_low": mae_low, "mae_high": mae_high}
 
 
+def evaluate_clipped(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
+    """Return n_reviews, and metrics and `intervals` of the prediction clipped to 1 to 5 stars.
+
+    The parameters are those of `intervals`.
+
+    Returns
+    -------
+    dict of str to float
+        n_reviews, the metrics of `evaluate` and the keys of `intervals`. QWK and its interval are nan where all reviews
+        have one star: there is nothing to agree on.
+    """
+    clipped = clip_to_stars(y_pred)
+    result = {"n_reviews": len(clipped), **evaluate(y_true, clipped), **intervals(y_true, clipped, n_resamples, seed)}
+    if np.ptp(np.asarray(y_true)) == 0:
+        result |= dict.fromkeys(("qwk", "qwk_low", "qwk_high"), float("nan"))
+    return result
+
+
 def qwk_difference(
     y_true: npt.ArrayLike, y_pred_a: npt.ArrayLike, y_pred_b: npt.ArrayLike, n_resamples: int, seed: int
 ) -> tuple[float, float, float]:
     """Return QWK of a minus QWK of b on the same reviews, with its 95% paired bootstrap interval.
 
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Whole stars.
+    y_pred_a, y_pred_b : array-like of shape (n,)
+        Predicted stars, which are rounded.
+    n_resamples : int
+    seed : int
+
     Returns
     -------
     difference, low, high : float
+
+    Examples
+    --------
+    >>> qwk_difference([1, 2, 4, 5], [1, 2, 4, 5], [1, 2, 4, 5], n_resamples=100, seed=0)
+    (0.0, 0.0, 0.0)
     """
     a, b = (_resampled_qwk(y_true, each, n_resamples, seed) for each in (y_pred_a, y_pred_b))
     difference = qwk(y_true, round_to_stars(y_pred_a)) - qwk(y_true, round_to_stars(y_pred_b))
@@ -101,14 +164,38 @@ def qwk_difference(
 
 
 def p_value(resampled: Array) -> float:
-    """Return the two-sided bootstrap p-value of a difference being 0: never below 2 / (1 + n_resamples)."""
+    """Return the two-sided bootstrap p-value of a difference being 0.
+
+    Parameters
+    ----------
+    resampled : ndarray of shape (1 + n_resamples,)
+        The difference in each resample; the first one, of the reviews as they are, does not count.
+
+    Returns
+    -------
+    float
+        From 2 / (1 + n_resamples) to 1.
+
+    Examples
+    --------
+    >>> p_value(np.array([0.3, *np.linspace(0.2, 0.4, 99)]))
+    0.02
+    """
     n = len(resampled)
     least = min((resampled[1:] <= 0).sum(), (resampled[1:] >= 0).sum()) + 1
-    return min(1.0, 2 * least / n)
+    return float(min(1.0, 2 * least / n))
 
 
 def holm(p_values: npt.ArrayLike) -> Array:
     """Return p-values adjusted for their number by Holm's step-down method.
+
+    Parameters
+    ----------
+    p_values : array-like of shape (n_tests,)
+
+    Returns
+    -------
+    ndarray of shape (n_tests,)
 
     References
     ----------

@@ -1,25 +1,30 @@
-"""How predicted stars spread about the true ones."""
+"""Calibration: how predicted stars spread about the true ones."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-N_BINS = 10
 
+def calibration_statistics(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, float]:
+    """Return slopes, spread and bias of predicted against true stars.
 
-def calibration(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, float]:
-    """Return how predicted stars spread about the true ones.
+    Parameters
+    ----------
+    stars, predictions : array-like of shape (n_reviews,)
 
     Returns
     -------
     dict of str to float
-        slope of the prediction on the truth, 1 for the T-method's estimate in its signal data; slope_true of the truth
-        on the prediction, 1 where a prediction can be taken at its word; sd_ratio, the SD of the prediction over that
-        of the truth; bias, the mean of prediction less truth. nan where a spread is zero.
+        - slope: of the prediction on the truth; 1 for the T-method's estimate in its signal data.
+        - slope_true: of the truth on the prediction; 1 where predictions need no recalibration.
+        - sd_ratio: standard deviation of the prediction over the truth's.
+        - bias: mean of prediction less truth.
+
+        nan where a spread is zero.
 
     Examples
     --------
-    >>> calibration([1, 2, 3], [1, 3, 5])
+    >>> calibration_statistics([1, 2, 3], [1, 3, 5])
     {'slope': 2.0, 'slope_true': 0.5, 'sd_ratio': 2.0, 'bias': 1.0}
     """
     y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
@@ -34,8 +39,18 @@ def calibration(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, f
     return {name: float(ratio) if np.isfinite(ratio) else float("nan") for name, ratio in ratios.items()}
 
 
-def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = N_BINS) -> pd.DataFrame:
+def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = 10) -> pd.DataFrame:
     """Return mean prediction, mean star and number of reviews in bins of equal counts, smallest prediction first.
+
+    Parameters
+    ----------
+    stars, predictions : array-like of shape (n_reviews,)
+    n_bins : int, default=10
+        At most; no bin is empty.
+
+    Returns
+    -------
+    DataFrame with columns predicted, true and n_reviews
 
     Examples
     --------
@@ -46,5 +61,5 @@ def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: i
     """
     y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
     bins = np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(y)))
-    rows = [(predicted[own].mean(), y[own].mean(), len(own)) for own in bins]
-    return pd.DataFrame(rows, columns=["predicted", "true", "n_reviews"])
+    means = [(predicted[rows].mean(), y[rows].mean(), len(rows)) for rows in bins]
+    return pd.DataFrame(means, columns=["predicted", "true", "n_reviews"])

@@ -1,11 +1,11 @@
-"""What a line costs from raw texts on, beside what it is worth."""
+"""Cost of each line from raw texts on, beside its quality."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-COST_COLUMNS = ["features", "model", "encode_seconds", "learn_seconds", "fit_seconds", "total_seconds"]
-COST_COLUMNS += ["predict_us", "peak_mb", "qwk", "qwk_low", "qwk_high"]
+_COLUMNS = ["features", "model", "encode_seconds", "learn_seconds", "fit_seconds", "total_seconds"]
+_COLUMNS += ["predict_us", "peak_mb", "qwk", "qwk_low", "qwk_high"]
 
 
 def cost_table(
@@ -18,15 +18,15 @@ def cost_table(
     metrics : DataFrame
         A row per line: features, model, n_test, fit_seconds, predict_seconds, peak_mb, qwk, qwk_low, qwk_high.
     parts : mapping of str to list of str
-        The features that each feature set is made of; what is not in it reads raw texts and has no features to pay.
+        Features of each feature set. A set that is missing here reads raw texts: its features cost nothing.
     costs : mapping of str to mapping
-        Per feature encode_seconds and learn_seconds for all training reviews, and transform_seconds_per_review. A
-        forward pass that features share is paid by each of them, as if it were made alone.
+        By feature: encode_seconds and learn_seconds for all training reviews, and transform_seconds_per_review. A
+        forward pass that features share counts in full for each of them.
 
     Returns
     -------
-    DataFrame
-        total_seconds is the training from raw texts, predict_us the microseconds from a raw text to its star.
+    DataFrame with a row per line
+        total_seconds: training from raw texts on; predict_us: microseconds from a raw text to its star.
 
     Examples
     --------
@@ -48,4 +48,4 @@ def cost_table(
         total_seconds=encode + learn + metrics["fit_seconds"],
         predict_us=1e6 * (transform + metrics["predict_seconds"] / metrics["n_test"]),
     )
-    return table.reindex(columns=COST_COLUMNS)
+    return table.reindex(columns=_COLUMNS)

@@ -1,4 +1,4 @@
-"""Training draws of growing size: stratified, nested, and the same whoever asks."""
+"""Training draws of growing size: stratified, nested, reproducible."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,27 +7,40 @@ from pipeline.deal import nested_order
 
 
 def draw(stars: npt.ArrayLike, n: int, repeat: int, seed: int) -> npt.NDArray[np.intp]:
-    """Return the rows of a draw: the first `n` of the repeat's own order, in ascending order.
+    """Return the rows of a draw: the first `n` in the order of its repeat, sorted.
 
     Parameters
     ----------
     stars : array-like of shape (n_reviews,)
-        Of all training reviews.
+        Stars of all training reviews.
     n : int
-        Reviews to draw.
+        Number of reviews to draw.
     repeat : int
-        Which draw; those of other repeats are independent of it.
+        Number of the repeat. Draws of one repeat are nested, those of two are independent.
     seed : int
 
     Returns
     -------
     ndarray of int of shape (n,)
+
+    Examples
+    --------
+    >>> small, large = (draw([1, 1, 1, 1, 5, 5, 5, 5], n, repeat=0, seed=0) for n in (4, 6))
+    >>> set(small.tolist()) < set(large.tolist())
+    True
     """
     return np.sort(nested_order(stars, np.random.default_rng([seed, repeat]))[:n])
 
 
 def draw_sizes(sizes: dict[int, int], n_train: int) -> dict[int, int]:
-    """Return the sizes below all training reviews with their number of draws, and at last all of them, drawn once.
+    """Return the number of draws of each size below `n_train`, and of `n_train` itself: one.
+
+    Parameters
+    ----------
+    sizes : dict of int to int
+        Number of draws of each size.
+    n_train : int
+        Number of all training reviews.
 
     Examples
     --------

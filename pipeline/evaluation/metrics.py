@@ -10,15 +10,14 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from pipeline.taguchi import sn_ratio
 
-STARS = (1, 5)
-
+_STARS = (1, 5)
 
 Array = npt.NDArray[np.float64]
 
 
 def clip_to_stars(y_pred: npt.ArrayLike) -> Array:
     """Return predictions clipped to the scale of 1 to 5 stars."""
-    return np.clip(np.asarray(y_pred, dtype=np.float64), *STARS)
+    return np.clip(np.asarray(y_pred, dtype=np.float64), *_STARS)
 
 
 def round_to_stars(y_pred: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -51,7 +50,7 @@ def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
     Returns
     -------
     float or ndarray
-        1 for full agreement, 0 for agreement by chance; nan where both are one and the same constant.
+        1 for full agreement, 0 for agreement by chance; nan where both are one constant.
 
     References
     ----------
@@ -66,12 +65,18 @@ def qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Any:
     observed = np.mean((a - b) ** 2, axis=axis)
     expected = a.var(axis=axis) + b.var(axis=axis) + (a.mean(axis=axis) - b.mean(axis=axis)) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        # A constant prediction is 0, and neither 1e-16 nor minus zero.
+        # Rounded, so that a constant prediction gives 0, not 1e-16 or minus zero.
         return np.round(1 - observed / expected, 12) + 0.0
 
 
 def spearman(y_true: Any, y_pred: Any) -> float:
-    """Return Spearman's rank correlation; nan where a side is constant, since it has no order then."""
+    """Return Spearman's rank correlation; nan where an argument is constant, since it has no order then.
+
+    Examples
+    --------
+    >>> round(spearman([1, 2, 3, 4], [1.2, 1.1, 3.0, 9.0]), 2)
+    0.8
+    """
     a, b = rankdata(y_true), rankdata(y_pred)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
@@ -79,7 +84,7 @@ def spearman(y_true: Any, y_pred: Any) -> float:
 
 
 def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
-    """Return every point metric of predicted stars, on the raw and on the clipped prediction.
+    """Return every metric of predicted stars.
 
     Parameters
     ----------
@@ -91,8 +96,18 @@ def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        r2, mae and rmse, each also with the suffix _clipped; spearman, qwk and accuracy of the rounded star; sn_db.
-        nan where a metric is not defined (a constant prediction has no ranks and no S/N ratio).
+        - r2, mae, rmse: of the prediction as it is.
+        - r2_clipped, mae_clipped, rmse_clipped: of the prediction clipped to 1 to 5.
+        - spearman: rank correlation.
+        - qwk, accuracy: of the rounded star.
+        - sn_db: S/N ratio of the prediction as it is, in dB.
+
+        nan where a metric is not defined: a constant prediction has no ranks and no S/N ratio.
+
+    Examples
+    --------
+    >>> evaluate([1, 2, 4, 5], [1.4, 2.6, 3.7, 5.5])["accuracy"]
+    0.75
     """
     y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     signal = sn_ratio(y, raw)

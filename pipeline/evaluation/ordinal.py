@@ -47,7 +47,7 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     @property
     def feature_names_in_(self) -> npt.NDArray[np.object_]:
-        """Names of those columns, where they had names."""
+        """Names of these columns, where they had names."""
         return self.classifier_.feature_names_in_
 
     def __sklearn_tags__(self) -> Tags:

@@ -1,4 +1,4 @@
-"""How the texts of reviews are changed, to see which models mind: typos, shouting, truncation, words in disorder."""
+"""Changed texts, to see which models they mislead: _typos, shouting, truncation, shuffled words."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from pipeline.text import words
 
-TYPO_RATE = 1 / 20
+_TYPO_RATE = 1 / 20
 
 
-def typos(text: str, rng: np.random.Generator) -> str:
-    """Return the text with a slip at about one letter in twenty: swapped with the next letter, dropped or doubled.
+def _typos(text: str, rng: np.random.Generator) -> str:
+    """Return the text with about one letter in twenty swapped with the next one, dropped or doubled.
 
     Spaces, digits and punctuation stay.
     """
-    slips = rng.random(len(text)) < TYPO_RATE
+    slips = rng.random(len(text)) < _TYPO_RATE
     kinds = rng.integers(3, size=len(text))
     result, i = [], 0
     while i < len(text):
@@ -30,59 +30,71 @@ def typos(text: str, rng: np.random.Generator) -> str:
     return "".join(result)
 
 
-def shouting(text: str, rng: np.random.Generator | None = None) -> str:
+def _shouting(text: str, rng: np.random.Generator | None = None) -> str:
     """Return the text in upper case with every exclamation mark doubled.
 
     A letter whose upper case belongs to another letter stays (the dotless i of Turkish).
 
     Examples
     --------
-    >>> shouting("What a place! Große Portionen")
+    >>> _shouting("What a place! Große Portionen")
     'WHAT A PLACE!! GROSSE PORTIONEN'
     """
     upper = "".join(c.upper() if c.upper().casefold() == c.casefold() else c for c in text)
     return upper.replace("!", "!!").replace("！", "！！")
 
 
-def truncated(text: str, rng: np.random.Generator | None = None) -> str:
-    """Return the text up to the end of the first half of its words, the middle one included.
+def _truncated(text: str, rng: np.random.Generator | None = None) -> str:
+    """Return the first half of the text's words, the middle one included.
 
     Examples
     --------
-    >>> truncated("Good food, but never again.")
+    >>> _truncated("Good food, but never again.")
     'Good food, but'
     """
     spans = list(_spans(text))
     return text[: spans[(len(spans) - 1) // 2][1]] if spans else text
 
 
-def shuffled(text: str, rng: np.random.Generator) -> str:
-    """Return the text with its words in random order; what stands between them stays.
+def _shuffled(text: str, rng: np.random.Generator) -> str:
+    """Return the text with its words in random order; the characters between them stay.
 
-    Words of scripts with spaces and characters of Japanese and Chinese change places among themselves, so that no two
-    words grow into one.
+    Words of scripts with spaces, and characters of Japanese and Chinese, change places only among themselves: two words
+    never grow into one.
     """
     spans = list(_spans(text))
     found = np.array([text[start:end] for start, end in spans], dtype=object)
     # Written twice, a word of a script with spaces is one word still.
     alone = np.array([len(words(word * 2)) == 2 for word in found], dtype=bool)
-    for own in (alone, ~alone):
-        found[own] = rng.permutation(found[own])
+    for chosen in (alone, ~alone):
+        found[chosen] = rng.permutation(found[chosen])
     gaps = np.array([0, *np.ravel(spans), len(text)], dtype=int).reshape(-1, 2)
     between = [text[start:end] for start, end in gaps]
     return "".join(gap + word for gap, word in zip(between, [*found, ""], strict=True))
 
 
 CHANGES: dict[str, Callable[[str, np.random.Generator], str]] = {
-    "typos": typos,
-    "shouting": shouting,
-    "truncated": truncated,
-    "shuffled": shuffled,
+    "typos": _typos,
+    "shouting": _shouting,
+    "truncated": _truncated,
+    "shuffled": _shuffled,
 }
 
 
 def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
-    """Return all texts with one of `CHANGES`, the same for the same seed.
+    """Return all texts with one of `CHANGES` made to each.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    change : {"typos", "shouting", "truncated", "shuffled"}
+    seed : int
+        Decides the random changes.
+
+    Raises
+    ------
+    KeyError
+        If there is no such change.
 
     Examples
     --------

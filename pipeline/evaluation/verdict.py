@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-FEW = 30  # held-out reviews below which differences are not spoken of
+from pipeline.format import duration, p_text
+
+_FEW = 30  # held-out reviews below which differences are not spoken of
 SURE = 0.05  # of p-values that Holm's method has adjusted
 
 
@@ -17,11 +19,12 @@ def three_sentences(
     Parameters
     ----------
     sides, contrasts, crossovers : DataFrame
-        Of `pipeline.contrasts`; the first contrast is the question itself.
+        With columns side, n_train, features, model, qwk, qwk_low, qwk_high; a, b, n_train, difference, low, high,
+        p_holm; a, b, found, n, n_low, n_high, ahead_small, ahead_large. The first contrast is the question itself.
     n_test : int
         Number of held-out reviews.
     seconds : mapping of str to float
-        What each side's line takes with all training reviews, from their texts to the fitted model.
+        Training time of each side's line with all training reviews, from raw texts to the fitted model.
 
     Returns
     -------
@@ -33,13 +36,13 @@ def three_sentences(
     full = at.iloc[-1]
     one, other = (_side(sides, name, full["n_train"]) for name in (a, b))
     measured = f"on {n_test:,} held-out reviews"
-    if n_test < FEW:
+    if n_test < _FEW:
         measured += ", too few to tell sides apart"
     others = contrasts[(contrasts["n_train"] == full["n_train"]) & ~((contrasts["a"] == a) & (contrasts["b"] == b))]
     rest = [
         f"{row['a']} against {row['b']}, {_difference(row)}, {_outcome(row, n_test)}" for _, row in others.iterrows()
     ]
-    costs = f"training from raw texts takes {_time(seconds[a])} for {a} and {_time(seconds[b])} for {b}"
+    costs = f"training from raw texts takes {duration(seconds[a])} for {a} and {duration(seconds[b])} for {b}"
     return [
         f"With all {full['n_train']:,} training reviews {_reached(a, one)} and {_reached(b, other)} {measured}: "
         f"{_difference(full)}, {_outcome(full, n_test)}.",
@@ -60,31 +63,28 @@ def _reached(name: str, side: Any) -> str:
 
 
 def _difference(row: Any) -> str:
-    return f"difference {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}, {_p(row['p_holm'])})"
-
-
-def _p(value: float) -> str:
-    return f"Holm p {value:.3f}" if value >= 0.001 else "Holm p < 0.001"
+    p = f"Holm p {p_text(row['p_holm'])}"
+    return f"difference {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}, {p})"
 
 
 def _outcome(row: Any, n_test: int) -> str:
-    if n_test < FEW or row["p_holm"] >= SURE:
+    if n_test < _FEW or row["p_holm"] >= SURE:
         return "so neither is shown to be ahead"
     return f"so {row['a'] if row['difference'] > 0 else row['b']} is ahead"
 
 
 def _who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
     """Say at which sizes each of two sides is ahead."""
-    sure = at[at["p_holm"] < SURE] if n_test >= FEW else at[:0]
+    sure = at[at["p_holm"] < SURE] if n_test >= _FEW else at[:0]
     a, b = at.iloc[0]["a"], at.iloc[0]["b"]
     sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} training reviews"
     parts = []
     for name, ahead in ((a, sure["difference"] > 0), (b, sure["difference"] < 0)):
-        own = sure[ahead]
-        if len(own):
-            most = own.iloc[int(own["difference"].abs().argmax())]
+        wins = sure[ahead]
+        if len(wins):
+            most = wins.iloc[int(wins["difference"].abs().argmax())]
             parts.append(
-                f"{name} is ahead with {_sizes(own['n_train'].tolist())} training reviews (Holm p below {SURE}), "
+                f"{name} is ahead with {_sizes(wins['n_train'].tolist())} training reviews (Holm p below {SURE}), "
                 f"by up to {abs(most['difference']):.3f} ({_abs_interval(most)}) with {most['n_train']:,}"
             )
         else:
@@ -115,9 +115,5 @@ def _abs_interval(row: Any) -> str:
 
 
 def _rough(n: float) -> str:
-    """Return a number of reviews with two digits that count."""
+    """Return a number of reviews rounded to two significant digits."""
     return f"{float(f'{n:.2g}'):,.0f}"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 180 else f"{seconds / 60:.0f} min"

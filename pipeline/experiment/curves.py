@@ -11,71 +11,70 @@ import pandas as pd
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import holm, p_value, percentile_interval
 from pipeline.evaluation.draws import draw_sizes
-from pipeline.evaluation.sides import _WHOLE, Scores, Side, _last_change, side_of
+from pipeline.evaluation.scores import Scores
+from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.verdict import SURE
-from pipeline.experiment.fitting import RAW_TEXT
-from pipeline.experiment.leaderboard import full_tasks
-from pipeline.experiment.pieces import Result, Task
+from pipeline.experiment.leaderboard import full_pieces
+from pipeline.experiment.line import RAW_TEXT, Line
+from pipeline.experiment.pieces import Piece, PieceResult
 from pipeline.project.conf import CurvesConfig, ScoreConfig, check_names
 from pipeline.project.paths import CONF
 
 logger = logging.getLogger(__name__)
 
 
-def curve_tasks(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Task]:
-    """Return every draw x feature set below all training reviews; for all of them, the tasks of the leaderboard.
+def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Piece]:
+    """Return every draw x feature set below all training reviews; for all of them, the pieces of the leaderboard.
 
-    Such a task may hold an ablation, too, that reads the same classifier; see `by_size`.
+    Such a piece may hold an ablation, too, that reads the same classifier; see `by_size`.
     """
     models = {features: tuple(score.models) for features in config.feature_sets}
     if score.baselines:
         models[RAW_TEXT] = tuple(score.baselines)
     drawn = [
-        Task(features, names, n, repeat)
+        Piece(features, names, n, repeat)
         for n, repeats in draw_sizes(config.sizes, n_train).items()
         for features, names in models.items()
         for repeat in range(repeats)
         if n < n_train
     ]
-    full = [task for task in full_tasks(score, n_train) if set(task.models) & set(models.get(task.features, ()))]
+    full = [piece for piece in full_pieces(score, n_train) if set(piece.models) & set(models.get(piece.features, ()))]
     return drawn + full
 
 
-def by_size(results: Sequence[Result], score: ScoreConfig) -> dict[int, dict[tuple[str, str], list[Result]]]:
+def by_size(results: Sequence[PieceResult], score: ScoreConfig) -> dict[int, dict[Line, list[PieceResult]]]:
     """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there."""
-    sizes: dict[int, dict[tuple[str, str], list[Result]]] = defaultdict(lambda: defaultdict(list))
-    refused: dict[tuple[int, str, str], str] = {}
-    for result in sorted(results, key=lambda each: (each.task.n_train, each.task.repeat)):
-        for model in result.task.models:
-            if model not in (*score.models, *score.baselines):
-                continue
-            sizes[result.task.n_train][result.task.features, model].append(result)
-        refused |= {(result.task.n_train, result.task.features, name): why for name, why in result.refused.items()}
-    for (n_train, features, model), why in refused.items():
-        if sizes[n_train].pop((features, model), None):
+    sizes: dict[int, dict[Line, list[PieceResult]]] = defaultdict(lambda: defaultdict(list))
+    refused: dict[tuple[int, Line], str] = {}
+    for result in sorted(results, key=lambda each: (each.piece.n_train, each.piece.repeat)):
+        n_train, features = result.piece.n_train, result.piece.features
+        for model in result.piece.models:
+            if model in (*score.models, *score.baselines):
+                sizes[n_train][Line(features, model)].append(result)
+        refused |= {(n_train, Line(features, model)): why for model, why in result.refused.items()}
+    for (n_train, line), why in refused.items():
+        if sizes[n_train].pop(line, None):
             logger.warning("left out with %d training reviews: %s", n_train, why)
     return {n_train: dict(lines) for n_train, lines in sizes.items()}
 
 
-def predictions_of(lines: dict[tuple[str, str], list[Result]]) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+def predictions_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, npt.NDArray[np.float64]]:
     """Return the predictions of lines at one size, of shape (n_draws, n_test)."""
     return {
-        (features, model): np.stack([result.predictions[model].to_numpy(dtype=np.float64) for result in results])
-        for (features, model), results in lines.items()
+        line: np.stack([result.predictions[line.model].to_numpy(dtype=np.float64) for result in results])
+        for line, results in lines.items()
     }
 
 
-def seconds_of(lines: dict[tuple[str, str], list[Result]]) -> pd.Series:
+def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:
     """Return the median seconds of fit of lines at one size."""
-    return pd.Series(
-        {
-            (features, model): float(np.median([result.figures["fit_seconds"][model] for result in results]))
-            for (features, model), results in lines.items()
-        }
-    )
+    return {
+        line: float(np.median([result.figures["fit_seconds"][line.model] for result in results]))
+        for line, results in lines.items()
+    }
 
 
-def make_sides(config: CurvesConfig, scores: dict[int, Scores]) -> dict[str, dict[int, Side]]:
+def make_sides(config: CurvesConfig, scores: dict[int, Scores[Line]]) -> dict[str, dict[int, Side[Line]]]:
     """Return every side at every size.
 
     Raises
@@ -83,9 +82,9 @@ def make_sides(config: CurvesConfig, scores: dict[int, Scores]) -> dict[str, dic
     PipelineError
         If none of the lines of a side was fitted at some size.
     """
-    sides: dict[str, dict[int, Side]] = {}
+    sides: dict[str, dict[int, Side[Line]]] = {}
     for name, side in config.sides.items():
-        lines = [(features, model) for features in side.feature_sets for model in side.models]
+        lines = [Line(features, model) for features in side.feature_sets for model in side.models]
         try:
             sides[name] = {n_train: side_of(of_size, lines) for n_train, of_size in scores.items()}
         except ValueError as error:
@@ -93,7 +92,7 @@ def make_sides(config: CurvesConfig, scores: dict[int, Scores]) -> dict[str, dic
     return sides
 
 
-def check(config: CurvesConfig, score: ScoreConfig) -> None:
+def check_curves(config: CurvesConfig, score: ScoreConfig) -> None:
     """Stop before any work if conf/curves.yaml names what is not on the leaderboard.
 
     Raises
@@ -116,24 +115,23 @@ def check(config: CurvesConfig, score: ScoreConfig) -> None:
         )
 
 
-def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) -> pd.DataFrame:
+def curve_table(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mapping[Line, float]]) -> pd.DataFrame:
     """Return curves.csv: every line at every size.
 
     Parameters
     ----------
     scores : mapping of int to Scores
         By training reviews.
-    seconds : mapping of int to Series
-        Median seconds of fit, by (features, model).
+    seconds : mapping of int to mapping of Line to float
+        Median seconds of fit.
     """
     rows = []
     for n_train, of_size in scores.items():
-        for i, (features, model) in enumerate(of_size.lines):
-            qwk, mae = of_size.qwk[_WHOLE, :, i], of_size.mae[:, i]
+        for i, line in enumerate(of_size.lines):
+            qwk, mae = of_size.qwk[:, i], of_size.mae[:, i]
             rows.append(
                 {
-                    "features": features,
-                    "model": model,
+                    **line._asdict(),
                     "n_train": n_train,
                     "n_draws": of_size.n_draws,
                     "qwk": qwk[0],
@@ -141,20 +139,19 @@ def curve_table(scores: Mapping[int, Scores], seconds: Mapping[int, pd.Series]) 
                     "mae": mae[0],
                     **dict(zip(("mae_low", "mae_high"), percentile_interval(mae), strict=True)),
                     "qwk_sd": of_size.qwk_sd[i],
-                    "fit_seconds": seconds[n_train][features, model],
+                    "fit_seconds": seconds[n_train][line],
                 }
             )
     return pd.DataFrame(rows)
 
 
-def side_table(sides: Mapping[str, Mapping[int, Side]]) -> pd.DataFrame:
+def side_table(sides: Mapping[str, Mapping[int, Side[Line]]]) -> pd.DataFrame:
     """Return sides.csv: every side at every size."""
     rows = [
         {
             "side": name,
             "n_train": n_train,
-            "features": side.line[0],
-            "model": side.line[1],
+            **side.line._asdict(),
             "qwk": side.qwk[0],
             **dict(zip(("qwk_low", "qwk_high"), percentile_interval(side.qwk), strict=True)),
         }
@@ -164,7 +161,7 @@ def side_table(sides: Mapping[str, Mapping[int, Side]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def contrast_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+def contrast_table(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Return contrasts.csv: the first side of each pair less the second, at every size, adjusted for all of them."""
     rows = []
     for a, b in contrasts:
@@ -177,7 +174,7 @@ def contrast_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[
     return table.assign(p_holm=holm(table["p"]))
 
 
-def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+def crossover_table(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Return crossovers.csv: at how many training reviews the lead of a pair changes, and how sure that is.
 
     Between two sizes the difference is taken as a straight line over the logarithm of the training reviews; where the
@@ -187,7 +184,7 @@ def crossover_table(sides: Mapping[str, Mapping[int, Side]], contrasts: Sequence
     for a, b in contrasts:
         sizes = np.log(list(sides[a]))
         differences = np.stack([sides[a][n].qwk - sides[b][n].qwk for n in sides[a]])
-        at = np.array([_last_change(sizes, column) for column in differences.T])
+        at = np.array([last_change(sizes, column) for column in differences.T])
         found = np.isfinite(at[1:])
         if np.isfinite(at[0]):
             # A change of the lead the other way round speaks against this one.

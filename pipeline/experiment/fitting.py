@@ -2,11 +2,11 @@
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from pipeline.encoder import TokenStates
 from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.ordinal import ExpectedStarRegressor
-from pipeline.experiment.models import BASELINES, MODELS
+from pipeline.experiment.line import RAW_TEXT
+from pipeline.experiment.named import settings
 
-RAW_TEXT = "text"
-
+if TYPE_CHECKING:
+    from pipeline.encoder import TokenStates
 
 Array = npt.NDArray[np.float64]
 
@@ -64,8 +64,8 @@ class Material:
         The features whose columns stand side by side.
     tables : dict of str to ndarray of shape (n_reviews, n_columns)
         The columns of each feature, learned from all training reviews where it learns.
-    transformers : dict of str to transformer
-        Not fitted; those of features that learn.
+    makers : dict of str to callable
+        For each feature that learns: returns the unfitted transformer.
     tokens : dict of str to TokenStates
         What those of them read that pool token states.
     """
@@ -75,8 +75,8 @@ class Material:
     is_train: npt.NDArray[np.bool_]
     feature_sets: dict[str, list[str]]
     tables: dict[str, npt.NDArray[Any]]
-    transformers: dict[str, Any]
-    tokens: dict[str, TokenStates]
+    makers: dict[str, Callable[[], Any]]
+    tokens: dict[str, "TokenStates"]
 
     @property
     def n_train(self) -> int:
@@ -98,48 +98,41 @@ class Material:
             return self.texts[train], self.texts[test]
         parts = []
         for part in self.feature_sets[features]:
-            if part in self.transformers and len(rows) < self.n_train:
+            if part in self.makers and len(rows) < self.n_train:
                 X: Any = self.tokens.get(part, self.texts)
-                transformer = self.transformers[part]()
+                transformer = self.makers[part]()
                 parts.append((transformer.fit_transform(X[train], self.stars[train]), transformer.transform(X[test])))
             else:
                 parts.append((self.tables[part][train], self.tables[part][test]))
         return np.hstack([train for train, _ in parts]), np.hstack([test for _, test in parts])
 
 
-def fit_models(
-    features: str, names: list[str], train: tuple[Any, Any], X_test: Any
-) -> Iterator[Fitted | PipelineError]:
-    """Fit models by their names and predict; what a model does not take is yielded as an error, not raised.
+def what_is_fitted(model: Any) -> str:
+    """Return a key that models share which read the same classifier: one for the expected, one for the median star."""
+    return str(settings(model.classifier if isinstance(model, ExpectedStarRegressor) else model))
 
-    A classifier that two models read, one for the expected and one for the median star, is fitted once.
+
+def fit_models(
+    models: Mapping[str, Any], train: tuple[Any, Any], X_test: Any, features: str
+) -> Iterator[Fitted | PipelineError]:
+    """Fit models and predict; what a model does not take is yielded as an error, not raised.
+
+    A classifier that several models read is fitted once.
 
     Parameters
     ----------
-    features : str
-        The feature set, for errors.
-    names : list of str
-        Of `pipeline.models`.
+    models : mapping of str to unfitted model
+        By their names.
     train : tuple of columns or texts, and stars
     X_test : columns or texts
+    features : str
+        The feature set, for errors.
     """
-    makers = BASELINES if features == RAW_TEXT else MODELS
     classifiers: dict[str, tuple[Any, float, float]] = {}
-    for name in names:
-        model = makers[name]()
-        shared = repr(model.classifier) if isinstance(model, ExpectedStarRegressor) else None
+    for name, model in models.items():
         try:
             with quiet():
-                if shared in classifiers:
-                    model.classifier_, seconds, peak = classifiers[shared]
-                else:
-                    with _peak() as grown:
-                        started = time.perf_counter()
-                        model.fit(*train)
-                        seconds = time.perf_counter() - started
-                    peak = grown[0]
-                    if shared:
-                        classifiers[shared] = (model.classifier_, seconds, peak)
+                seconds, peak = _fit(model, train, classifiers)
                 started = time.perf_counter()
                 predictions = np.asarray(model.predict(X_test), dtype=np.float64).reshape(-1)
                 predicting = time.perf_counter() - started
@@ -149,9 +142,28 @@ def fit_models(
         if not np.isfinite(predictions).all():
             yield PipelineError(f"{name} on {features} predicts values that are not finite: mend the model")
             continue
-        last = model[-1] if isinstance(model, Pipeline) else model
-        n_features = getattr(last, "n_features_in_", 0) if features == RAW_TEXT else train[0].shape[1]
-        yield Fitted(name, model, predictions, n_features, seconds, predicting, peak)
+        yield Fitted(name, model, predictions, _n_columns(model, train[0]), seconds, predicting, peak)
+
+
+def _fit(model: Any, train: tuple[Any, Any], classifiers: dict[str, tuple[Any, float, float]]) -> tuple[float, float]:
+    """Fit a model, or hand it a classifier that is fitted already; return seconds and growth of memory in MB."""
+    key = what_is_fitted(model)
+    if key in classifiers:
+        model.classifier_, seconds, peak = classifiers[key]
+        return seconds, peak
+    with _peak() as grown:
+        started = time.perf_counter()
+        model.fit(*train)
+        seconds = time.perf_counter() - started
+    if isinstance(model, ExpectedStarRegressor):
+        classifiers[key] = (model.classifier_, seconds, grown[0])
+    return seconds, grown[0]
+
+
+def _n_columns(model: Any, X: Any) -> int:
+    """Return how many columns a model read; what reads texts makes its columns itself."""
+    last = model[-1] if isinstance(model, Pipeline) else model
+    return X.shape[1] if X.ndim > 1 else getattr(last, "n_features_in_", 0)
 
 
 @contextmanager

@@ -1,17 +1,15 @@
-"""The models that conf/score.yaml may name.
+"""From the names of models in conf/score.yaml to estimators.
 
-To add one, add a line to `TAGUCHI_FAMILY` or `OTHERS` (it gets the columns of a feature set) or to `BASELINES` (it gets
-the raw texts).
+A model of `MODELS` gets the columns of a feature set, one of `BASELINES` the raw texts. A dotted name such as
+``my_package.make_model`` stands for a class or function that returns an estimator when it is called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import (
-    BaseEstimator,
-)
+from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.dummy import DummyRegressor
@@ -26,6 +24,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVR
 
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
+from pipeline.experiment.line import RAW_TEXT, Line
+from pipeline.experiment.named import imported
+from pipeline.project.conf import check_names
+from pipeline.project.paths import CONF
 from pipeline.taguchi import (
     MahalanobisTaguchi,
     MSRRegressor,
@@ -35,8 +37,8 @@ from pipeline.taguchi import (
     TMethodRegressor,
     UnitSpaceClassifier,
     UnitSpaceClassifierCV,
+    UnitSpaceItems,
 )
-from pipeline.taguchi.unit_space_items import UnitSpaceItems
 from pipeline.text import check_texts, words
 
 _THREE_FOLDS = KFold(3, shuffle=True, random_state=0)
@@ -131,7 +133,7 @@ TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
 }
 
 
-OTHERS: dict[str, Callable[[], Any]] = {
+_OTHERS: dict[str, Callable[[], Any]] = {
     "Ridge": _ridge,
     "PLS": lambda: _tuned(PLSRegression(), n_components=[1, 2, 4, 8]),
     "LogisticRegression": lambda: ExpectedStarRegressor(_logistic_regression()),
@@ -143,10 +145,35 @@ OTHERS: dict[str, Callable[[], Any]] = {
 }
 
 
-MODELS = {**TAGUCHI_FAMILY, **OTHERS}
+MODELS = {**TAGUCHI_FAMILY, **_OTHERS}
 
 
 BASELINES: dict[str, Callable[[], Any]] = {
     "mean": DummyRegressor,
     "TF-IDF + Ridge": _tfidf_ridge,
 }
+
+
+def make_model(line: Line) -> Any:
+    """Return the unfitted model of a line: one that is named here, or what a dotted name of conf makes."""
+    makers = BASELINES if line.features == RAW_TEXT else MODELS
+    return makers[line.model]() if line.model in makers else imported(line.model, str(CONF / "score.yaml"))()
+
+
+def family(line: Line) -> str:
+    """Return "Taguchi", "other" or "baseline"."""
+    return "baseline" if line.features == RAW_TEXT else "Taguchi" if line.model in TAGUCHI_FAMILY else "other"
+
+
+def check_models(names: list[str], known: Iterable[str], what: str, where: str) -> None:
+    """Stop at the first name that is neither known nor the dotted name of something that can be imported.
+
+    Raises
+    ------
+    PipelineError
+        It lists the known names, or says why the import failed.
+    """
+    for name in names:
+        if "." in name:
+            imported(name, where)
+    check_names([name for name in names if "." not in name], list(known), what, where)

@@ -1,6 +1,6 @@
 """Lines fitted once more: to keep their estimators, and to predict what the score stage has not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,20 +9,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment import transformers as featurize
+from pipeline.experiment.columns import fit_transform
 from pipeline.experiment.fitting import one_thread, quiet
-from pipeline.experiment.models import MODELS
-from pipeline.experiment.robustness import Array, Line
+from pipeline.experiment.line import Line
+from pipeline.experiment.models import make_model
+from pipeline.experiment.pieces import RunContext
 from pipeline.features import transform_together
 
-Columns = Mapping[str, npt.NDArray[Any]]
+Array = npt.NDArray[np.float64]
+
+
+def refit(context: RunContext, line: Line) -> tuple[Line, Any]:
+    """Return a line with its estimator, fitted on all training reviews; the numbers are those of its piece.
+
+    What a piece leaves holds predictions alone: a fitted neighbours model, say, carries all of its training reviews.
+
+    Raises
+    ------
+    PipelineError
+        If the model refuses the data.
+    """
+    with context.in_project_root():
+        material = context.material()
+        X, _ = material.columns(line.features, np.arange(material.n_train))
+        return line, _fit(line, X, material.stars[material.is_train])
+
+
+def _fit(line: Line, X: Any, stars: npt.ArrayLike) -> Any:
+    try:
+        with one_thread(), quiet():
+            return make_model(line).fit(X, stars)
+    except ValueError as error:
+        raise PipelineError(f"{line.model} on {line.features}: {first_line(error)}") from None
 
 
 @dataclass(frozen=True)
-class Refitted:
-    """Fitted lines and what they stand on.
+class Reader:
+    """Fitted lines and what they stand on, to predict any texts.
 
     Attributes
     ----------
@@ -30,87 +56,61 @@ class Refitted:
         The features that each feature set is made of.
     transformers : mapping of str to fitted transformer
         By feature.
-    estimators : mapping of (features, model) to fitted estimator
+    estimators : mapping of Line to fitted estimator
     """
 
     parts: Mapping[str, list[str]]
     transformers: Mapping[str, Any]
     estimators: Mapping[Line, Any]
 
-    def predict(self, columns: Columns) -> dict[Line, Array]:
-        """Return each line's predictions from the columns of each feature, of shape (n_reviews, n_columns)."""
+    def predict(self, columns: Mapping[str, npt.NDArray[Any]]) -> dict[Line, Array]:
+        """Return the predictions of each line from the columns of each feature, of shape (n_reviews, n_columns)."""
         return {
-            line: np.asarray(estimator.predict(stacked(self.parts[line[0]], columns)), dtype=np.float64)
+            line: np.asarray(estimator.predict(_side_by_side(self.parts[line.features], columns)), dtype=np.float64)
             for line, estimator in self.estimators.items()
         }
 
     def predict_texts(self, texts: list[str]) -> dict[Line, Array]:
-        """Return each line's predictions from raw texts, by one forward pass for all features."""
+        """Return the predictions of each line from raw texts, by one forward pass for all features."""
         return self.predict(transform_together(self.transformers, texts))
 
 
-def stacked(parts: list[str], columns: Columns) -> npt.NDArray[Any]:
-    """Return the columns of a feature set side by side."""
+def _side_by_side(parts: list[str], columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return np.hstack([columns[part] for part in parts])
 
 
-def refit(
-    lines: list[Line],
-    parts: Mapping[str, list[str]],
-    transformers: Mapping[str, Any],
-    columns: Columns,
-    stars: npt.ArrayLike,
-) -> Refitted:
-    """Fit lines on the columns of training reviews.
-
-    Parameters
-    ----------
-    lines : list of (features, model)
-    parts : mapping of str to list of str
-        The features that each feature set is made of.
-    transformers : mapping of str to fitted transformer
-        What has made the columns.
-    columns : mapping of str to ndarray of shape (n_reviews, n_columns)
-        The columns of each feature.
-    stars : array-like of shape (n_reviews,)
-
-    Raises
-    ------
-    PipelineError
-        If a model refuses the data.
-    """
-    estimators = {}
-    for features, model in dict.fromkeys(lines):
-        try:
-            with one_thread(), quiet():
-                estimators[features, model] = MODELS[model]().fit(stacked(parts[features], columns), stars)
-        except ValueError as error:
-            raise PipelineError(f"{model} on {features}: {first_line(error)}") from None
-    return Refitted(parts, transformers, estimators)
-
-
-def train_elsewhere(
-    lines: list[Line],
-    parts: Mapping[str, list[str]],
-    transformers: dict[str, Any],
+def predict_trained_on(
     elsewhere: pd.DataFrame,
     held_out: pd.DataFrame,
+    lines: Iterable[Line],
+    parts: Mapping[str, list[str]],
+    transformers: Mapping[str, Any],
 ) -> dict[Line, Array]:
-    """Return what lines predict for held-out reviews when all that is fitted is fitted on reviews from elsewhere.
+    """Fit on another data set, predict these reviews.
 
     Parameters
     ----------
-    lines, parts
-        As in `refit`.
-    transformers : dict of str to transformer
-        The features, unfitted.
     elsewhere, held_out : DataFrame with columns review_id, text, stars
+        What all is fitted on, and what is predicted.
+    lines : iterable of Line
+    parts : mapping of str to list of str
+        The features that each feature set is made of.
+    transformers : mapping of str to transformer
+        The features, unfitted.
     """
-    both = pd.concat([elsewhere.assign(split="train"), held_out.assign(split="test")], ignore_index=True)
-    is_train = (both["split"] == "train").to_numpy()
+    reviews = pd.concat([elsewhere.assign(split="train"), held_out.assign(split="test")], ignore_index=True)
+    is_train = (reviews["split"] == "train").to_numpy()
     with TemporaryDirectory() as directory:
-        tables, _ = featurize.fit_transform(transformers, both, Path(directory, "shards"), Path(directory, "tokens"))
+        tables, _ = fit_transform(transformers, reviews, Path(directory, "shards"), Path(directory, "tokens"))
     columns = {part: table.drop(columns="review_id").to_numpy() for part, table in tables.items()}
-    learned = {part: own[is_train] for part, own in columns.items()}
-    refitted = refit(lines, parts, transformers, learned, elsewhere["stars"])
-    return refitted.predict({part: own[~is_train] for part, own in columns.items()})
+    training = {part: table[is_train] for part, table in columns.items()}
+    estimators = {line: _fit(line, _side_by_side(parts[line.features], training), elsewhere["stars"]) for line in lines}
+    return Reader(parts, {}, estimators).predict({part: table[~is_train] for part, table in columns.items()})
+
+
+def from_raw_text(estimator: Any, parts: list[str] | None, transformers: Mapping[str, Any]) -> Any:
+    """Return a fitted model as one pipeline that predicts from raw texts; without parts it reads them itself."""
+    if parts is None:
+        return estimator
+    union = FeatureUnion([(part, transformers[part]) for part in parts])
+    return Pipeline([("features", union), ("model", estimator)])

@@ -7,21 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import qwk_difference
-from pipeline.evaluation.calibration import calibration, calibration_bins
-from pipeline.evaluation.slices import measured, slices
+from pipeline.evaluation.bootstrap import evaluate_clipped, qwk_difference
+from pipeline.evaluation.calibration import calibration_bins, calibration_statistics
+from pipeline.evaluation.slices import review_slices
+from pipeline.experiment.line import Line
 from pipeline.project.conf import RobustnessConfig
 
 Array = npt.NDArray[np.float64]
-
-
-Line = tuple[str, str]  # features, model
-
-
-SLICE_COLUMNS = ["side", "features", "model", "slice", "value", "n_reviews", "qwk", "qwk_low", "qwk_high"]
-
-
-SLICE_COLUMNS += ["mae", "mae_low", "mae_high"]
+# Theory says that their estimate spreads too widely, unless it is clipped or recalibrated.
+_UNCLIPPED = ("T(1)", "Ta")
 
 
 def slice_table(
@@ -31,22 +25,22 @@ def slice_table(
 
     Parameters
     ----------
-    sides : mapping of str to (features, model)
+    sides : mapping of str to Line
     reviews : DataFrame
-        The held-out ones, as `slices` takes them.
-    predictions : mapping of (features, model) to ndarray of shape (n_reviews,)
+        The held-out ones, as `review_slices` takes them.
+    predictions : mapping of Line to ndarray of shape (n_reviews,)
     config : RobustnessConfig
         Uses n_resamples and seed.
     """
-    cut = list(slices(reviews))
+    cut = list(review_slices(reviews))
     stars = reviews["stars"].to_numpy()
     rows: list[dict[str, Any]] = [
-        {"side": side, "features": line[0], "model": line[1], "slice": kind, "value": value}
-        | measured(stars[where], predictions[line][where], config)
+        {"side": side, **line._asdict(), "slice": kind, "value": value}
+        | evaluate_clipped(stars[where], predictions[line][where], config.n_resamples, config.seed)
         for side, line in sides.items()
         for kind, value, where in cut
     ]
-    return pd.DataFrame(rows, columns=SLICE_COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def calibration_tables(
@@ -56,26 +50,16 @@ def calibration_tables(
 
     Parameters
     ----------
-    lines : list of (side, (features, model))
+    lines : list of (side, Line)
     stars : array-like of shape (n_reviews,)
-    predictions : mapping of (features, model) to ndarray of shape (n_reviews,)
+    predictions : mapping of Line to ndarray of shape (n_reviews,)
         As the models make them, not clipped.
     """
-    names = [{"side": side, "features": line[0], "model": line[1]} for side, line in lines]
-    own = [predictions[line] for _, line in lines]
-    spreads = [name | calibration(stars, each) for name, each in zip(names, own, strict=True)]
-    bins = [calibration_bins(stars, each).assign(**name) for name, each in zip(names, own, strict=True)]
-    columns = ["side", "features", "model", "predicted", "true", "n_reviews"]
-    return pd.DataFrame(spreads), pd.concat(bins, ignore_index=True)[columns]
-
-
-CHANGE_COLUMNS = ["side", "features", "model", "change", "n_reviews", "qwk", "qwk_low", "qwk_high"]
-
-
-CHANGE_COLUMNS += ["difference", "low", "high"]
-
-
-TRANSFER_COLUMNS = ["side", "features", "model", "trained_on", "tested_on", "n_reviews", "qwk", "qwk_low", "qwk_high"]
+    names = [{"side": side, **line._asdict()} for side, line in lines]
+    values = [predictions[line] for _, line in lines]
+    spreads = [name | calibration_statistics(stars, each) for name, each in zip(names, values, strict=True)]
+    bins = [calibration_bins(stars, each).assign(**name) for name, each in zip(names, values, strict=True)]
+    return pd.DataFrame(spreads), pd.concat(bins, ignore_index=True)
 
 
 def change_table(
@@ -88,21 +72,21 @@ def change_table(
 
     Parameters
     ----------
-    sides : mapping of str to (features, model)
+    sides : mapping of str to Line
     stars : array-like of shape (n_reviews,)
-    predictions : mapping of str to mapping of (features, model) to ndarray of shape (n_reviews,)
+    predictions : mapping of str to mapping of Line to ndarray of shape (n_reviews,)
         By change; "none" is that of the texts as they are.
     config : RobustnessConfig
         Uses n_resamples and seed.
     """
     rows: list[dict[str, Any]] = []
     for side, line in sides.items():
-        for change, own in predictions.items():
-            paired = qwk_difference(stars, own[line], predictions["none"][line], config.n_resamples, config.seed)
-            row: dict[str, Any] = {"side": side, "features": line[0], "model": line[1], "change": change}
+        for change, changed in predictions.items():
+            paired = qwk_difference(stars, changed[line], predictions["none"][line], config.n_resamples, config.seed)
+            row: dict[str, Any] = {"side": side, **line._asdict(), "change": change}
             row |= dict(zip(("difference", "low", "high"), paired, strict=True))
-            rows.append(row | measured(stars, own[line], config))
-    return pd.DataFrame(rows, columns=CHANGE_COLUMNS)
+            rows.append(row | evaluate_clipped(stars, changed[line], config.n_resamples, config.seed))
+    return pd.DataFrame(rows)
 
 
 def transfer_table(
@@ -114,22 +98,18 @@ def transfer_table(
 
     Parameters
     ----------
-    sides : mapping of str to (features, model)
+    sides : mapping of str to Line
     results : mapping of (trained on, tested on) to (stars, predictions by line)
     config : RobustnessConfig
         Uses n_resamples and seed.
     """
     rows = [
-        {"side": side, "features": line[0], "model": line[1], "trained_on": trained_on, "tested_on": tested_on}
-        | measured(stars, predictions[line], config)
+        {"side": side, **line._asdict(), "trained_on": trained_on, "tested_on": tested_on}
+        | evaluate_clipped(stars, predictions[line], config.n_resamples, config.seed)
         for side, line in sides.items()
         for (trained_on, tested_on), (stars, predictions) in results.items()
     ]
-    return pd.DataFrame(rows, columns=TRANSFER_COLUMNS)
-
-
-# Theory says that their estimate spreads too widely, unless it is clipped or recalibrated.
-UNCLIPPED = ("T(1)", "Ta")
+    return pd.DataFrame(rows)
 
 
 def last_lines(sides: pd.DataFrame) -> dict[str, Line]:
@@ -143,14 +123,13 @@ def last_lines(sides: pd.DataFrame) -> dict[str, Line]:
     --------
     >>> sides = {"side": ["a", "a"], "n_train": [50, 10], "features": ["x", "y"], "model": ["Ta", "Ridge"]}
     >>> last_lines(pd.DataFrame(sides))
-    {'a': ('x', 'Ta')}
+    {'a': Line(features='x', model='Ta')}
     """
     last = sides.loc[sides.groupby("side", sort=False)["n_train"].idxmax()]
-    return {side: (features, model) for side, features, model in last[["side", "features", "model"]].to_numpy()}
+    return {side: Line(features, model) for side, features, model in last[["side", "features", "model"]].to_numpy()}
 
 
 def calibrated_lines(sides: Mapping[str, Line], predictions: Mapping[Line, Array]) -> list[tuple[str, Line]]:
     """Return side and line of all whose calibration is shown: the sides', and unclipped ones on the same features."""
-    own = list(sides.items())
-    unclipped = [(features, model) for features in dict(sides.values()) for model in UNCLIPPED]
-    return own + [("", line) for line in unclipped if line in predictions and line not in sides.values()]
+    unclipped = [Line(features, model) for features in dict(sides.values()) for model in _UNCLIPPED]
+    return [*sides.items()] + [("", line) for line in unclipped if line in predictions and line not in sides.values()]

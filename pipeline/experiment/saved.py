@@ -1,35 +1,31 @@
-"""Fitted transformers and models in files."""
+"""Fitted transformers and models in files that run no code when they are read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import skops.io
 
 from pipeline.errors import PipelineError, first_line
-from pipeline.project.paths import DatasetPaths
+from pipeline.files import atomic_path
 
 
-def load_transformer(paths: DatasetPaths, part: str) -> Any:
-    """Return a transformer that the features stage has fitted.
-
-    Raises
-    ------
-    PipelineError
-        If it is missing or damaged.
-    """
-    path = paths.transformer(part)
-    try:
-        own = [name for name in skops.io.get_untrusted_types(file=path) if name.startswith("pipeline.")]
-        return skops.io.load(path, trusted=own)
-    except (OSError, TypeError, ValueError, BadZipFile) as error:
-        raise PipelineError(
-            f"{path} cannot be read ({first_line(error)}): delete it and run the features stage again"
-        ) from None
+def save(path: Path, estimator: Any) -> None:
+    """Write a fitted estimator, atomically."""
+    with atomic_path(path) as temporary:
+        skops.io.dump(estimator, temporary)
 
 
-def load_model(path: Path) -> tuple[Any, list[str]]:
-    """Load a fitted pipeline that the score stage has saved.
+def load(path: Path, made_by: str, packages: Sequence[str] = ()) -> tuple[Any, list[str]]:
+    """Read a fitted estimator that a stage has saved.
+
+    Parameters
+    ----------
+    path : Path
+    made_by : str
+        Name of the stage, for the error.
+    packages : sequence of str
+        Packages of the user whose types are trusted, beside those of this project and of scikit-learn.
 
     Returns
     -------
@@ -39,18 +35,18 @@ def load_model(path: Path) -> tuple[Any, list[str]]:
     Raises
     ------
     PipelineError
-        If it is missing or damaged, or if it holds a type that is neither the project's nor scikit-learn's.
+        If it is missing or damaged, or if it holds a type from elsewhere.
     """
+    trusted = tuple(f"{package}." for package in ("pipeline", "sklearn", *packages))
     try:
         types = skops.io.get_untrusted_types(file=path)
-        strange = [name for name in types if not name.startswith(_TRUSTED)]
-        model = None if strange else skops.io.load(path, trusted=types)
+        strange = [name for name in types if not name.startswith(trusted)]
+        estimator = None if strange else skops.io.load(path, trusted=types)
+    # What a damaged archive makes skops raise is of any kind.
     except Exception as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the score stage again") from None
+        raise PipelineError(
+            f"{path} cannot be read ({first_line(error)}): delete it and run the {made_by} stage again"
+        ) from None
     if strange:
         raise PipelineError(f"{path} holds {strange[0]}, which is no part of a model of this project: delete it")
-    return model, types
-
-
-# What a file of the score stage is made of besides numbers: the project's own types and scikit-learn's.
-_TRUSTED = ("pipeline.", "sklearn.")
+    return estimator, types

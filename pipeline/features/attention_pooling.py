@@ -1,10 +1,11 @@
-"""Token states weighted by attention: the model's own, that of the words alone, the T-method's, or a trained one."""
+"""Token states weighted by attention: of the model, of words, of the T-method, or trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
+from pipeline.encoder.backend import BackendName, Precision
 from pipeline.encoder.layers import check_layer, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
@@ -29,9 +31,10 @@ from pipeline.features.token_weights import (
 from pipeline.features.trained_query import train_queries
 from pipeline.text import check_texts
 
-_OF_THE_MODEL = ("uniform", "received", "cls")
-_OF_WORDS = ("idf", "length")
-_FROM_THE_TARGET = ("sn-ratio", "t-method", "trained")
+_Weights = Literal["uniform", "received", "cls", "idf", "length", "sn-ratio", "t-method", "trained"]
+_OF_THE_MODEL: Final = ("uniform", "received", "cls")
+_OF_WORDS: Final = ("idf", "length")
+_FROM_THE_TARGET: Final = ("sn-ratio", "t-method", "trained")
 # The usual number of heads, and the highest one.
 _HEADS = {"sn-ratio": (3, 3), "t-method": (2, 2), "trained": (2, None)}
 _HEAD_NAMES = {"sn-ratio": ["weight_up", "weight_down", "weight_middle"], "t-method": ["weight_for", "weight_against"]}
@@ -44,26 +47,26 @@ class AttentionPooling(EncoderTransformer):
     several heads stand side by side. The weights are
 
     ============  ==================================================================================================
-    "uniform"     the same for every token (mean pooling)
+    "uniform"     equal for all tokens (mean pooling)
     "received"    the attention that the token receives from all tokens in the layer, :math:`\propto \sum_q A_{qk}`
     "cls"         the attention that the first token pays to it, :math:`A_{0k}`
     "idf"         the token's inverse document frequency in the training texts
     "length"      the token's number of characters
     "sn-ratio"    learned from the target: the S/N ratio of the token as a word; see below
-    "t-method"    the same with a query, the T-method's weight vector on token states
+    "t-method"    S/N ratio of the token as a word, times a query's: the T-method's weight vector on token states
     "trained"     the softmax of the products with a query that gradient descent learned from the target
     ============  ==================================================================================================
 
     **T-attention** makes weights from sums over the training texts, without a gradient. A word's S/N ratio
-    :math:`\eta_k` says how much the texts that have the word differ from the others, for what is certain of it (see
+    :math:`\eta_k` compares the difference between the texts that have the word and the others with its error (see
     `pipeline.features.t_attention.word_sn_ratios`). "sn-ratio" has three heads with :math:`w_k \propto \sqrt{\eta_k} +
     0.01`: one for words that raise the target, one for those that lower it, one for those that tell the middle of its
     scale from the ends. The encoder does not run for that. "t-method" has two heads, for and against,
 
     .. math:: w_k \propto (\sqrt{\eta_k} + 0.01)\, e^{\pm z_k / \tau}
 
-    where :math:`\eta_k` is that of all words, and :math:`z_k` the product of the token's state with the query: the
-    T-method's own weight vector on token states, scaled to unit error variance. The temperature :math:`\tau` is chosen
+    where :math:`\eta_k` is the word's S/N ratio, and :math:`z_k` the product of the token's state with the query: the
+    T-method's weight vector on token states, scaled to unit error variance. The temperature :math:`\tau` is chosen
     inside the training texts; with ``n_heads=1`` the last factor is left out.
 
     .. note::
@@ -128,8 +131,16 @@ class AttentionPooling(EncoderTransformer):
     3  [SEP]        0.02            0.05
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "weights": [StrOptions({*_OF_THE_MODEL, *_OF_WORDS, *_FROM_THE_TARGET})],
+    query_: npt.NDArray[np.float32]
+    log_weights_: npt.NDArray[np.float32]
+    temperature_: float | None
+    sn_ratio_: npt.NDArray[np.float64]
+    shift_: npt.NDArray[np.float64]
+    coef_: npt.NDArray[np.float64]
+    center_: npt.NDArray[np.float64]
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
+        "weights": [StrOptions(set(get_args(_Weights)))],
         "layer": [Integral],
         "n_heads": [None, Interval(Integral, 1, None, closed="left")],
         **FOLD_CONSTRAINTS,
@@ -138,15 +149,15 @@ class AttentionPooling(EncoderTransformer):
 
     def __init__(
         self,
-        weights: str = "received",
+        weights: _Weights = "received",
         layer: int = -1,
         n_heads: int | None = None,
         cv: int = 5,
         random_state: Any = 0,
         model: str = BUNDLED,
         revision: str | None = None,
-        backend: str = "torch",
-        precision: str = "float32",
+        backend: BackendName = "torch",
+        precision: Precision = "float32",
     ):
         self.weights = weights
         self.layer = layer
@@ -185,14 +196,7 @@ class AttentionPooling(EncoderTransformer):
         if self.weights in _OF_THE_MODEL:
             return self.pooling()
         if self.weights in _OF_WORDS:
-            n_vocabulary = vocabulary_size(encoder)
-            words = (
-                idf_weights(document_frequency(encoder, texts), len(texts))
-                if self.weights == "idf"
-                else length_weights(encoder.tokenizer, n_vocabulary)
-            )
-            self.log_weights_ = np.log(words).astype(np.float32)
-            self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
+            self._learn_words(texts)
             return self.pooling()
         y = check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
@@ -206,7 +210,7 @@ class AttentionPooling(EncoderTransformer):
         return poolings
 
     def explain(self, text: str) -> pd.DataFrame:
-        """Return what each token of a text counts for.
+        """Return weight and contribution of each token of a text.
 
         Parameters
         ----------
@@ -215,11 +219,11 @@ class AttentionPooling(EncoderTransformer):
         Returns
         -------
         DataFrame
-            One row per token: `token`, as the tokenizer writes it; `start` and `end`, its place in the text, both the
-            same for a special token; `weight`, which sums to 1 (with several heads `weight_up`, `weight_down` and
+            One row per token: `token`, as the tokenizer writes it; `start` and `end`, its place in the text, which are
+            equal for a special token; `weight`, which sums to 1 (with several heads `weight_up`, `weight_down` and
             `weight_middle`, or `weight_for` and `weight_against`, or `weight_1`, ...). With "sn-ratio" and "t-method"
             also `estimate`, by how many units of the target the word, or the token in its context, pulls the text away
-            from the mean, and `contribution`, that times the mean weight of the heads.
+            from the mean, and `contribution`, the estimate times the mean weight of the heads.
 
         Examples
         --------
@@ -262,6 +266,15 @@ class AttentionPooling(EncoderTransformer):
             raise ValueError(f"Got n_heads={self.n_heads} with weights={self.weights!r}, which has at most {most}.")
         return self.n_heads or usual
 
+    def _learn_words(self, texts: Texts) -> None:
+        encoder = self.load()
+        if self.weights == "idf":
+            weights = idf_weights(document_frequency(encoder, texts), len(texts))
+        else:
+            weights = length_weights(encoder.tokenizer, vocabulary_size(encoder))
+        self.log_weights_ = np.log(weights).astype(np.float32)
+        self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
+
     def _learn_sn_attention(
         self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
     ) -> QueryPooling:
@@ -270,8 +283,8 @@ class AttentionPooling(EncoderTransformer):
         groups = [*_without_each(sums), sum(sums)]
         shift, sn_ratio = t_attention.word_sn_ratios(groups[-1])
         self.shift_, self.sn_ratio_ = shift[:, 0], sn_ratio.sum(axis=1)
-        made = t_attention.word_pooling(groups, state_size(encoder), n_heads, self.layer)
-        return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
+        pooling = t_attention.word_pooling(groups, state_size(encoder), n_heads, self.layer)
+        return replace(pooling, query_set=folds.tolist())
 
     def _learn_t_attention(
         self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
@@ -284,8 +297,8 @@ class AttentionPooling(EncoderTransformer):
         if n_heads == 2:
             self.temperature_ = t_attention.choose_temperature(encoder, texts, y, folds, outside, self.layer, backend)
         self.sn_ratio_, self.coef_, self.center_ = everything.sn_ratio, everything.coef, everything.center
-        made = t_attention.pooling([*outside, everything], self.temperature_, self.layer)
-        return QueryPooling(made.queries, made.log_weights, self.layer, folds.tolist())
+        pooling = t_attention.pooling([*outside, everything], self.temperature_, self.layer)
+        return replace(pooling, query_set=folds.tolist())
 
     def _learn_by_gradient(
         self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int

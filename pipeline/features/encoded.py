@@ -1,10 +1,10 @@
-"""What transformers with an encoder share, and the encoder's own sentence embedding."""
+"""The base of transformers with an encoder, and the encoder's sentence embedding."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,29 +24,32 @@ from pipeline.encoder import (
     load_encoder,
     output_size,
 )
+from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.load import check_extra
 from pipeline.text import check_texts
 
-# From so many of the training texts int8 learns the ranges of the numbers inside the encoder.
-CALIBRATION_TEXTS = 300
+# Training texts from which int8 learns the ranges of the numbers inside the encoder.
+_CALIBRATION_TEXTS = 300
 
 ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "model": [str],
     "revision": [str, None],
-    "backend": [StrOptions({"torch", "openvino"})],
-    "precision": [StrOptions({"float32", "bfloat16", "float16", "int8"})],
+    "backend": [StrOptions(set(get_args(BackendName)))],
+    "precision": [StrOptions(set(get_args(Precision)))],
 }
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
-    """What transformers with an encoder share: its parameters, and no weights of it in the object or its pickle.
+    """The base of transformers with an encoder, whose weights are in no object and no pickle of it.
 
     A subclass says in `pooling` how the token states become one vector, and in `learn` what it learns from texts.
     """
 
     model: str
     revision: str | None
-    backend: str
-    precision: str
+    backend: BackendName
+    precision: Precision
+    calibration_: list[str]
 
     @abstractmethod
     def pooling(self) -> TokenPooling:
@@ -82,6 +85,8 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             where it is needed.
         OSError
             If the model is not to be had.
+        ImportError
+            If the extra `encoder` is not installed.
         """
         self.fit_pooling(X, y)
         return self
@@ -131,7 +136,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Returns
         -------
         TokenPooling
-            That of `pooling`, unless weights are learned from the target: then each text has those of the other folds.
+            From `pooling`; where weights are learned from the target, each text has those of the other folds.
         """
         self._validate_params()
         texts = _check(X)
@@ -140,7 +145,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             if isinstance(texts, TokenStates):
                 raise ValueError("precision='int8' is calibrated with texts, got recorded token states.")
             self.calibration_ = [
-                texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, CALIBRATION_TEXTS, dtype=int))
+                texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, _CALIBRATION_TEXTS, dtype=int))
             ]
         self.make_backend()
         encoder = self.load()
@@ -150,6 +155,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def load(self) -> Any:
         """Return the encoder."""
+        check_extra(type(self).__name__)
         return load_encoder(self.model, self.revision)
 
     def make_backend(self) -> Backend:
@@ -197,8 +203,8 @@ class SentenceEmbedding(EncoderTransformer):
         self,
         model: str = BUNDLED,
         revision: str | None = None,
-        backend: str = "torch",
-        precision: str = "float32",
+        backend: BackendName = "torch",
+        precision: Precision = "float32",
     ):
         self.model = model
         self.revision = revision
@@ -206,7 +212,7 @@ class SentenceEmbedding(EncoderTransformer):
         self.precision = precision
 
     def pooling(self) -> Pooling:
-        """Return the encoder's own pooling."""
+        """Return the pooling that the encoder ends in."""
         return Pooling("sentence")
 
 
@@ -223,7 +229,7 @@ def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt
     Returns
     -------
     dict of str to ndarray of shape (n_texts, n_features)
-        The same as each transformer's own `transform`, under the same names.
+        What each transformer's `transform` returns, under the given names.
 
     Examples
     --------
@@ -253,7 +259,7 @@ def encode_together(
     transformers : mapping of str to fitted transformer
         They say which encoder, and what runs it.
     poolings : mapping of str to TokenPooling
-        Under the same names.
+        How to pool for each of them, by name.
     texts : list of str
         Texts.
     cache : Path, default=None
@@ -267,15 +273,14 @@ def encode_together(
     results: dict[str, npt.NDArray[np.float32]] = {}
     for key in dict.fromkeys([*sharing, *(records or {})]):
         (model, revision, backend), names = key, sharing.get(key, [])
-        own = [poolings[name] for name in names]
-        kept = (records or {}).get(key)
-        arrays = encode(load_encoder(model, revision), texts, own, backend=backend, cache=cache, records=kept)
+        wanted, kept = [poolings[name] for name in names], (records or {}).get(key)
+        arrays = encode(load_encoder(model, revision), texts, wanted, backend=backend, cache=cache, records=kept)
         results.update(zip(names, arrays, strict=True))
     return results
 
 
 def encoder_of(transformer: EncoderTransformer) -> tuple[str, str | None, Backend]:
-    """Return what transformers that share a forward pass have in common: model, revision and backend."""
+    """Return model, revision and backend: transformers with equal ones share a forward pass."""
     return transformer.model, transformer.revision, transformer.make_backend()
 
 

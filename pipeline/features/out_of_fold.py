@@ -47,11 +47,11 @@ def check_target(estimator: object, texts: Sized, y: Any) -> Array:
 
 
 class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics]):
-    """What transformers of texts that learn from the target share.
+    """The base of transformers of texts that learn from the target.
 
-    `fit_transform` gives each text what was learned from the other folds, `fit` learns from all texts, for `transform`
-    of new ones. A subclass has the parameters `cv` and `random_state` and says in four methods how texts become
-    rows, what is learned from rows, and how that makes columns.
+    `fit_transform` gives each text what was learned from the other folds; `fit` learns from all texts, for `transform`
+    of new ones. A subclass has the parameters `cv` and `random_state`, and four methods: how texts become rows, what
+    is learned from rows, and how both make columns.
     """
 
     cv: int
@@ -60,7 +60,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
 
     @abstractmethod
     def _begin(self, texts: list[str], y: Array) -> Any:
-        """Learn what is the same for all folds; return the rows of the texts."""
+        """Learn what all folds share; return the rows of the texts."""
 
     @abstractmethod
     def _rows(self, texts: list[str]) -> Any:
@@ -81,7 +81,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from all texts.
 
-        For the texts that a model is trained on use `fit_transform`: `transform` would show the model their own stars.
+        For a model's training texts use `fit_transform`: `transform` would show the model the stars it is to predict.
 
         Parameters
         ----------

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.utils.multiclass import type_of_target
 
 from pipeline.encoder import BUNDLED, Pooling, load_encoder, output_size
+from pipeline.encoder.load import check_extra
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.taguchi.rt import rt_variables
 
@@ -25,7 +26,7 @@ class UnitSpaces(NamedTuple):
     means: Array
 
 
-def token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def _token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return the mean input embedding of the distinct tokens of each text.
 
     A look-up in the encoder's table, of the whole text and without special tokens: no layer is computed.
@@ -66,16 +67,16 @@ def token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.NDA
 class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     r"""Two variables per star: how far a text follows the mean vector of that star's texts, and how far it strays.
 
-    A text is the mean of its distinct tokens' input embeddings (see `token_means`), standardised over the training
+    A text is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the training
     texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
     :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
     error_1 to error_5. A text without any token gets 0 everywhere.
 
-    The input embeddings know words but no context, and cost a look-up in place of all layers.
+    The input embeddings know words but no context, and cost a look-up instead of all layers.
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in
-        `sklearn.preprocessing.TargetEncoder`. Otherwise each text would be part of its own star's mean.
+        `sklearn.preprocessing.TargetEncoder`. Otherwise each text would be part of the mean it is compared with.
 
     Parameters
     ----------
@@ -108,7 +109,9 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     ['sensitivity_1', 'sensitivity_5', 'error_1', 'error_5']
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+    stars_: Array
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "model": [str],
         "revision": [str, None],
         **FOLD_CONSTRAINTS,
@@ -144,7 +147,8 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
         return self._rows(texts)
 
     def _rows(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        return token_means(load_encoder(self.model, self.revision), texts)
+        check_extra("RTMetrics")
+        return _token_means(load_encoder(self.model, self.revision), texts)
 
     def _learn(self, rows: npt.NDArray[np.float32], y: Array) -> UnitSpaces:
         center, scale = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)

@@ -1,7 +1,7 @@
 """T-attention: a query and the weights of words from sums over tokens, by the T-method and without a gradient."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
@@ -20,9 +20,9 @@ Folds = npt.NDArray[np.intp]
 
 # The tokens of a text are no independent rows, so that a rule which counts rows would hardly shrink at all.
 _SHRINKAGE = 0.03
-# As many texts as have to speak for a word before half of what they say is believed.
+# Texts with a word at which its difference is shrunk by half.
 _PRIOR_TEXTS = 10
-# What a word that carries nothing counts beside one whose S/N ratio is 1.
+# Weight of a word without signal; one whose S/N ratio is 1 has 1 more.
 _LEAST_WEIGHT = 0.01
 _TEMPERATURES = (1.0, 2.0, 4.0)
 _TEXTS_FOR_TEMPERATURE = 2000
@@ -30,8 +30,8 @@ _TOKENS_AT_ONCE = 16_000
 
 
 @dataclass(frozen=True)
-class TokenSums:
-    """All that T-attention has to know of a group of texts; groups add up with ``+``.
+class _TokenSums:
+    """Sums over a group of texts from which T-attention is computed; groups add up with ``+``.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class TokenSums:
     all_totals: Array
     all_squares: Array
 
-    def __add__(self, other: Union["TokenSums", int]) -> "TokenSums":
+    def __add__(self, other: Union["_TokenSums", int]) -> "_TokenSums":
         if isinstance(other, int):
             return self
-        return TokenSums(
+        return _TokenSums(
             self.moments + other.moments,
             self.n_texts + other.n_texts,
             self.document_frequency + other.document_frequency,
@@ -69,8 +69,8 @@ class TokenSums:
     __radd__ = __add__
 
 
-class TAttention(NamedTuple):
-    """What the T-method knows of tokens.
+class _TAttention(NamedTuple):
+    """The T-method's estimate of a token, and the S/N ratios of the words.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def token_sums(
     n_folds: int,
     layer: int,
     backend: Backend,
-) -> list[TokenSums]:
+) -> list[_TokenSums]:
     """Return the sums of each fold, from one pass over the texts.
 
     Parameters
@@ -121,16 +121,16 @@ def token_sums(
 
     Returns
     -------
-    list of TokenSums
+    list of _TokenSums
     """
     n_vocabulary = vocabulary_size(encoder)
     targets = distances(y, float(y.min()), float(y.max()))
     moments: list[TMoments | int] = [0] * n_folds
     frequency, totals = np.zeros((n_folds, n_vocabulary)), np.zeros((n_folds, n_vocabulary, targets.shape[1]))
     for states, text, ids in _tokens(encoder, texts, layer, backend):
-        own, once = np.divmod(np.unique(text * n_vocabulary + ids), n_vocabulary)
-        np.add.at(frequency, (folds[own], once), 1)
-        np.add.at(totals, (folds[own], once), targets[own])
+        rows, words = np.divmod(np.unique(text * n_vocabulary + ids), n_vocabulary)
+        np.add.at(frequency, (folds[rows], words), 1)
+        np.add.at(totals, (folds[rows], words), targets[rows])
         for fold in np.unique(folds[text]):
             inside = folds[text] == fold
             moments[fold] = moments[fold] + t_moments(states[inside], y[text[inside]], gram=True)
@@ -160,24 +160,24 @@ def _together(
     return states, text, ids
 
 
-def learn(sums: TokenSums) -> TAttention:
+def learn(sums: _TokenSums) -> _TAttention:
     """Return query and S/N ratios: no row is looked at again, nothing is iterated."""
     assert isinstance(sums.moments, TMoments)  # noqa: S101 - for mypy
     rows, (lowest, highest) = sums.moments.all, sums.moments.target_range
     if lowest == highest:
         # The texts of the other folds may be alike where those of all folds are not.
-        return TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums)[1].sum(axis=1))
+        return _TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums)[1].sum(axis=1))
     model = TMethodRegressor("all", "full", shrinkage=_SHRINKAGE).fit_moments(sums.moments)
     coef = model.coef_
     n, _, squares = rows.target
     variance = (coef @ rows.gram @ coef - 2 * coef @ rows.xy + squares) / n
     # An estimate that seems without error is one from too few tokens; a tenth of the target's spread is a lot to know.
     error = float(np.sqrt(max(variance, squares / n / 100))) if coef.any() else np.inf
-    return TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))
+    return _TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))
 
 
-def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Folds, n_folds: int) -> list[TokenSums]:
-    """Return the sums of each fold but for the token states: the tokenizer is enough, the encoder does not run.
+def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Folds, n_folds: int) -> list[_TokenSums]:
+    """Return the sums of each fold without those over token states: the encoder does not run.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Fol
 
 def _sums(
     moments: list[TMoments | int], frequency: Array, totals: Array, targets: Array, folds: Folds
-) -> list[TokenSums]:
+) -> list[_TokenSums]:
     return [
-        TokenSums(
+        _TokenSums(
             moments[fold],
             int((folds == fold).sum()),
             frequency[fold],
@@ -209,8 +209,8 @@ def _sums(
     ]
 
 
-def word_sn_ratios(sums: TokenSums) -> tuple[Array, Array]:
-    r"""Return by how much the texts that have a word differ, and the S/N ratio of that: what is certain of it.
+def word_sn_ratios(sums: _TokenSums) -> tuple[Array, Array]:
+    r"""Return by how much the texts that have a word differ, and the S/N ratio of that difference.
 
     With the mean :math:`\bar M` and variance V of a target over all n texts and the sum T over the df texts
     that have the word,
@@ -218,13 +218,13 @@ def word_sn_ratios(sums: TokenSums) -> tuple[Array, Array]:
     .. math:: d = \frac{T - df \bar M}{df + 10},\quad
               \eta = \frac{\max(d^2 - V_e, 0)}{V},\quad V_e = \frac{df}{(df + 10)^2} V
 
-    where :math:`V_e` is what :math:`d^2` amounts to if the word means nothing: signal less error variance over noise.
-    The 10 holds back what few texts say. The targets are the `distances` of the stars from four points of their scale,
-    since a word may mark the middle.
+    with the error variance :math:`V_e`, the expected :math:`d^2` of a word that means nothing, subtracted from the
+    signal. The 10 added to df shrinks the words of few texts. The targets are the `distances` of the stars from four
+    points of their scale, since a word may mark the middle.
 
     Parameters
     ----------
-    sums : TokenSums
+    sums : _TokenSums
 
     Returns
     -------
@@ -242,7 +242,7 @@ def word_sn_ratios(sums: TokenSums) -> tuple[Array, Array]:
     return d, signal / np.where(varies, variance, np.inf)
 
 
-def word_pooling(sums: Sequence[TokenSums], n_dimensions: int, n_heads: int, layer: int) -> QueryPooling:
+def word_pooling(sums: Sequence[_TokenSums], n_dimensions: int, n_heads: int, layer: int) -> QueryPooling:
     r"""Return the pooling by words alone, with one set of weights for each of several groups of texts.
 
     The heads attend to words that raise the target, to those that lower it, and to those that tell the middle of its
@@ -257,11 +257,11 @@ def word_pooling(sums: Sequence[TokenSums], n_dimensions: int, n_heads: int, lay
     return QueryPooling(np.zeros((len(sums), n_dimensions, n_heads), dtype=np.float32), logarithms, layer)
 
 
-def pooling(attentions: Sequence[TAttention], temperature: float | None, layer: int) -> QueryPooling:
+def pooling(attentions: Sequence[_TAttention], temperature: float | None, layer: int) -> QueryPooling:
     r"""Return the pooling with one set of queries for each of several folds.
 
     A token with the state h and the S/N ratio :math:`\eta` as a word has the scores
-    :math:`\ln(\sqrt{\eta} + 0.01) \pm z / \tau` in the two heads, with the estimate z in units of its own error and the
+    :math:`\ln(\sqrt{\eta} + 0.01) \pm z / \tau` in the two heads, with the estimate z in units of its error and the
     temperature :math:`\tau`; without one there is a single head, :math:`\ln(\sqrt{\eta} + 0.01)`.
     """
     queries = np.stack([each.coef / each.error for each in attentions])[:, :, None]
@@ -275,7 +275,7 @@ def choose_temperature(
     texts: Texts,
     y: Array,
     folds: Folds,
-    attentions: Sequence[TAttention],
+    attentions: Sequence[_TAttention],
     layer: int,
     backend: Backend,
 ) -> float:
@@ -285,7 +285,7 @@ def choose_temperature(
     ----------
     encoder, texts, y, folds, layer, backend
         As in `token_sums`; of more than 2,000 texts so many are drawn.
-    attentions : sequence of TAttention
+    attentions : sequence of _TAttention
         One for each fold, learned without it.
 
     Returns
@@ -296,8 +296,7 @@ def choose_temperature(
     some = np.arange(len(texts)) if len(texts) <= _TEXTS_FOR_TEMPERATURE else _spread(len(texts))
     candidates = sorted(_TEMPERATURES, reverse=True)
     poolings = [
-        QueryPooling(made.queries, made.log_weights, layer, folds[some].tolist())
-        for made in (pooling(attentions, temperature, layer) for temperature in candidates)
+        replace(pooling(attentions, temperature, layer), query_set=folds[some].tolist()) for temperature in candidates
     ]
     drawn = texts[some] if isinstance(texts, TokenStates) else [texts[i] for i in some]
     columns = encode(encoder, drawn, poolings, backend=backend)

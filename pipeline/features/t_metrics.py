@@ -1,4 +1,4 @@
-"""The T-method in place of word embeddings: words are items, a text is what their S/N ratios add up to."""
+"""The T-method instead of word embeddings: words are items, a text is the sum of their S/N ratios."""
 
 from itertools import pairwise
 from numbers import Integral
@@ -13,8 +13,7 @@ from sklearn.utils._param_validation import Interval
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.text import words
 
-# A quarter of the target's range apart: 1, 2, 3 and 4 stars. From the upper end the distance is that from the lower
-# end with its sign changed, and tells nothing new.
+# Percent of the target's range: 1, 2, 3 and 4 stars. The distance from 100 is the one from 0 with its sign changed.
 _ORIGINS = (0, 25, 50, 75)
 _NAMES = (
     "log_n_items",
@@ -71,7 +70,7 @@ def distances(y: Array, low: float, high: float) -> Array:
     return np.abs(y[:, None] - (low + (high - low) * np.array(_ORIGINS) / 100))
 
 
-def word_metrics(X: csr_array, targets: Array, min_df: int = 1) -> WordMetrics:
+def _word_metrics(X: csr_array, targets: Array, min_df: int = 1) -> WordMetrics:
     r"""Return sensitivity and S/N ratio of each item against each target, by sparse sums alone.
 
     All rows are the unit space and the signal. With the centred target M and the centred presence x of an item,
@@ -103,7 +102,7 @@ def word_metrics(X: csr_array, targets: Array, min_df: int = 1) -> WordMetrics:
     Examples
     --------
     >>> X = csr_array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
-    >>> beta, eta = word_metrics(X, np.array([[5.0], [1.0], [3.0], [3.0]]))
+    >>> beta, eta = _word_metrics(X, np.array([[5.0], [1.0], [3.0], [3.0]]))
     >>> beta.ravel().tolist(), eta.ravel().tolist()
     ([0.0, 0.25], [0.0, 1.0])
     """
@@ -121,7 +120,7 @@ def word_metrics(X: csr_array, targets: Array, min_df: int = 1) -> WordMetrics:
     return WordMetrics(beta, S_beta / np.maximum(S_T - S_beta, n * np.finfo(np.float64).eps * S_T))
 
 
-def aggregate(X: csr_array, metrics: WordMetrics) -> Array:
+def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
     """Return the columns of `TMetrics`.
 
     Parameters
@@ -171,9 +170,9 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     r"""A text as S/N-weighted aggregates of its words: the T-method as a replacement for word embeddings.
 
     Each word and each pair of neighbouring words is an item, present in a text or not. Its sensitivity
-    :math:`\beta` and S/N ratio :math:`\eta = S_\beta/S_e` (see `word_metrics`) are found against the target and, since
+    :math:`\beta` and S/N ratio :math:`\eta = S_\beta/S_e` (see `_word_metrics`) are found against the target and, since
     a word may mark the middle of the scale, against the target's distance from further points of it (see `distances`).
-    What an item then says is
+    Each item then has
 
     - its *value* :math:`\frac{\eta}{1+\eta}\frac{1}{\beta} = \frac{S_\beta}{S_T}\frac{1}{\beta} = L/S_T`, the
       term that it adds to the T-method's estimate with its weight kept below 1. That is the mean target of the texts
@@ -199,7 +198,7 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in
-        `sklearn.preprocessing.TargetEncoder`. Otherwise each word would know the stars of its own text.
+        `sklearn.preprocessing.TargetEncoder`. Otherwise each word would know the stars of the text it stands in.
 
     Parameters
     ----------
@@ -233,7 +232,9 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     2   0.0          0.00            0.00
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+    range_: tuple[float, float]
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "min_df": [Interval(Integral, 1, None, closed="left")],
         **FOLD_CONSTRAINTS,
     }
@@ -281,7 +282,7 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         return csr_array(counter.transform(texts))
 
     def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
-        return word_metrics(rows, distances(y, *self.range_), self.min_df)
+        return _word_metrics(rows, distances(y, *self.range_), self.min_df)
 
     def _columns(self, rows: csr_array, metrics: WordMetrics) -> Array:
-        return aggregate(rows, metrics)
+        return _aggregate(rows, metrics)

@@ -1,4 +1,4 @@
-"""Statistics of the raw text: no model, no vocabulary, every column has a meaning that one can name."""
+"""Statistics of the raw text without a model: each column has a name that says what it counts."""
 
 import re
 from collections import Counter
@@ -21,22 +21,7 @@ _NEGATION = re.compile(
 )
 _VADER_WORDS = 2000
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
-_FIRST_PERSON = {
-    "i",
-    "me",
-    "my",
-    "mine",
-    "we",
-    "us",
-    "our",
-    "i'm",
-    "i've",
-    "i'd",
-    "i'll",
-    "we're",
-    "we've",
-    "we'd",
-}
+_FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
 
 
 class TextStats(TransformerMixin, BaseEstimator):
@@ -139,46 +124,72 @@ def _sentiment(text: str) -> dict[str, float]:
 
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
-    tokens = words(text)
+    tokens, parts = words(text), sentences(text)
     lower = [token.lower().replace("’", "'") for token in tokens]
-    parts = sentences(text) or [""]
-    letters = [char for char in text if char.isalpha()]
-    sentence_words = [len(words(part)) for part in parts]
-    n_chars, n_words, n_letters = max(len(text), 1), max(len(tokens), 1), max(len(letters), 1)
+    return {
+        **_lengths(text, tokens, parts),
+        **_vocabulary(text, tokens, lower),
+        **_marks(text, len(tokens)),
+        **_meanings(lower),
+        **_sentiments(text, parts),
+    }
 
-    whole = _sentiment(text)
-    spread = [_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
 
+def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]:
+    per_sentence = [len(words(part)) for part in parts or [""]]
     return {
         "n_chars": len(text),
         "n_words": len(tokens),
-        "n_sentences": len(sentences(text)),
+        "n_sentences": len(parts),
         "n_paragraphs": len([block for block in text.split("\n") if block.strip()]),
         "log_n_words": float(np.log1p(len(tokens))),
-        "mean_word_length": sum(map(len, tokens)) / n_words,
-        "long_word_share": sum(len(token) > 6 for token in tokens) / n_words,
-        "mean_sentence_words": fmean(sentence_words),
-        "sd_sentence_words": pstdev(sentence_words),
-        "max_sentence_words": max(sentence_words),
-        "first_sentence_words": sentence_words[0],
-        "last_sentence_words": sentence_words[-1],
-        "distinct_word_share": len(set(lower)) / n_words,
-        "once_only_word_share": sum(count == 1 for count in Counter(lower).values()) / n_words,
-        "capital_share": sum(char.isupper() for char in letters) / n_letters,
-        "shouted_word_share": sum(len(token) > 1 and token.isupper() for token in tokens) / n_words,
-        "digit_share": sum(char.isdigit() for char in text) / n_chars,
-        "money_signs": sum(char in "$£€¥￥" for char in text),
-        "punctuation_share": sum(not (char.isalnum() or char.isspace()) for char in text) / n_chars,
-        "exclamation_marks": sum(char in "!！" for char in text),
-        "question_marks": sum(char in "?？" for char in text),
+        "mean_word_length": _share(sum(map(len, tokens)), len(tokens)),
+        "long_word_share": _share(sum(len(token) > 6 for token in tokens), len(tokens)),
+        "mean_sentence_words": fmean(per_sentence),
+        "sd_sentence_words": pstdev(per_sentence),
+        "max_sentence_words": max(per_sentence),
+        "first_sentence_words": per_sentence[0],
+        "last_sentence_words": per_sentence[-1],
+    }
+
+
+def _vocabulary(text: str, tokens: list[str], lower: list[str]) -> dict[str, float]:
+    letters, counts = [char for char in text if char.isalpha()], Counter(lower)
+    return {
+        "distinct_word_share": _share(len(counts), len(tokens)),
+        "once_only_word_share": _share(sum(count == 1 for count in counts.values()), len(tokens)),
+        "capital_share": _share(sum(char.isupper() for char in letters), len(letters)),
+        "shouted_word_share": _share(sum(len(token) > 1 and token.isupper() for token in tokens), len(tokens)),
+    }
+
+
+def _marks(text: str, n_words: int) -> dict[str, float]:
+    return {
+        "digit_share": _share(sum(char.isdigit() for char in text), len(text)),
+        "money_signs": _count(text, "$£€¥￥"),
+        "punctuation_share": _share(sum(not (char.isalnum() or char.isspace()) for char in text), len(text)),
+        "exclamation_marks": _count(text, "!！"),
+        "question_marks": _count(text, "?？"),
         "ellipses": len(re.findall(r"\.{2,}|…", text)),
-        "commas_per_word": sum(char in ",、，" for char in text) / n_words,
-        "quotation_marks": sum(char in '"“”「」' for char in text),
+        "commas_per_word": _share(_count(text, ",、，"), n_words),
+        "quotation_marks": _count(text, '"“”「」'),
         "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
         "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
-        "negation_share": sum(_NEGATION.fullmatch(token) is not None for token in lower) / n_words,
-        "contrast_share": sum(token in _CONTRAST for token in lower) / n_words,
-        "first_person_share": sum(token in _FIRST_PERSON for token in lower) / n_words,
+    }
+
+
+def _meanings(lower: list[str]) -> dict[str, float]:
+    return {
+        "negation_share": _share(sum(_NEGATION.fullmatch(token) is not None for token in lower), len(lower)),
+        "contrast_share": _share(sum(token in _CONTRAST for token in lower), len(lower)),
+        "first_person_share": _share(sum(token in _FIRST_PERSON for token in lower), len(lower)),
+    }
+
+
+def _sentiments(text: str, parts: list[str]) -> dict[str, float]:
+    whole = _sentiment(text)
+    spread = [_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
+    return {
         "vader": whole["compound"],
         "vader_positive": whole["pos"],
         "vader_negative": whole["neg"],
@@ -190,6 +201,14 @@ def _statistics(text: str) -> dict[str, float]:
         "vader_first_sentence": spread[0],
         "vader_last_sentence": spread[-1],
     }
+
+
+def _count(text: str, marks: str) -> int:
+    return sum(char in marks for char in text)
+
+
+def _share(count: int, total: int) -> float:
+    return count / max(total, 1)
 
 
 _NAMES = tuple(_statistics(""))

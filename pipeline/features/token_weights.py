@@ -1,4 +1,4 @@
-"""Attention weights made from queries and from the words themselves: what `AttentionPooling` learns."""
+"""Attention weights from queries and from words: what `AttentionPooling` learns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ class QueryPooling(TokenPooling):
         :math:`\ln a` of each token id: how much attention a word gets before its state is looked at.
     layer : int
         Whose states are the keys h, and the values.
-    sets : sequence of int, default=None
-        Which set each text uses; None: the last one for all.
+    query_set : sequence of int, default=None
+        Query index of each text; None: the last one for all.
     """
 
     queries: Floats
     log_weights: Floats
     layer: int
-    sets: Sequence[int] | None = None
+    query_set: Sequence[int] | None = None
 
     def size(self, encoder: "SentenceTransformer") -> int:
         """Return the number of dimensions of a pooled vector: one state per head."""
@@ -52,9 +52,9 @@ class QueryPooling(TokenPooling):
         import torch
 
         device = batch.ids.device
-        own = np.array([-1 if self.sets is None else self.sets[row] for row in batch.rows])
-        of_words = self.log_weights[own[:, None], batch.ids.cpu().numpy()].reshape(*batch.ids.shape, -1)
-        of_states = batch.states[self.layer].float() @ torch.from_numpy(self.queries[own]).to(device)
+        index = np.array([-1 if self.query_set is None else self.query_set[row] for row in batch.rows])
+        of_words = self.log_weights[index[:, None], batch.ids.cpu().numpy()].reshape(*batch.ids.shape, -1)
+        of_states = batch.states[self.layer].float() @ torch.from_numpy(self.queries[index]).to(device)
         padding = batch.mask[:, :, None] == 0
         weights = (of_states + torch.from_numpy(of_words).to(device)).masked_fill(padding, -torch.inf).softmax(dim=1)
         # The softmax over no token at all is not a number: some tokenizers make none of an empty text.
@@ -120,7 +120,7 @@ def length_weights(tokenizer: Any, n_vocabulary: int) -> npt.NDArray[np.float64]
     Parameters
     ----------
     tokenizer : tokenizer of the transformers library
-        Marks of its own (``##``, and those that stand for a space) do not count.
+        The marks that it adds (``##``, and those that stand for a space) do not count.
     n_vocabulary : int
         Number of token ids.
 

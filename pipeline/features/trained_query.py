@@ -1,4 +1,4 @@
-"""Queries trained by gradient descent: attention proper, which queries made without a gradient are compared with."""
+"""Queries trained by gradient descent: attention proper, to compare with queries made without a gradient."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -31,8 +31,8 @@ def train_queries(
 
     Each head pools the token states with ``softmax(states @ query)``; a linear layer reads the classes from all heads.
     Queries and layer minimise the cross-entropy by AdamW with a one-cycle learning rate: 10 epochs, 64 texts a step.
-    There is one such model for each fold, to which the fold's own texts do not count, and one for all texts; they are
-    trained side by side, so that the states are read once for all of them.
+    One such model per fold learns from the texts outside the fold, and one more from all texts; they are trained side
+    by side, so that the states are read once for all of them.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def train_queries(
             losses = nn.functional.cross_entropy(
                 logits.flatten(0, 1), target[some].repeat_interleave(n_models), reduction="none"
             ).reshape(len(some), n_models)
-            own = counts[some]
-            loss = ((losses * own).sum(dim=0) / own.sum(dim=0).clamp_min(1)).sum()
+            counted = counts[some]
+            loss = ((losses * counted).sum(dim=0) / counted.sum(dim=0).clamp_min(1)).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -139,7 +139,7 @@ def _padded(tokens: TokenStates, rows: npt.NDArray[np.intp]) -> tuple["Tensor", 
 
     lengths = tokens.lengths[rows]
     states = np.zeros((len(rows), int(lengths.max()), tokens.states.shape[1]), dtype=tokens.states.dtype)
-    for own, row, length in zip(states, rows, lengths, strict=True):
-        own[:length] = tokens.states[tokens.of(row)]
+    for padded, row, length in zip(states, rows, lengths, strict=True):
+        padded[:length] = tokens.states[tokens.of(row)]
     mask = np.arange(states.shape[1])[None, :] < lengths[:, None]
     return torch.from_numpy(states).float(), torch.from_numpy(mask)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipeline.errors import PipelineError, first_line
 from pipeline.project.paths import CONF, FEATURES_CONF
+from pipeline.shipped import shipped, shipped_files
 
 
 class _Config(BaseModel):
@@ -17,7 +18,7 @@ class _Config(BaseModel):
 
 def _unique(names: list[str]) -> list[str]:
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{', '.join(sorted(repeated))} stands there twice")
+        raise ValueError(f"duplicate entry {', '.join(map(repr, sorted(repeated)))}")
     return names
 
 
@@ -31,7 +32,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value]
         if repeated := {key for key in keys if keys.count(key) > 1}:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {repeated.pop()!r} stands there twice")
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {repeated.pop()!r}")
         return super().construct_mapping(node, deep)
 
 
@@ -80,6 +81,11 @@ class ScoreConfig(_Config):
     ablations: AblationConfig | None = None
     baselines: Names
 
+    @property
+    def parts(self) -> list[str]:
+        """The features that the feature sets are made of, sorted."""
+        return sorted({part for parts in self.feature_sets.values() for part in parts})
+
 
 class SideConfig(_Config):
     """A group of lines that stands for one answer: each of these models on each of these feature sets."""
@@ -119,7 +125,7 @@ ConfigT = TypeVar("ConfigT", bound=_Config)
 
 
 def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
-    """Read one YAML file.
+    """Read a YAML file of the working directory, or the default that comes with the package.
 
     Raises
     ------
@@ -127,9 +133,9 @@ def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
         If the file is missing, is no YAML, or has an unknown, missing or wrong key.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(shipped(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run this in the project's root directory, or restore it") from None
+        raise PipelineError(f"{path} is missing: restore it") from None
     except (yaml.YAMLError, ValueError) as error:
         raise PipelineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     try:
@@ -144,11 +150,9 @@ def prepare_config() -> PrepareConfig:
 
 
 def feature_configs() -> dict[str, FeatureConfig]:
-    """Return every conf/features/<name>.yaml by its name."""
-    configs = {path.stem: load_config(path, FeatureConfig) for path in sorted(FEATURES_CONF.glob("*.yaml"))}
-    if not configs:
-        raise PipelineError(f"{FEATURES_CONF} holds no *.yaml: run this in the project's root directory")
-    return configs
+    """Return every conf/features/<name>.yaml by its name, defaults that the working directory lacks included."""
+    names = sorted(path.name for path in shipped_files(f"{FEATURES_CONF}/*.yaml"))
+    return {Path(name).stem: load_config(FEATURES_CONF / name, FeatureConfig) for name in names}
 
 
 def score_config() -> ScoreConfig:

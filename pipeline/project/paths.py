@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 SAMPLE = Path("data/sample/reviews.jsonl")
 CONF = Path("conf")
@@ -15,6 +16,12 @@ class DatasetPaths:
     """Where the stages keep what belongs to one dataset."""
 
     dataset: str
+    copied_reports: Path | None = None
+
+    @classmethod
+    def of_reports(cls, directory: Path) -> Self:
+        """Return the paths of results that were copied to a directory of any name."""
+        return cls(directory.name, directory)
 
     @property
     def prepared(self) -> Path:
@@ -66,7 +73,7 @@ class DatasetPaths:
     @property
     def reports(self) -> Path:
         """Directory of the stages from score on."""
-        return Path("reports", self.dataset)
+        return self.copied_reports or Path("reports", self.dataset)
 
     @property
     def leaderboard(self) -> Path:

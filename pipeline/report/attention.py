@@ -1,5 +1,6 @@
 """Explained reviews as coloured spans."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,7 +14,7 @@ class Span(NamedTuple):
     text : str
         The piece.
     share : float
-        Its contribution as a share of the largest in the review: -1 to 1, 0 for what stands between the tokens.
+        Its contribution as a share of the largest in the review: -1 to 1, 0 between the tokens.
     note : str
         The figures in words; empty between the tokens.
     """
@@ -23,8 +24,32 @@ class Span(NamedTuple):
     note: str
 
 
-def spans(text: str, tokens: pd.DataFrame) -> list[Span]:
-    """Cut a text into its tokens and what stands between them.
+@dataclass(frozen=True)
+class ExplainedReview:
+    """A held-out review, cut into spans by what its tokens contribute."""
+
+    stars: int
+    spans: list[Span]
+    up: list[str]
+    down: list[str]
+
+
+def explained_reviews(explained: pd.DataFrame | None) -> list[ExplainedReview]:
+    """Return the reviews that the features stage has explained, the one with the most stars first."""
+    if explained is None:
+        return []
+    reviews = []
+    for _, tokens in explained.groupby("review_id", sort=False):
+        pieces = _spans(str(tokens["text"].iloc[0]), tokens)
+        ranked = sorted(pieces, key=lambda span: span.share)
+        up = list(dict.fromkeys(span.text for span in reversed(ranked) if span.share > 0))[:3]
+        down = list(dict.fromkeys(span.text for span in ranked if span.share < 0))[:3]
+        reviews.append(ExplainedReview(int(tokens["stars"].iloc[0]), pieces, up, down))
+    return sorted(reviews, key=lambda review: -review.stars)
+
+
+def _spans(text: str, tokens: pd.DataFrame) -> list[Span]:
+    """Cut a text into its tokens and the pieces between them.
 
     Parameters
     ----------
@@ -41,7 +66,7 @@ def spans(text: str, tokens: pd.DataFrame) -> list[Span]:
     Examples
     --------
     >>> tokens = pd.DataFrame({"start": [0, 6], "end": [4, 10], "estimate": [0.5, -1], "contribution": [0.1, -0.2]})
-    >>> [(span.text, span.share) for span in spans("good, rude!", tokens)]
+    >>> [(span.text, span.share) for span in _spans("good, rude!", tokens)]
     [('good', 0.5), (', ', 0.0), ('rude', -1.0), ('!', 0.0)]
     """
     shown = tokens[tokens["end"] > tokens["start"]]

@@ -4,11 +4,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import norm
 from wcwidth import wcswidth
 
-from pipeline.report.differences import DIRECTORIES, Reports, differences, is_paired, read_reports
+from pipeline.evaluation.bootstrap import holm
+from pipeline.evaluation.scores import resample_reviews, score_lines
+from pipeline.format import cut, p_text
+from pipeline.report.results import Results
 
-WIDTH = 80
+_WIDTH = 80
+_N_RESAMPLES = 2000
+_SEED = 0
 # These differ between any two runs.
 _OF_EVERY_RUN = {"dataset", "seconds"}
 
@@ -28,30 +37,67 @@ def compare(a: str, b: str, n_lines: int = 20) -> str:
     PipelineError
         If one of them is missing, incomplete or damaged.
     """
-    return "\n".join(cut(line) for line in _lines(read_reports(a), read_reports(b), n_lines))
+    return "\n".join(cut(line, _WIDTH) for line in _lines(Results.of(a), Results.of(b), n_lines))
 
 
-def cut(text: str, width: int = WIDTH) -> str:
-    """Return the text as one line of at most so many columns of a terminal; an ellipsis stands for what is cut.
+def _is_paired(a: Results, b: Results) -> bool:
+    """Return whether the same reviews with the same stars are held out in both results."""
+    return _held_out(a)["stars"].equals(_held_out(b)["stars"])
 
-    Examples
-    --------
-    >>> cut("attention", 5), cut("注意力機構", 5), cut("cat", 5)
-    ('atte…', '注意…', 'cat')
+
+def _differences(a: Results, b: Results) -> pd.DataFrame:
+    """Return the lines that are in both results, the largest difference in QWK first.
+
+    Returns
+    -------
+    DataFrame with columns qwk_a, qwk_b, mae_a, mae_b, difference, low, high, p_holm; the line's name is the index
+        difference is a less b, with its 95% bootstrap interval over the held-out reviews: paired where they are the
+        same reviews, else from independent resamples. p is two-sided, of difference over the bootstrap's standard
+        deviation, so that Holm's adjustment for many lines is not bounded by the number of resamples.
     """
-    text = "".join(c if c.isprintable() else " " for c in text).rstrip()
-    if wcswidth(text) <= width:
-        return text
-    while wcswidth(text) > width - 1:
-        text = text[:-1]
-    return f"{text}…"
+    names = [name for name in a.metrics["name"] if name in set(b.metrics["name"])]
+    mae_a, mae_b = (results.metrics.set_index("name")["mae"][names].to_numpy() for results in (a, b))
+    qwk_a = _resampled(a, names, _SEED)
+    qwk_b = _resampled(b, names, _SEED if _is_paired(a, b) else _SEED + 1)
+    apart = qwk_a - qwk_b
+    table = pd.DataFrame(
+        {
+            "qwk_a": qwk_a[0],
+            "qwk_b": qwk_b[0],
+            "mae_a": mae_a,
+            "mae_b": mae_b,
+            "difference": apart[0],
+            "low": np.percentile(apart[1:], 2.5, axis=0),
+            "high": np.percentile(apart[1:], 97.5, axis=0),
+        },
+        index=pd.Index(names, name="line"),
+    )
+    spread = apart[1:].std(axis=0)
+    # Where nothing varies (twice the same run), there is no difference either.
+    z = np.divide(np.abs(apart[0]), spread, out=np.zeros(len(names)), where=spread > 0)
+    table["p_holm"] = holm(2 * norm.sf(z))
+    return table.loc[table["difference"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def _lines(a: Reports, b: Reports, n_lines: int) -> Iterator[str]:
-    for which, each in (("A", a), ("B", b)):
-        n_train = each.metrics["n_train"].max()
-        yield f"{which}  {each.dataset}, {n_train:.0f} training and {len(each.predictions)} held-out reviews"
-        yield f"   {each.directory}"
+def _held_out(results: Results) -> pd.DataFrame:
+    """Return stars and predictions by review, in an order that does not depend on the run."""
+    return results.predictions.set_index("review_id").astype(float).sort_index()
+
+
+def _resampled(results: Results, names: list[str], seed: int) -> npt.NDArray[np.float64]:
+    """Return QWK of each line in each resample, the reviews as they are first: (1 + N_RESAMPLES, n_lines)."""
+    if not names:
+        return np.zeros((1 + _N_RESAMPLES, 0))
+    held_out = _held_out(results)
+    lines = {name: held_out[name].to_numpy()[None] for name in names}
+    return score_lines(held_out["stars"], lines, resample_reviews(held_out["stars"], _N_RESAMPLES, seed)).qwk
+
+
+def _lines(a: Results, b: Results, n_lines: int) -> Iterator[str]:
+    for which, results in (("A", a), ("B", b)):
+        dataset, n_train = results.dataset, results.metrics["n_train"].max()
+        yield f"{which}  {dataset}, {n_train:.0f} training and {len(results.predictions)} held-out reviews"
+        yield f"   {results.paths.reports}"
     yield ""
     yield from _leaderboard(a, b, n_lines)
     yield from _sides(a, b)
@@ -59,10 +105,10 @@ def _lines(a: Reports, b: Reports, n_lines: int) -> Iterator[str]:
     yield from list(_settings(a, b)) or ["  nothing"]
 
 
-def _leaderboard(a: Reports, b: Reports, n_lines: int) -> Iterator[str]:
-    """Yield two lines for each line of both leaderboards: its name, which may be long, and its numbers."""
-    table = differences(a, b)
-    if is_paired(a, b):
+def _leaderboard(a: Results, b: Results, n_lines: int) -> Iterator[str]:
+    """Yield two lines for each common line of the leaderboards: its name, which may be long, and its numbers."""
+    table = _differences(a, b)
+    if _is_paired(a, b):
         yield "Both predict the same held-out reviews: the differences are paired."
     else:
         yield "They predict different held-out reviews: the differences are unpaired."
@@ -71,54 +117,53 @@ def _leaderboard(a: Reports, b: Reports, n_lines: int) -> Iterator[str]:
     yield f"{'QWK A':>11}{'QWK B':>9}{'A less B':>11}{'95% interval':>19}{'p':>8}{'MAE A':>11}{'MAE B':>9}"
     for row in table.head(n_lines).itertuples():
         yield str(row.Index)
-        interval = f"{row.low:+.3f} to {row.high:+.3f}"
+        interval, p = f"{row.low:+.3f} to {row.high:+.3f}", p_text(row.p_holm).replace(" ", "")
         yield (
-            f"{row.qwk_a:11.3f}{row.qwk_b:9.3f}{row.difference:+11.3f}{interval:>19}{_p_value(row.p_holm):>8}"
+            f"{row.qwk_a:11.3f}{row.qwk_b:9.3f}{row.difference:+11.3f}{interval:>19}{p:>8}"
             f"{row.mae_a:11.3f}{row.mae_b:9.3f}"
         )
     if len(table) > n_lines:
         yield f"and {len(table) - n_lines} more, which differ no more than these"
-    for which, own, other in (("A", a, b), ("B", b, a)):
-        if alone := [name for name in own.metrics.index if name not in other.metrics.index]:
+    for which, results in (("A", a), ("B", b)):
+        if alone := [name for name in results.metrics["name"] if name not in table.index]:
             yield f"only in {which}: {len(alone)}, the best of them"
             yield f"  {alone[0]}"
     yield ""
 
 
-def _sides(a: Reports, b: Reports) -> Iterator[str]:
+def _sides(a: Results, b: Results) -> Iterator[str]:
     """Yield a row of A and one of B for each side, with a column for each number of training reviews."""
+    tables = {which: results.sides for which, results in (("A", a), ("B", b)) if "curves" in results.manifests}
     qwk = {
-        (side, which): own.set_index("n_train")["qwk"]
-        for side in dict.fromkeys([*a.sides["side"], *b.sides["side"]])
-        for which, each in (("A", a), ("B", b))
-        if len(own := each.sides[each.sides["side"] == side])
+        (side, which): rows.set_index("n_train")["qwk"]
+        for side in dict.fromkeys(side for table in tables.values() for side in table["side"])
+        for which, table in tables.items()
+        if len(rows := table[table["side"] == side])
     }
     if not qwk:
         return
-    sizes = sorted(set().union(*(each.index for each in qwk.values())))
-    labels = [cut(f"{side} {which}", WIDTH // 2) for side, which in qwk]
+    sizes = sorted(set().union(*(curve.index for curve in qwk.values())))
+    labels = [cut(f"{side} {which}", _WIDTH // 2) for side, which in qwk]
     name, cell = max(map(wcswidth, labels)), max(5, 1 + len(str(sizes[-1])))
-    per_block = (WIDTH - name) // cell
+    per_block = (_WIDTH - name) // cell
     yield "QWK of each side by the number of training reviews"
     for block in (sizes[start : start + per_block] for start in range(0, len(sizes), per_block)):
         yield " " * name + "".join(f"{size:>{cell}}" for size in block)
-        for label, own in zip(labels, qwk.values(), strict=True):
-            values = "".join(f"{own[size]:{cell}.2f}" if size in own else f"{'-':>{cell}}" for size in block)
+        for label, curve in zip(labels, qwk.values(), strict=True):
+            values = "".join(f"{curve[size]:{cell}.2f}" if size in curve else f"{'-':>{cell}}" for size in block)
             yield label + " " * (name - wcswidth(label)) + values
         yield ""
 
 
-def _settings(a: Reports, b: Reports) -> Iterator[str]:
-    """Yield three lines for each entry of the manifests that is not the same: its name, A's and B's."""
-    for stage in DIRECTORIES:
-        own = [dict(_flat(each.manifests[stage], each.dataset)) for each in (a, b)]
-        if not all(own):
-            continue
-        for key in dict.fromkeys([*own[0], *own[1]]):
-            values = [each.get(key, "-") for each in own]
-            if values[0] != values[1]:
+def _settings(a: Results, b: Results) -> Iterator[str]:
+    """Yield three lines for each entry of the manifests that differs: its name, its value in A and in B."""
+    for stage in (stage for stage in a.manifests if stage in b.manifests):
+        of_a, of_b = (dict(_flat(results.manifests[stage], results.dataset)) for results in (a, b))
+        for key in {**of_a, **of_b}:
+            if of_a.get(key) != of_b.get(key):
                 yield f"  {stage}: {key}"
-                yield from (f"    {which} {value}" for which, value in zip("AB", values, strict=True))
+                yield f"    A {of_a.get(key, '-')}"
+                yield f"    B {of_b.get(key, '-')}"
 
 
 def _flat(value: Any, dataset: str, key: str = "") -> Iterator[tuple[str, str]]:
@@ -126,11 +171,7 @@ def _flat(value: Any, dataset: str, key: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
             if name not in _OF_EVERY_RUN:
-                own = str(name).replace(f"/{dataset}/", "/<dataset>/")
-                yield from _flat(inner, dataset, f"{key}.{own}" if key else own)
+                part = str(name).replace(f"/{dataset}/", "/<dataset>/")
+                yield from _flat(inner, dataset, f"{key}.{part}" if key else part)
     else:
         yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _p_value(p: Any) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,17 +1,26 @@
-"""Figures as SVG that follows the reader's light or dark scheme, and is the same bytes each time it is drawn."""
+"""Colours, sizes and SVG of figures: it follows the reader's light or dark scheme, and is the same bytes each time."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pipeline.files import file_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Text, axes and grids are drawn in this colour, which the SVG then takes from the scheme.
 INK = "#1b1b1f"
+# Okabe and Ito's colours, told apart by colour-blind readers too; their yellow is lost on white.
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+STARS = range(1, 6)
+_COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#e69f00", INK)
+_MARKERS = "osD^vPX*<>"
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.2, 1.5)), (0, (6, 2, 1.2, 2)))
 _STYLE = (
     f"svg{{color:{INK}}}@media screen and (prefers-color-scheme:dark){{svg{{color:#e8e8ec}}}}"
     'text{font-family:system-ui,"Hiragino Sans","Noto Sans CJK JP",sans-serif!important}'
@@ -19,9 +28,58 @@ _STYLE = (
 _NOTHING = dict.fromkeys(["Date", "Creator", "Format", "Type"])
 
 
+_Kind = Literal["sides", "models", "pareto", "predictions", "confusion", "calibration", "items"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: where on the page it belongs, the name of its file, what it says in words, and its SVG."""
+
+    kind: _Kind
+    file: str
+    text: str
+    svg: str
+
+
+class Look(NamedTuple):
+    """How a line is drawn: colour, marker and dashes all differ, so that colour is never the only cue."""
+
+    color: str
+    marker: str
+    linestyle: Any
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """Return a look for each name; figures that are given equal names share their looks.
+
+    Examples
+    --------
+    >>> looks(["T-method", "attention"])["attention"].marker
+    's'
+    """
+    return {
+        name: Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], _DASHES[i % len(_DASHES)])
+        for i, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of that size in inches, which makes room for its labels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Return a colour as red, green and blue from 0 to 1, to which a share of opacity can be added."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Give the figures made in the block their looks; matplotlib's own settings are as before after it."""
+    """Give the figures made in the block their looks; after it, matplotlib's settings are as before."""
     import matplotlib
 
     from pipeline.attention.view.fonts import families
@@ -48,7 +106,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def to_svg(figure: "Figure", title: str) -> str:
+def _to_svg(figure: "Figure", title: str) -> str:
     """Return a figure as one SVG element.
 
     Parameters
@@ -62,7 +120,7 @@ def to_svg(figure: "Figure", title: str) -> str:
     --------
     >>> from matplotlib.figure import Figure
     >>> with drawing():
-    ...     svg = to_svg(Figure(figsize=(1, 1)), "Nothing < something")
+    ...     svg = _to_svg(Figure(figsize=(1, 1)), "Nothing < something")
     >>> svg[:4], "<title>Nothing &lt; something</title>" in svg, "<?xml" in svg
     ('<svg', True, False)
     """
@@ -76,3 +134,8 @@ def to_svg(figure: "Figure", title: str) -> str:
         svg,
         count=1,
     )
+
+
+def picture(kind: _Kind, name: str, text: str, figure: "Figure") -> Picture:
+    """Return a figure, made inside `drawing`, as a picture of the report."""
+    return Picture(kind, f"{file_name(name)}.svg", text, _to_svg(figure, text))

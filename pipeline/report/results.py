@@ -1,131 +1,192 @@
-"""What the stages before the report have written, read and checked in one place."""
+"""The one reader of results, for the report, the log and the comparison."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
-from pipeline.errors import PipelineError
-from pipeline.features import AttentionPooling
-from pipeline.files import read_csv, read_manifest, read_parquet
+from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.line import Line
+from pipeline.files import read_manifest, read_parquet
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import read_table, table_path
 
-_SECONDS = ["encode_seconds", "learn_seconds", "fit_seconds", "total_seconds"]
-_CURVES = {
-    "curves": ["features", "model", "n_train", "n_draws", "qwk", "qwk_low", "qwk_high"],
-    "sides": ["side", "n_train", "features", "model", "qwk", "qwk_low", "qwk_high"],
-    "contrasts": ["a", "b", "n_train", "difference", "low", "high", "p", "p_holm"],
-    "crossovers": ["a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"],
-}
-_ROBUSTNESS = {
-    "changes": ["side", "change", "n_reviews", "qwk", "qwk_low", "qwk_high", "difference", "low", "high"],
-    "transfer": ["side", "trained_on", "tested_on", "n_reviews", "qwk", "qwk_low", "qwk_high"],
-    "slices": ["side", "slice", "value", "n_reviews", "qwk", "qwk_low", "qwk_high", "mae", "mae_low", "mae_high"],
-    "calibration": ["side", "features", "model", "slope", "slope_true", "sd_ratio", "bias"],
-    "calibration_bins": ["side", "features", "model", "predicted", "true", "n_reviews"],
-    "costs": ["features", "model", *_SECONDS, "predict_us", "peak_mb", "qwk", "qwk_low", "qwk_high"],
-}
+
+def _table(name: str) -> "cached_property[pd.DataFrame]":
+    return cached_property(lambda results: read_table(results.paths, name))
 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that the report stands on; `lines` is best first, and `sides` has one row for each side and size."""
+    """What the stages have found out about one dataset; a file is read when it is asked for, and once.
 
-    metrics: pd.DataFrame
-    predictions: pd.DataFrame
-    items: pd.DataFrame
-    lines: list[dict[str, Any]]
-    sentences: list[str]
-    curves: pd.DataFrame
-    sides: pd.DataFrame
-    contrasts: pd.DataFrame
-    crossovers: pd.DataFrame
-    changes: pd.DataFrame
-    transfer: pd.DataFrame
-    slices: pd.DataFrame
-    calibration: pd.DataFrame
-    calibration_bins: pd.DataFrame
-    costs: pd.DataFrame
-    texts: pd.Series
-    explained: pd.DataFrame | None
-    feature_configs: dict[str, dict[str, Any]]
-    manifests: dict[str, dict[str, Any]]
-
-    @property
-    def final(self) -> pd.DataFrame:
-        """The sides with all training reviews: side, features, model, name of the line, and QWK with its interval."""
-        last = self.sides.sort_values("n_train").groupby("side", sort=False).tail(1).set_index("side")
-        last = last.loc[list(dict.fromkeys(self.sides["side"]))].reset_index()
-        return last.assign(name=last["features"] + " / " + last["model"])
-
-    @property
-    def families(self) -> dict[str, str]:
-        """Taguchi, other or baseline, by the name of the line."""
-        return {line["name"]: line["family"] for line in self.lines}
-
-
-def read_results(paths: DatasetPaths) -> Results:
-    """Read the files of the score, curves and robustness stages.
+    Parameters
+    ----------
+    paths : DatasetPaths
 
     Raises
     ------
     PipelineError
-        If some are missing, incomplete or do not belong together; it names the stage to run.
+        By every attribute whose file is missing, incomplete or damaged, or does not belong to the others; it names the
+        stage to run.
+
+    Examples
+    --------
+    >>> Results(DatasetPaths("nowhere")).costs
+    Traceback (most recent call last):
+    pipeline.errors.PipelineError: reports/nowhere/robustness/costs.csv is missing: run the robustness stage first
     """
-    manifests = {
-        "score": _manifest(paths.reports, "score"),
-        "curves": _manifest(paths.curves, "curves"),
-        "robustness": _manifest(paths.robustness, "robustness"),
-    }
-    metrics = read_csv(paths.metrics, ["features", "model", "qwk", "mae", "peak_mb"], "score")
-    curves = {name: read_csv(paths.curve(name), columns, "curves") for name, columns in _CURVES.items()}
-    robust = {name: read_csv(paths.robust(name), columns, "robustness") for name, columns in _ROBUSTNESS.items()}
-    for name in ("calibration", "calibration_bins"):
-        # Lines that are no side's are shown for their spread alone.
-        line = robust[name]["model"] + " on " + robust[name]["features"]
-        robust[name] = robust[name].assign(side=robust[name]["side"].fillna(line))
-    reviews = read_parquet(paths.reviews, made_by="prepare")
-    feature_configs = read_manifest(paths.features).get("config", {})
-    explained = [name for name, config in feature_configs.items() if _learns_by_sums(config)]
-    results = Results(
-        metrics=metrics.assign(name=metrics["features"] + " / " + metrics["model"]),
-        predictions=read_parquet(paths.predictions, made_by="score"),
-        items=read_csv(paths.items, ["features", "model", "item", "beta", "eta", "sn_db"], "score"),
-        lines=_json(paths.lines, "score"),
-        sentences=[str(sentence) for sentence in _json(paths.verdict, "curves")["sentences"]],
-        texts=reviews.set_index("review_id")["text"],
-        explained=read_parquet(paths.explained(explained[0]), made_by="features") if explained else None,
-        feature_configs=feature_configs,
-        manifests=manifests,
-        **curves,
-        **robust,
-    )
-    if missing := set(results.final["name"]) - set(results.predictions.columns):
+
+    paths: DatasetPaths
+
+    items = _table("items")
+    curves = _table("curves")
+    sides = _table("sides")
+    contrasts = _table("contrasts")
+    crossovers = _table("crossovers")
+    changes = _table("changes")
+    transfer = _table("transfer")
+    slices = _table("slices")
+    costs = _table("costs")
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return the results of a dataset by its name, or those in a copied reports directory."""
+        paths, directory = DatasetPaths(name), Path(name)
+        if paths.reports.is_dir():
+            return cls(paths)
+        if directory.is_dir():
+            return cls(DatasetPaths.of_reports(directory))
         raise PipelineError(
-            f"{paths.curves} is of other lines than {paths.predictions}, which lacks {min(missing)!r}: "
-            "run the curves stage again"
+            f"{name!r} is neither a dataset ({paths.reports} is missing) nor a reports directory: run make all first"
         )
-    return results
+
+    @cached_property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """Manifests of score, curves and robustness, as far as these stages have come to their end."""
+        manifests = {stage: read_manifest(directory) for stage, directory in self._directories.items()}
+        return {stage: manifest for stage, manifest in manifests.items() if manifest}
+
+    def manifest(self, stage: str) -> dict[str, Any]:
+        """Return the manifest of a stage that has to be complete."""
+        if stage not in self.manifests:
+            directory = self._directories[stage]
+            raise PipelineError(
+                f"{directory} holds no complete {stage} (no manifest.json): run the {stage} stage first"
+            )
+        return self.manifests[stage]
+
+    @property
+    def _directories(self) -> dict[str, Path]:
+        paths = self.paths
+        return {"score": paths.reports, "curves": paths.curves, "robustness": paths.robustness}
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return str(self.manifest("score").get("dataset", self.paths.dataset))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Every metric of every line, best first, with the line's name."""
+        return _named(read_table(self.paths, "metrics"))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The held-out reviews: review_id, stars, and what each line predicts, in a column of its name."""
+        predictions = read_parquet(self.paths.predictions, made_by="score")
+        self._check(table_path(self.paths, "metrics"), self.metrics["name"], predictions, "score")
+        return predictions
+
+    @cached_property
+    def lines(self) -> dict[Line, dict[str, Any]]:
+        """What each line is, best first: parts, family, params, chosen, model_file, and packages of the user's."""
+        lines = {Line(entry["features"], entry["model"]): entry for entry in _read_json(self.paths.lines, "score")}
+        if set(map(str, lines)) != set(self.metrics["name"]):
+            raise PipelineError(f"{self.paths.lines} is of other lines than the metrics: run the score stage again")
+        return lines
+
+    def family(self, line: Line) -> str:
+        """Return Taguchi, other or baseline."""
+        return str(self.lines.get(line, {}).get("family", "other"))
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """The verdict."""
+        return [str(sentence) for sentence in _read_json(self.paths.verdict, "curves")["sentences"]]
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """The sides with all training reviews: side, features, model, name of the line, and QWK with its interval."""
+        last = self.sides.sort_values("n_train").groupby("side", sort=False).tail(1).set_index("side")
+        final = _named(last.loc[list(dict.fromkeys(self.sides["side"]))].reset_index())
+        self._check(self.paths.curves, final["name"], self.predictions, "curves")
+        return final
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """How the predictions of each side, and of some other lines, are spread."""
+        return _with_lines_as_sides(read_table(self.paths, "calibration"))
+
+    @cached_property
+    def calibration_bins(self) -> pd.DataFrame:
+        """Mean predicted and true stars of reviews with about the same prediction."""
+        return _with_lines_as_sides(read_table(self.paths, "calibration_bins"))
+
+    @cached_property
+    def reviews(self) -> pd.DataFrame:
+        """The prepared reviews: review_id, text, stars, split."""
+        return read_parquet(self.paths.reviews, made_by="prepare")
+
+    @cached_property
+    def feature_configs(self) -> dict[str, dict[str, Any]]:
+        """Transformer and params of each feature by its name."""
+        return dict(read_manifest(self.paths.features).get("config", {}))
+
+    @cached_property
+    def explained(self) -> pd.DataFrame | None:
+        """The tokens of some held-out reviews with their attention, where a feature makes it of sums over reviews."""
+        for name, config in self.feature_configs.items():
+            if config["params"].get("weights") in {"sn-ratio", "t-method"}:
+                return read_parquet(self.paths.explained(name), made_by="features")
+        return None
+
+    @cached_property
+    def make_options(self) -> str | None:
+        """The options that make has kept; None where the stages were not run by make."""
+        path = self.paths.prepared / ".options"
+        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+    def _check(self, source: Path, names: Iterable[str], predictions: pd.DataFrame, stage: str) -> None:
+        if missing := set(names) - set(predictions):
+            raise PipelineError(
+                f"{source} is of other lines than {self.paths.predictions}, which lacks {min(missing)!r}: "
+                f"run the {stage} stage again"
+            )
 
 
-def _manifest(directory: Path, stage: str) -> dict[str, Any]:
-    manifest = read_manifest(directory)
-    if "config" not in manifest:
-        raise PipelineError(f"{directory} holds no complete {stage}: run the {stage} stage first")
-    return manifest
+def lines_of(table: pd.DataFrame) -> list[Line]:
+    """Return the line that each row of a table is about, from its columns features and model."""
+    return [Line(*key) for key in zip(table["features"], table["model"], strict=True)]
 
 
-def _json(path: Path, stage: str) -> Any:
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(name=[str(line) for line in lines_of(table)])
+
+
+def _with_lines_as_sides(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which a line of no side, shown for its spread alone, stands as a side of its name."""
+    return table.assign(side=table["side"].fillna(table["model"] + " on " + table["features"]))
+
+
+def _read_json(path: Path, stage: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError) as error:
-        raise PipelineError(f"{path}: {error}; run the {stage} stage again") from None
-
-
-def _learns_by_sums(config: dict[str, Any]) -> bool:
-    """Return whether a feature's attention comes from sums over the training reviews, so that it explains itself."""
-    if config["transformer"] != AttentionPooling.__name__:
-        return False
-    return config["params"].get("weights") in {"sn-ratio", "t-method"}
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {stage} stage first") from None
+    except ValueError as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {stage} stage again") from None

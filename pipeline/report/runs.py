@@ -1,21 +1,20 @@
-"""What the log stage sends, read from the files of the stages before it: plain values, nothing of MLflow."""
+"""What MLflow gets: plain values, nothing of MLflow."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import skops.io
 
 from pipeline.digest import file_digest
-from pipeline.errors import PipelineError, first_line
-from pipeline.files import read_csv, read_manifest, read_parquet
-from pipeline.project.paths import CONF, DatasetPaths
+from pipeline.errors import PipelineError
+from pipeline.experiment.line import Line
+from pipeline.format import markdown_table
+from pipeline.project.paths import DatasetPaths
+from pipeline.report.results import Results, lines_of
+from pipeline.shipped import shipped_files
 
-# What a file of the score stage is made of besides numbers: the project's own types and scikit-learn's.
-_TRUSTED = ("pipeline.", "sklearn.")
-# The same number for every line: it stands with the dataset, not among the metrics.
+# Equal for all lines: they stand with the dataset, not among the metrics.
 _SIZES = ["n_train", "n_test"]
 _NOTE = """{verdict}
 
@@ -47,35 +46,36 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the leaderboard, as a run shows it."""
+class ChildRun:
+    """One line of the leaderboard; `packages` are the user's, without which the model cannot be loaded."""
 
-    name: str
+    line: Line
     tags: dict[str, str]
     params: dict[str, str]
     points: list[Point]
     qwk: float
     model_file: Path | None
+    packages: list[str]
 
 
 @dataclass(frozen=True)
-class Results:
-    """Everything about one dataset that goes to MLflow; `lines` has the best first."""
+class ParentRun:
+    """Everything about one dataset that goes to MLflow; the best line comes first, in metrics and children."""
 
     dataset: str
     reviews: pd.DataFrame
     digest: str
-    leaderboard: pd.DataFrame
-    lines: list[Line]
+    metrics: pd.DataFrame
+    children: list[ChildRun]
     points: list[Point]
     params: dict[str, str]
     verdict: list[str]
     files: list[tuple[Path, str | None]]
 
     @property
-    def champion(self) -> Line | None:
+    def champion(self) -> ChildRun | None:
         """The best line that has a model to load."""
-        return next((line for line in self.lines if line.model_file), None)
+        return next((child for child in self.children if child.model_file), None)
 
     @property
     def registered_name(self) -> str:
@@ -93,70 +93,73 @@ class Results:
                 f"{row['mae']:.3f}",
                 f"{row['fit_seconds']:.2g}",
             ]
-            for row in self.leaderboard.head(10).to_dict("records")
+            for row in self.metrics.head(10).to_dict("records")
         ]
+        head = ["features", "model", "QWK", "95% interval", "MAE", "seconds to fit"]
+        # MLflow's page sets the cells of a table without a gap between them: a wide space makes one.
+        columns, *cells = ([cell.replace("|", r"\|") + "\u2003" for cell in row] for row in (head, *rows))
         return _NOTE.format(
             verdict="\n\n".join(self.verdict),
-            n_lines=len(self.lines),
+            n_lines=len(self.children),
             n_test=self.params["n_test"],
-            table=_markdown(["features", "model", "QWK", "95% interval", "MAE", "seconds to fit"], rows),
+            table=markdown_table(columns, cells, n_names=len(columns)),
             upload=upload,
             model=self.registered_name,
         )
 
 
-def read_results(dataset: str, paths: DatasetPaths) -> Results:
-    """Read what the stages from prepare to report have left on disk.
+def runs_of(results: Results) -> ParentRun:
+    """Return the runs that the results of all stages from prepare to report make.
 
     Raises
     ------
     PipelineError
         If a file is missing or damaged, or if the reviews are not those that were scored.
     """
-    reviews = read_parquet(paths.reviews, made_by="prepare")
-    manifest, digest = read_manifest(paths.reports), file_digest(paths.reviews)
-    if manifest.get("inputs", {}).get(str(paths.reviews)) != digest:
+    paths, reviews, metrics = results.paths, results.reviews, results.metrics
+    digest = file_digest(paths.reviews)
+    if results.manifest("score").get("inputs", {}).get(str(paths.reviews)) != digest:
         raise PipelineError(f"{paths.reports} holds no scores of {paths.reviews}: run the score stage first")
-    metrics = read_csv(paths.metrics, ["features", "model", "qwk"], "score")
-    leaderboard = read_csv(paths.leaderboard, ["features", "model", "qwk"], "score")
-    sides, curves = (read_csv(paths.curve(name), ["n_train", "qwk"], "curves") for name in ("sides", "curves"))
     if not paths.page.exists():
         raise PipelineError(f"{paths.page} is missing: run the report stage first")
-    rows: dict[Any, Any] = {(row["features"], row["model"]): row for row in metrics.to_dict("records")}
-    lines = []
-    for entry in _read_json(paths.lines, "score"):
-        key = (entry["features"], entry["model"])
-        if key not in rows:
-            raise PipelineError(f"{paths.metrics} has no line {entry['name']}: run the score stage again")
-        points = line_points(rows[key], curves[(curves["features"] == key[0]) & (curves["model"] == key[1])])
-        own = {"features": key[0], "model": key[1], "family": entry["family"]}
-        params = {f"model__{name}": str(value)[:500] for name, value in entry["params"].items()}
-        chosen = {f"chosen__{name}": str(value)[:500] for name, value in entry["chosen"].items()}
-        lines.append(
-            Line(
-                name=entry["name"],
-                tags={**own, **_side_tag(sides, *key)},
-                params={**own, **params, **chosen},
-                points=points,
-                qwk=float(rows[key]["qwk"]),
-                model_file=paths.models / entry["model_file"] if entry["model_file"] else None,
-            )
-        )
+    rows = dict(zip(lines_of(metrics), metrics.to_dict("records"), strict=True))
+    children = [_child(line, rows[line], results) for line in results.lines]
     sizes = {name: str(metrics[name].iloc[0]) for name in _SIZES}
-    return Results(
-        dataset=dataset,
+    return ParentRun(
+        dataset=paths.dataset,
         reviews=reviews,
         digest=digest,
-        leaderboard=leaderboard,
-        lines=lines,
-        points=side_points(sides),
-        params={**sizes, "n_lines": str(len(lines)), "reviews_sha256": digest},
-        verdict=_read_json(paths.verdict, "curves")["sentences"],
+        metrics=metrics,
+        children=children,
+        points=_side_points(results.sides),
+        params={**sizes, "n_lines": str(len(children)), "reviews_sha256": digest},
+        verdict=results.sentences,
         files=_files(paths),
     )
 
 
-def line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
+def _child(line: Line, metrics: dict[Any, Any], results: Results) -> ChildRun:
+    entry, sides, curves = results.lines[line], results.sides, results.curves
+    named = {**line._asdict(), "family": entry["family"]}
+    params = {f"model__{name}": str(value)[:500] for name, value in entry["params"].items()}
+    chosen = {f"chosen__{name}": str(value)[:500] for name, value in entry["chosen"].items()}
+    final = _of_line(sides[sides["n_train"] == sides["n_train"].max()], line)
+    return ChildRun(
+        line=line,
+        tags={**named, **({"side": ", ".join(final["side"])} if len(final) else {})},
+        params={**named, **params, **chosen},
+        points=_line_points(metrics, _of_line(curves, line)),
+        qwk=float(metrics["qwk"]),
+        model_file=results.paths.models / entry["model_file"] if entry["model_file"] else None,
+        packages=entry.get("packages", []),
+    )
+
+
+def _of_line(table: pd.DataFrame, line: Line) -> pd.DataFrame:
+    return table[(table["features"] == line.features) & (table["model"] == line.model)]
+
+
+def _line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
     """Return the metrics of one line, `qwk` and `mae_clipped` of them along its learning curve.
 
     The last point of a curve is the value of the leaderboard, with all training reviews; so it is what MLflow shows as
@@ -172,7 +175,7 @@ def line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
     Examples
     --------
     >>> curve = pd.DataFrame({"n_train": [10, 99], "qwk": [0.1, 0.5], "mae": [1.5, 1.0]})
-    >>> for point in line_points({"model": "Ta", "n_train": 99, "qwk": 0.5, "r2": 0.3}, curve):
+    >>> for point in _line_points({"model": "Ta", "n_train": 99, "qwk": 0.5, "r2": 0.3}, curve):
     ...     point
     Point(name='qwk', value=0.1, step=10)
     Point(name='qwk', value=0.5, step=99)
@@ -191,12 +194,12 @@ def line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
     return [point for point in points if point.value == point.value]
 
 
-def side_points(sides: pd.DataFrame) -> list[Point]:
+def _side_points(sides: pd.DataFrame) -> list[Point]:
     """Return the learning curve of each side as a metric `qwk_<side>`.
 
     Examples
     --------
-    >>> side_points(pd.DataFrame({"side": ["T & attention"], "n_train": [10], "qwk": [0.25]}))
+    >>> _side_points(pd.DataFrame({"side": ["T & attention"], "n_train": [10], "qwk": [0.25]}))
     [Point(name='qwk_T_attention', value=0.25, step=10)]
     """
     # A name that needs no quotes in the UI's search.
@@ -205,39 +208,9 @@ def side_points(sides: pd.DataFrame) -> list[Point]:
     return [Point(f"qwk_{name}", float(value), int(step)) for name, value, step in rows if value == value]
 
 
-def load_model(path: Path) -> tuple[Any, list[str]]:
-    """Load a fitted pipeline that the score stage has saved.
-
-    Returns
-    -------
-    (estimator, list of str)
-        With the types that skops has to trust.
-
-    Raises
-    ------
-    PipelineError
-        If it is missing or damaged, or if it holds a type that is neither the project's nor scikit-learn's.
-    """
-    try:
-        types = skops.io.get_untrusted_types(file=path)
-        strange = [name for name in types if not name.startswith(_TRUSTED)]
-        model = None if strange else skops.io.load(path, trusted=types)
-    except Exception as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the score stage again") from None
-    if strange:
-        raise PipelineError(f"{path} holds {strange[0]}, which is no part of a model of this project: delete it")
-    return model, types
-
-
-def _side_tag(sides: pd.DataFrame, features: str, model: str) -> dict[str, str]:
-    final = sides[sides["n_train"] == sides["n_train"].max()]
-    of_line = final.loc[(final["features"] == features) & (final["model"] == model), "side"]
-    return {"side": ", ".join(of_line)} if len(of_line) else {}
-
-
 def _files(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
     """Return every file for the parent run, with its directory there."""
-    configuration = [(path, str(path.parent)) for path in sorted(CONF.rglob("*.yaml"))]
+    conf = [(path, place) for place in ("conf", "conf/features") for path in shipped_files(f"{place}/*.yaml")]
     tables = [(path, None) for path in sorted(paths.reports.glob("*.csv"))]
     stages = [
         (path, stage.name)
@@ -247,20 +220,4 @@ def _files(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
     ]
     report = [(path, "report") for path in (paths.page, paths.summary) if path.exists()]
     figures = [(path, "figures") for path in sorted(paths.figures.glob("*.*"))]
-    return [*configuration, *tables, *stages, *report, *figures]
-
-
-def _read_json(path: Path, made_by: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
-    except ValueError as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run {made_by} again") from None
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    # MLflow's page sets the cells of a table without a gap between them: a wide space makes one.
-    cells = [[cell.replace("|", r"\|") + "\u2003" for cell in row] for row in (head, *rows)]
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + " --- |" * len(head), *lines[1:]])
+    return [*conf, *tables, *stages, *report, *figures]

@@ -1,58 +1,85 @@
-"""What a call of make still has to do, and about how long that takes: for the one progress bar."""
+"""All stages in their order, each where something that it depends on has changed."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-from pipeline.experiment.curves import curve_tasks
-from pipeline.experiment.leaderboard import full_tasks
-from pipeline.experiment.pieces import seconds
-from pipeline.files import MANIFEST, read_manifest
-from pipeline.progress import one_bar_for_all, started
+from pipeline.files import read_manifest
+from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
+from pipeline.project.fingerprint import STAGES, changes, fingerprint, keep
 from pipeline.project.paths import DatasetPaths
 
+logger = logging.getLogger(__name__)
 
-def expected_seconds(dataset: str) -> dict[str, float]:
+
+def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> None:
+    """Run the stages up to one of them, and leave out what is up to date.
+
+    Parameters
+    ----------
+    dataset : str
+    options : mapping
+        Of the prepare stage: data, file, train, test, limit.
+    until : str
+    """
+    started, paths = time.time(), DatasetPaths(dataset)
+    stages = STAGES[: STAGES.index(until) + 1]
+    stale = [_why_stale(stage, paths, options) for stage in stages]
+    if not any(stale):
+        logger.info("%s: up to date, nothing to do until %s", dataset, until)
+        return
+    first = next(i for i, why in enumerate(stale) if why)
+    if first == 0:
+        run_stage("prepare", dataset, options)
+    waiting = stages[max(first, 1) :]
+    expected = _expected_seconds(dataset)
+    with overall_progress({stage: expected[stage] for stage in waiting}, started) as overall:
+        for stage in waiting:
+            if why := _why_stale(stage, paths, options):
+                logger.debug("%s: changed: %s", stage, ", ".join(why))
+                with overall.stage(stage):
+                    run_stage(stage, dataset)
+            else:
+                overall.skip_stage(stage)
+                logger.info("%s: up to date", stage)
+
+
+def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None) -> None:
+    """Run one stage, whether or not anything has changed, and keep what it was made from."""
+    paths = DatasetPaths(dataset)
+    made_from = fingerprint(stage, paths, options or {})
+    import_module(f"pipeline.stages.{stage}").run(dataset, **(options or {}))
+    keep(stage, paths, made_from)
+
+
+def _why_stale(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> list[str]:
+    return changes(stage, paths, fingerprint(stage, paths, options if stage == "prepare" else {}))
+
+
+def _expected_seconds(dataset: str) -> dict[str, float]:
     """Return about how many seconds each stage takes for prepared reviews, in the order of the stages.
 
     They were measured on two cores. Their proportions matter: the time left is corrected by the speed that is seen.
     """
+    from pipeline.experiment.curves import check_curves, curve_pieces
+    from pipeline.experiment.leaderboard import full_pieces
+    from pipeline.experiment.pieces import check_score, seconds
+
     kept = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
     n_train, n_test = kept.get("train", 0), kept.get("test", 0)
-    config = score_config()
-    full = full_tasks(config, n_train)
-    drawn = [task for task in curve_tasks(curves_config(), config, n_train) if task.n_train < n_train]
+    config, curves = score_config(), curves_config()
+    check_score(config)
+    check_curves(curves, config)
+    full = full_pieces(config, n_train)
+    drawn = [piece for piece in curve_pieces(curves, config, n_train) if piece.n_train < n_train]
     return {
         "features": 10 + 0.020 * (n_train + n_test) + 0.006 * n_train,
         "score": 20 + seconds(full),
         "curves": 15 + seconds(drawn),
         "robustness": 60,
         "report": 10,
-        "log": 20 + 0.1 * len([name for task in full for name in task.models]),
+        "log": 20 + 0.1 * sum(len(piece.models) for piece in full),
     }
-
-
-@contextmanager
-def shown(stage: str, dataset: str) -> Iterator[None]:
-    """Show how far the whole is, if make runs all stages; else a stage shows its own bars."""
-    begin = started()
-    if begin is None:
-        yield
-        return
-    expected, paths = expected_seconds(dataset), DatasetPaths(dataset)
-    done = {
-        "features": paths.features / MANIFEST,
-        "score": paths.reports / MANIFEST,
-        "curves": paths.curves / MANIFEST,
-        "robustness": paths.robustness / MANIFEST,
-        "report": paths.page,
-    }
-    names = list(expected)
-    ran = [
-        name
-        for name in names[: names.index(stage)]
-        if done[name].exists() and os.path.getmtime(done[name]) >= begin  # noqa: PTH204
-    ]
-    with one_bar_for_all(stage, {name: expected[name] for name in [*ran, *names[names.index(stage) :]]}, ran):
-        yield

@@ -2,29 +2,35 @@
 
 import logging
 import time
+from pathlib import Path
+
+import pandas as pd
 
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
-from pipeline.evaluation.sides import resample_reviews, score_lines
+from pipeline.evaluation.scores import resample_reviews, score_lines
+from pipeline.evaluation.sides import Side
 from pipeline.evaluation.verdict import three_sentences
 from pipeline.experiment.curves import (
     by_size,
-    check,
+    check_curves,
     contrast_table,
     crossover_table,
+    curve_pieces,
     curve_table,
-    curve_tasks,
     make_sides,
     predictions_of,
     seconds_of,
     side_table,
 )
-from pipeline.experiment.leaderboard import full_tasks
-from pipeline.experiment.pieces import origin_of, run_tasks
-from pipeline.files import read_csv, read_json, read_manifest, read_parquet, write_csv, write_json, write_manifest
+from pipeline.experiment.leaderboard import full_pieces
+from pipeline.experiment.line import Line
+from pipeline.experiment.pieces import run_context, run_pieces
+from pipeline.files import read_json, read_manifest, read_parquet, write_json, write_manifest
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import read_table, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -33,33 +39,31 @@ def run(dataset: str) -> None:
     """Run the stage: fit all draws that are not done yet, write the tables and the verdict."""
     started = time.monotonic()
     paths, config, score = DatasetPaths(dataset), curves_config(), score_config()
-    check(config, score)
+    check_curves(config, score)
     if "config" not in read_manifest(paths.reports):
         raise PipelineError(f"{paths.reports} holds no complete score: run the score stage first")
-    origin = origin_of(dataset)
+    context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     is_test = reviews["split"] == "test"
-    stars = reviews.loc[is_test, "stars"].to_numpy()
-    todo = curve_tasks(config, score, int((~is_test).sum()))
-    sizes = by_size(run_tasks(origin, todo, "learning curves"), score)
-    forget(paths, {origin.path(task) for task in (*todo, *full_tasks(score, int((~is_test).sum())))})
+    stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
+    pieces = curve_pieces(config, score, n_train)
+    sizes = by_size(run_pieces(context, pieces, "learning curves"), score)
+    _forget(paths, {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))})
 
     resamples = resample_reviews(stars, config.n_resamples, config.seed)
-    scores = {n_train: score_lines(stars, predictions_of(lines), resamples) for n_train, lines in sizes.items()}
+    scores = {n: score_lines(stars, predictions_of(lines), resamples) for n, lines in sizes.items()}
     sides = make_sides(config, scores)
-    curves = curve_table(scores, {n_train: seconds_of(lines) for n_train, lines in sizes.items()})
     tables = {
-        "curves": curves,
+        "curves": curve_table(scores, {n: seconds_of(lines) for n, lines in sizes.items()}),
         "sides": side_table(sides),
         "contrasts": contrast_table(sides, config.contrasts),
         "crossovers": crossover_table(sides, config.contrasts),
     }
-    for name, table in tables.items():
-        write_csv(paths.curve(name), table)
-    metrics = read_csv(paths.metrics, ["features", "model", "fit_seconds"], "score")
-    costs = cost_table(metrics, score.feature_sets, read_json(paths.feature_costs)).set_index(["features", "model"])
-    seconds = {name: costs["total_seconds"][of_size[max(of_size)].line] for name, of_size in sides.items()}
+    seconds = _training_seconds(paths, score.feature_sets, sides)
     sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)
+
+    for name, table in tables.items():
+        write_table(paths, name, table)
     write_json(paths.verdict, {"sentences": sentences})
     write_manifest(
         paths.curves,
@@ -68,7 +72,7 @@ def run(dataset: str) -> None:
             "dataset": dataset,
             "config": config.model_dump(),
             "inputs": {str(paths.reviews): file_digest(paths.reviews)},
-            "n_draws": len({(task.n_train, task.repeat) for task in todo}),
+            "n_draws": len({(piece.n_train, piece.repeat) for piece in pieces}),
             "seconds": round(time.monotonic() - started, 1),
         },
     )
@@ -76,7 +80,16 @@ def run(dataset: str) -> None:
         logger.info("%s", sentence)
 
 
-def forget(paths: DatasetPaths, needed: set[object]) -> None:
+def _training_seconds(
+    paths: DatasetPaths, feature_sets: dict[str, list[str]], sides: dict[str, dict[int, Side[Line]]]
+) -> dict[str, float]:
+    """Return what the line of each side takes with all training reviews, from raw texts on."""
+    costs = cost_table(read_table(paths, "metrics"), feature_sets, read_json(paths.feature_costs))
+    total: "pd.Series[float]" = costs.set_index(["features", "model"])["total_seconds"]
+    return {name: float(total[of_size[max(of_size)].line]) for name, of_size in sides.items()}
+
+
+def _forget(paths: DatasetPaths, needed: set[Path]) -> None:
     """Remove the results of earlier settings."""
     for path in set(paths.draws.glob("*.parquet")) - needed:
         path.unlink()

@@ -2,81 +2,83 @@
 
 import logging
 import shutil
+from pathlib import Path
+from typing import Any
 
-import skops.io
+import pandas as pd
 
 from pipeline.digest import code_digest, file_digest, value_digest
-from pipeline.encoder import is_recorded
-from pipeline.experiment.transformers import (
-    _record_path,
-    digests,
-    explain_reviews,
-    explains,
-    fit_transform,
-    make_transformer,
-    pools_tokens,
-)
-from pipeline.files import (
-    atomic_path,
-    read_json,
-    read_made_from,
-    read_parquet,
-    write_json,
-    write_manifest,
-    write_parquet,
-)
-from pipeline.project.conf import feature_configs
-from pipeline.project.paths import DatasetPaths
+from pipeline.experiment.columns import Costs, fit_transform, has_token_record
+from pipeline.experiment.explained import explain_reviews
+from pipeline.experiment.saved import save
+from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
+from pipeline.files import read_json, read_made_from, read_parquet, write_json, write_manifest, write_parquet
+from pipeline.project.conf import feature_configs, score_config
+from pipeline.project.paths import CONF, DatasetPaths
 
 logger = logging.getLogger(__name__)
 
 
 def run(dataset: str) -> None:
-    """Run the stage: encode what is not up to date, write one table and one fitted transformer per feature."""
-    paths, configs = DatasetPaths(dataset), feature_configs()
-    transformers = {name: make_transformer(name, config) for name, config in configs.items()}
+    """Run the stage: make the tables that are not up to date, each with its fitted transformer."""
+    paths, configs, parts = DatasetPaths(dataset), feature_configs(), score_config().parts
+    transformers = make_transformers(parts, configs, str(CONF / "score.yaml"))
     reviews = read_parquet(paths.reviews, made_by="prepare")
-    made_from = digests(configs, paths.reviews)
+    made_from = table_digests(transformers, paths.reviews)
+    costs: Costs = read_json(paths.feature_costs)
+    tokens = paths.tokens / value_digest(file_digest(paths.reviews), code_digest("pipeline.encoder"))[:16]
 
-    costs = read_json(paths.feature_costs)
-    tokens = paths.tokens / value_digest(file_digest(paths.reviews), code_digest("encoder"))[:16]
-    stale = [
-        name
-        for name in configs
-        if read_made_from(paths.feature(name)) != made_from[name]
-        or name not in costs
-        or not paths.transformer(name).exists()
-        or (explains(transformers[name]) and not paths.explained(name).exists())
-        or (pools_tokens(transformers[name]) and not is_recorded(_record_path(transformers[name], tokens)))
-    ]
+    stale = {
+        part: transformer
+        for part, transformer in transformers.items()
+        if part not in costs or not _is_up_to_date(paths, part, transformer, made_from[part], tokens)
+    }
     if stale:
-        tables, new = fit_transform({name: transformers[name] for name in stale}, reviews, paths.shards, tokens)
-        write_json(paths.feature_costs, {name: value for name, value in (costs | new).items() if name in configs})
-        for name, table in tables.items():
-            # The table goes first and comes last: where it stands, the transformer beside it is its own.
-            paths.feature(name).unlink(missing_ok=True)
-            with atomic_path(paths.transformer(name)) as temporary:
-                skops.io.dump(transformers[name], temporary)
-            if explains(transformers[name]):
-                write_parquet(paths.explained(name), explain_reviews(transformers[name], reviews))
-            table.attrs["made_from"] = made_from[name]
-            write_parquet(paths.feature(name), table)
-            logger.info("%s: %d reviews x %d columns", name, len(table), table.shape[1] - 1)
-    # They are there for a run that is killed; the tables now hold the same.
-    shutil.rmtree(paths.shards, ignore_errors=True)
-    for old in set(paths.tokens.glob("*")) - {tokens}:
-        shutil.rmtree(old)
-    for name in configs:
-        if name not in stale:
-            logger.info("%s: up to date", name)
+        tables, new_costs = fit_transform(stale, reviews, paths.shards, tokens)
+        write_json(paths.feature_costs, {part: cost for part, cost in (costs | new_costs).items() if part in parts})
+        for part, table in tables.items():
+            _write(paths, part, stale[part], table, made_from[part], reviews)
+            logger.info("%s: %d reviews x %d columns", part, len(table), table.shape[1] - 1)
+    for part in parts:
+        if part not in stale:
+            logger.info("%s: up to date", part)
+    _forget(paths, tokens)
     write_manifest(
         paths.features,
         {
             "stage": "features",
             "dataset": dataset,
-            "config": {name: config.model_dump() for name, config in configs.items()},
+            "config": {part: configs[part].model_dump() for part in parts},
             "inputs": {str(paths.reviews): file_digest(paths.reviews)},
             "made_from": made_from,
             "tokens": tokens.name,
         },
     )
+
+
+def _is_up_to_date(paths: DatasetPaths, part: str, transformer: Any, made_from: str, tokens: Path) -> bool:
+    return (
+        read_made_from(paths.feature(part)) == made_from
+        and paths.transformer(part).exists()
+        and (paths.explained(part).exists() or not explains(transformer))
+        and (not pools_tokens(transformer) or has_token_record(transformer, tokens))
+    )
+
+
+def _write(
+    paths: DatasetPaths, part: str, transformer: Any, table: pd.DataFrame, made_from: str, reviews: pd.DataFrame
+) -> None:
+    # The table goes first and comes last: where it stands, the transformer beside it is the one that made it.
+    paths.feature(part).unlink(missing_ok=True)
+    save(paths.transformer(part), transformer)
+    if explains(transformer):
+        write_parquet(paths.explained(part), explain_reviews(transformer, reviews))
+    table.attrs["made_from"] = made_from
+    write_parquet(paths.feature(part), table)
+
+
+def _forget(paths: DatasetPaths, tokens: Path) -> None:
+    """Remove finished shards, which are there for a run that is killed, and token states of other reviews or code."""
+    shutil.rmtree(paths.shards, ignore_errors=True)
+    for directory in set(paths.tokens.glob("*")) - {tokens}:
+        shutil.rmtree(directory)

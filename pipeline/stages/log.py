@@ -7,15 +7,17 @@ import time
 import uuid
 from contextlib import suppress
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment.saved import load_model
+from pipeline.experiment.saved import load
 from pipeline.files import git_commit, read_json, write_json
 from pipeline.progress import progress_bar
 from pipeline.project.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
-from pipeline.report.runs import Line, Point, Results, read_results
+from pipeline.report.results import Results
+from pipeline.report.runs import ChildRun, ParentRun, Point, runs_of
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -37,8 +39,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 logger = logging.getLogger(__name__)
 
-EXPERIMENT = "t-method-vs-attention"
-CHAMPION = "champion"
+_EXPERIMENT = "t-method-vs-attention"
+_CHAMPION = "champion"
 
 # What loads and runs a logged model; pandas, scipy and tqdm come with these.
 _MODEL_REQUIREMENTS = [
@@ -54,19 +56,19 @@ _MODEL_REQUIREMENTS = [
 _REFUSALS = (MlflowException, SQLAlchemyError, RequestException)
 
 
-def connect() -> mlflow.MlflowClient:
+def _connect() -> mlflow.MlflowClient:
     """Point MLflow at `MLFLOW_TRACKING_URI`, or else at the SQLite file in the project's root."""
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     local = f"sqlite:///{MLFLOW_DB.resolve()}"
     uri = os.environ.get("MLFLOW_TRACKING_URI") or local
     mlflow.set_tracking_uri(uri)
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+    if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
         artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == local else None
         # The tag makes the UI show runs and charts first, and not its pages for language-model applications.
         tags = {"mlflow.experimentKind": "custom_model_development"}
-        mlflow.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=tags)
-    mlflow.set_experiment(EXPERIMENT)
+        mlflow.create_experiment(_EXPERIMENT, artifact_location=artifacts, tags=tags)
+    mlflow.set_experiment(_EXPERIMENT)
     return mlflow.MlflowClient()
 
 
@@ -82,18 +84,18 @@ def run(dataset: str) -> None:
         If a result is missing, or if MLflow refuses or cannot be reached; the results on disk stay as they are.
     """
     paths = DatasetPaths(dataset)
-    results = read_results(dataset, paths)
+    parent = runs_of(Results(paths))
     try:
-        client = connect()
-        _discard_unfinished(client, paths, results.registered_name)
-        upload = _Upload(client, results)
+        client = _connect()
+        _discard_unfinished(client, paths, parent.registered_name)
+        upload = _Upload(client, parent)
         # Before the first run exists, so that there is never a run that nobody knows of.
         write_json(paths.upload, {"upload": upload.id, "uri": _shown(mlflow.get_tracking_uri())})
         try:
             runs = upload.send()
         except BaseException:
             with suppress(*_REFUSALS):
-                _discard(client, upload.id, results.registered_name)
+                _discard(client, upload.id, parent.registered_name)
                 paths.upload.unlink()
             raise
     except _REFUSALS as error:
@@ -103,42 +105,43 @@ def run(dataset: str) -> None:
         ) from None
     write_json(paths.runs, {**read_json(paths.upload), **runs, "complete": True})
     paths.upload.unlink()
-    logger.info("%s: %d runs logged to MLflow", dataset, len(results.lines) + 1)
+    logger.info("%s: %d runs logged to MLflow", dataset, len(parent.children) + 1)
 
 
 class _Upload:
-    """One parent run and its children, all with a tag of their own, by which they can be found and deleted."""
+    """One parent run and its children, with a common tag by which they can be found and deleted."""
 
-    def __init__(self, client: mlflow.MlflowClient, results: Results):
-        self.client, self.results, self.id = client, results, uuid.uuid4().hex
+    def __init__(self, client: mlflow.MlflowClient, parent: ParentRun):
+        self.client, self.parent, self.id = client, parent, uuid.uuid4().hex
         self.experiment_id = _experiment_id(client)
-        self.tags = {"dataset": results.dataset, "upload": self.id, "git_commit": git_commit()}
-        self.datasets = _datasets(results)
+        self.tags = {"dataset": parent.dataset, "upload": self.id, "git_commit": git_commit()}
+        self.datasets = _datasets(parent)
         # MLflow runs each model once on its example, so a short one saves time.
-        shortest = results.reviews["text"].str.len().nsmallest(1).index
-        self.example = results.reviews.loc[shortest, ["text"]].reset_index(drop=True)
+        shortest = parent.reviews["text"].str.len().nsmallest(1).index
+        self.example = parent.reviews.loc[shortest, ["text"]].reset_index(drop=True)
 
     def send(self) -> dict[str, Any]:
         """Return the ids of the parent run and, by the names of their lines, of its children."""
-        results, children, models = self.results, {}, {}
-        parent = self._start(results.dataset, {"level": "parent", "mlflow.note.content": results.note(self.id)})
-        self._log(parent, results.params, results.points)
-        for path, directory in results.files:
-            self.client.log_artifact(parent, str(path), directory)
-        with progress_bar(len(results.lines), "log to MLflow", "run", seconds=0.1 * len(results.lines)) as bar:
+        parent, runs, models = self.parent, {}, {}
+        parent_id = self._start(parent.dataset, {"level": "parent", "mlflow.note.content": parent.note(self.id)})
+        self._log(parent_id, parent.params, parent.points)
+        for path, directory in parent.files:
+            self.client.log_artifact(parent_id, str(path), directory)
+        n_runs = len(parent.children)
+        with progress_bar(n_runs, "log to MLflow", "run", seconds=0.1 * n_runs) as bar:
             # The UI shows the youngest run first.
-            for line in reversed(results.lines):
-                run_id = self._start(line.name, {**line.tags, "level": "child", "mlflow.parentRunId": parent})
-                children[line.name] = run_id
-                if line.model_file is not None:
-                    models[line.name] = self._log_model(run_id, line, line.model_file)
-                self._log(run_id, line.params, line.points, models.get(line.name))
+            for child in reversed(parent.children):
+                run_id = self._start(str(child.line), {**child.tags, "level": "child", "mlflow.parentRunId": parent_id})
+                runs[child.line] = run_id
+                if child.model_file is not None:
+                    models[child.line] = self._log_model(run_id, child, child.model_file)
+                self._log(run_id, child.params, child.points, models.get(child.line))
                 self.client.set_terminated(run_id)
                 bar.update()
-        self.client.set_terminated(parent)
-        if results.champion is not None:
-            self._register(results.champion, children[results.champion.name], models[results.champion.name])
-        return {"parent": parent, "children": children}
+        self.client.set_terminated(parent_id)
+        if champion := parent.champion:
+            self._register(champion, runs[champion.line], models[champion.line])
+        return {"parent": parent_id, "children": {str(line): run_id for line, run_id in runs.items()}}
 
     def _start(self, name: str, tags: dict[str, str]) -> str:
         source = {"mlflow.source.name": "make log", "mlflow.source.type": "LOCAL"}
@@ -154,15 +157,15 @@ class _Upload:
         self.client.log_batch(run_id, metrics=metrics, params=[Param(*item) for item in params.items()])
         self.client.log_inputs(run_id, self.datasets)
 
-    def _log_model(self, run_id: str, line: Line, path: Path) -> str:
-        estimator, types = load_model(path)
+    def _log_model(self, run_id: str, child: ChildRun, path: Path) -> str:
+        estimator, types = load(path, "score", child.packages)
         # What mlflow.sklearn.log_model does, for a run that is not the active one.
         info = Model.log(
             artifact_path=None,
             name="model",
             run_id=run_id,
-            params=line.params,
-            tags={**self.tags, **line.tags},
+            params=child.params,
+            tags={**self.tags, **child.tags},
             flavor=mlflow.sklearn,
             sk_model=estimator,
             serialization_format="skops",
@@ -170,26 +173,26 @@ class _Upload:
             signature=infer_signature(self.example, estimator.predict(self.example)),
             input_example=self.example,
             pip_requirements=_requirements(),
-            code_paths=[str(Path(__file__).parent)],
+            code_paths=[_code_of(package) for package in ("pipeline", *child.packages)],
         )
         return str(info.model_id)
 
-    def _register(self, line: Line, run_id: str, model_id: str) -> None:
-        name, client = self.results.registered_name, self.client
+    def _register(self, child: ChildRun, run_id: str, model_id: str) -> None:
+        name, client = self.parent.registered_name, self.client
         if not client.search_registered_models(f"name = '{name}'"):
-            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.results.dataset}."
+            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.parent.dataset}."
             client.create_registered_model(name, description=about)
         registered = client.create_model_version(
             name,
             f"models:/{model_id}",
             run_id=run_id,
-            tags={**self.tags, **line.tags, "qwk": f"{line.qwk:.4f}"},
-            description=f"{line.name}: QWK {line.qwk:.3f} on {self.results.params['n_test']} held-out reviews.",
+            tags={**self.tags, **child.tags, "qwk": f"{child.qwk:.4f}"},
+            description=f"{child.line}: QWK {child.qwk:.3f} on {self.parent.params['n_test']} held-out reviews.",
             await_creation_for=0,
             model_id=model_id,
         )
         # The last act: until it succeeds, the champion is the one of the log before.
-        client.set_registered_model_alias(name, CHAMPION, registered.version)
+        client.set_registered_model_alias(name, _CHAMPION, registered.version)
 
 
 def _discard_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths, registered_name: str) -> None:
@@ -223,19 +226,28 @@ def _discard(client: mlflow.MlflowClient, upload: str, registered_name: str) -> 
 
 
 def _experiment_id(client: mlflow.MlflowClient) -> str:
-    return client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")[0].experiment_id
+    return client.search_experiments(filter_string=f"name = '{_EXPERIMENT}'")[0].experiment_id
 
 
-def _datasets(results: Results) -> list[DatasetInput]:
+def _datasets(parent: ParentRun) -> list[DatasetInput]:
     """Return the training and, last, the held-out reviews."""
-    source = LocalArtifactDatasetSource(str(DatasetPaths(results.dataset).reviews.resolve()))
+    source = LocalArtifactDatasetSource(str(DatasetPaths(parent.dataset).reviews.resolve()))
     inputs = []
     for context, split in (("training", "train"), ("testing", "test")):
-        rows = results.reviews.loc[results.reviews["split"] == split, ["text", "stars"]].astype({"stars": float})
-        name, digest = f"{results.dataset}-{split}", results.digest[:12]
+        rows = parent.reviews.loc[parent.reviews["split"] == split, ["text", "stars"]].astype({"stars": float})
+        name, digest = f"{parent.dataset}-{split}", parent.digest[:12]
         about = from_pandas(rows, source=source, targets="stars", name=name, digest=digest).to_dict()
         inputs.append(DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", context)]))
     return inputs
+
+
+def _code_of(package: str) -> str:
+    """Return the directory or file of a package, which travels with a model."""
+    spec = find_spec(package)
+    if spec is None:
+        raise PipelineError(f"the package {package!r}, which a model needs, cannot be imported: install it")
+    directories = list(spec.submodule_search_locations or [])
+    return directories[0] if directories else str(spec.origin)
 
 
 def _requirements() -> list[str]:

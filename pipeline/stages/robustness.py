@@ -1,12 +1,9 @@
-"""The robustness stage: the best line of each side on changed texts, on other data, on slices, and what it costs."""
+"""The robustness stage: the best line of each side on changed texts, on other data, on slices, and its costs."""
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pipeline.deal import stratified
@@ -14,11 +11,13 @@ from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
-from pipeline.experiment.models import MODELS
-from pipeline.experiment.refits import Refitted, refit, train_elsewhere
+from pipeline.experiment.line import Line
+from pipeline.experiment.models import MODELS, check_models
+from pipeline.experiment.named import packages
+from pipeline.experiment.pieces import RunContext, run_context
+from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
+from pipeline.experiment.reviews import MIN_REVIEWS, check
 from pipeline.experiment.robustness import (
-    Array,
-    Line,
     calibrated_lines,
     calibration_tables,
     change_table,
@@ -26,105 +25,121 @@ from pipeline.experiment.robustness import (
     slice_table,
     transfer_table,
 )
-from pipeline.experiment.saved import load_transformer
-from pipeline.experiment.transformers import digests, make_transformer
-from pipeline.files import read_csv, read_json, read_made_from, read_parquet, write_csv, write_manifest
+from pipeline.experiment.saved import load
+from pipeline.experiment.transformers import make_transformer
+from pipeline.files import read_json, read_parquet, write_manifest
 from pipeline.progress import progress_bar
-from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
+from pipeline.project.conf import RobustnessConfig, check_names, feature_configs, robustness_config, score_config
 from pipeline.project.paths import SAMPLE, DatasetPaths
-from pipeline.stages.prepare import MIN_REVIEWS, check
+from pipeline.project.tables import read_table, table_path, write_table
+from pipeline.shipped import shipped
 from pipeline.stages.sources import read_file
 
 logger = logging.getLogger(__name__)
 
 
-def foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the sample's reviews that this dataset does not hold, or None where it is the sample, or holds most."""
-    sample, _ = check(read_file(SAMPLE), str(SAMPLE))
-    foreign = sample[~sample["text"].isin(reviews["text"])].reset_index(drop=True)
-    return None if dataset == "sample" or len(foreign) < MIN_REVIEWS else foreign
-
-
 def run(dataset: str) -> None:
     """Run the stage: change, transfer, slice, calibrate, and count the costs; one table each."""
     paths, config, parts = DatasetPaths(dataset), robustness_config(), score_config().feature_sets
-    sides = _read_sides(paths.curve("sides"), parts)
-    used = sorted({part for features, _ in sides.values() for part in parts[features]})
+    sides = _read_sides(paths, parts)
     reviews = read_parquet(paths.reviews, made_by="prepare")
-    columns = _read_columns(paths, used)
-    is_train = (reviews["split"] == "train").to_numpy()
-    held_out = reviews[~is_train].reset_index(drop=True)
-    predictions = _read_predictions(paths.predictions, held_out, sides)
+    held_out = reviews[reviews["split"] == "test"].reset_index(drop=True)
+    predictions = _read_predictions(paths, held_out, sides)
     costs = _costs(paths, parts)
+    context = run_context(dataset)
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
 
-    with progress_bar(len(CHANGES) + 3, "robustness", "step", seconds=15) as bar:
-        transformers = {part: load_transformer(paths, part) for part in used}
-        training = {part: own[is_train] for part, own in columns.items()}
-        refitted = refit(list(sides.values()), parts, transformers, training, reviews["stars"][is_train])
+    with progress_bar(len(CHANGES) + 2, "robustness", "step", seconds=15) as bar:
+        reader = _read_again(context, paths, sides, parts)
         bar.update()
-        changed = {"none": refitted.predict({part: own[~is_train][taken] for part, own in columns.items()})}
-        for change in CHANGES:
-            changed[change] = refitted.predict_texts(change_all(some["text"].tolist(), change, config.seed))
-            bar.update()
-        sample = foreign_sample(dataset, reviews)
-        transfers = {} if sample is None else _transfers(dataset, refitted, sample, some)
-        bar.update()
-        spreads, bins = calibration_tables(calibrated_lines(sides, predictions), held_out["stars"], predictions)
-        tables = {
-            "changes": change_table(sides, some["stars"], changed, config),
-            "transfer": transfer_table(sides, transfers, config),
-            "slices": slice_table(sides, held_out, predictions, config),
-            "calibration": spreads,
-            "calibration_bins": bins,
-            "costs": costs,
+        tables_of_test = {
+            part: context.material().tables[part][~context.material().is_train] for part in reader.transformers
         }
+        changed = {"none": reader.predict({part: table[taken] for part, table in tables_of_test.items()})}
+        for change in CHANGES:
+            changed[change] = reader.predict_texts(change_all(some["text"].tolist(), change, config.seed))
+            bar.update()
+        transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some)
         bar.update()
 
+    spreads, bins = calibration_tables(calibrated_lines(sides, predictions), held_out["stars"], predictions)
+    tables = {
+        "changes": change_table(sides, some["stars"], changed, config),
+        "transfer": transfer_table(sides, transfers, config),
+        "slices": slice_table(sides, held_out, predictions, config),
+        "calibration": spreads,
+        "calibration_bins": bins,
+        "costs": costs,
+    }
     for name, table in tables.items():
-        write_csv(paths.robust(name), table)
-    inputs = [paths.reviews, paths.predictions, paths.curve("sides"), *(paths.feature(part) for part in used)]
-    write_manifest(
-        paths.robustness,
-        {
-            "stage": "robustness",
-            "dataset": dataset,
-            "config": config.model_dump(),
-            "inputs": {str(path): file_digest(path) for path in inputs},
-            "n_reviews": len(some),
-        },
-    )
+        write_table(paths, name, table)
+    _write_manifest(paths, config, list(reader.transformers), len(some))
     worst = tables["changes"].sort_values("difference", kind="stable").iloc[0]
     logger.info("%s: %s minds %s most, QWK %+.3f", dataset, worst["side"], worst["change"], worst["difference"])
 
 
+def _write_manifest(paths: DatasetPaths, config: RobustnessConfig, used: list[str], n_reviews: int) -> None:
+    inputs = [paths.reviews, paths.predictions, table_path(paths, "sides"), *(paths.feature(part) for part in used)]
+    write_manifest(
+        paths.robustness,
+        {
+            "stage": "robustness",
+            "dataset": paths.dataset,
+            "config": config.model_dump(),
+            "inputs": {str(path): file_digest(path) for path in inputs},
+            "n_reviews": n_reviews,
+        },
+    )
+
+
+def _read_again(
+    context: RunContext, paths: DatasetPaths, sides: Mapping[str, Line], parts: Mapping[str, list[str]]
+) -> Reader:
+    """Return the lines of the sides, fitted on all training reviews, with the transformers below them."""
+    configs = feature_configs()
+    used = sorted({part for line in sides.values() for part in parts[line.features]})
+    transformers = {
+        part: load(paths.transformer(part), "features", packages([configs[part].transformer]))[0] for part in used
+    }
+    return Reader(parts, transformers, dict(refit(context, line) for line in dict.fromkeys(sides.values())))
+
+
+def _foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the sample's reviews that this dataset does not hold, or None where it is the sample, or holds most."""
+    sample, _ = check(read_file(shipped(SAMPLE)), str(SAMPLE))
+    foreign = sample[~sample["text"].isin(reviews["text"])].reset_index(drop=True)
+    return None if dataset == "sample" or len(foreign) < MIN_REVIEWS else foreign
+
+
 def _transfers(
-    dataset: str, refitted: Refitted, sample: pd.DataFrame, held_out: pd.DataFrame
+    dataset: str, reader: Reader, sample: pd.DataFrame | None, held_out: pd.DataFrame
 ) -> dict[tuple[str, str], tuple[pd.Series, dict[Line, Array]]]:
     """Return stars and predictions by what the lines are trained on and tested on: this dataset and the sample."""
+    if sample is None:
+        return {}
     configs = feature_configs()
-    unfitted = {part: make_transformer(part, configs[part]) for part in refitted.transformers}
-    to_sample = refitted.predict_texts(sample["text"].tolist())
-    from_sample = train_elsewhere(list(refitted.estimators), refitted.parts, unfitted, sample, held_out)
+    unfitted = {part: make_transformer(part, configs[part]) for part in reader.transformers}
     return {
-        (dataset, "sample"): (sample["stars"], to_sample),
-        ("sample", dataset): (held_out["stars"], from_sample),
+        (dataset, "sample"): (sample["stars"], reader.predict_texts(sample["text"].tolist())),
+        ("sample", dataset): (
+            held_out["stars"],
+            predict_trained_on(sample, held_out, reader.estimators, reader.parts, unfitted),
+        ),
     }
 
 
-def _read_sides(path: Path, parts: Mapping[str, list[str]]) -> dict[str, Line]:
-    sides = last_lines(read_csv(path, ["side", "n_train", "features", "model"], "curves"))
-    check_names([features for features, _ in sides.values()], list(parts), "feature set", str(path))
-    check_names([model for _, model in sides.values()], list(MODELS), "model", str(path))
+def _read_sides(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> dict[str, Line]:
+    sides, where = last_lines(read_table(paths, "sides")), str(table_path(paths, "sides"))
+    check_names([line.features for line in sides.values()], list(parts), "feature set", where)
+    check_models([line.model for line in sides.values()], MODELS, "model", where)
     return sides
 
 
 def _costs(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> pd.DataFrame:
     """Return the costs of the lines that have a learning curve."""
-    curves = read_csv(paths.curve("curves"), ["features", "model"], "curves")
-    metrics = read_csv(paths.metrics, ["features", "model", "fit_seconds", "predict_seconds", "qwk"], "score")
-    known = metrics.merge(curves[["features", "model"]].drop_duplicates())
+    curves = read_table(paths, "curves")
+    known = read_table(paths, "metrics").merge(curves[["features", "model"]].drop_duplicates())
     costs = read_json(paths.feature_costs)
     for part in (part for features in known["features"].unique() for part in parts.get(features, [])):
         if part not in costs:
@@ -132,24 +147,13 @@ def _costs(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> pd.DataFrame:
     return cost_table(known, parts, costs)
 
 
-def _read_columns(paths: DatasetPaths, parts: list[str]) -> dict[str, npt.NDArray[Any]]:
-    made_from = digests(feature_configs(), paths.reviews)
-    columns = {}
-    for part in parts:
-        table = read_parquet(paths.feature(part), made_by="features")
-        if read_made_from(paths.feature(part)) != made_from.get(part):
-            raise PipelineError(f"{paths.feature(part)} is of other reviews or settings: run the features stage again")
-        columns[part] = table.drop(columns="review_id").to_numpy()
-    return columns
-
-
-def _read_predictions(path: Path, held_out: pd.DataFrame, sides: Mapping[str, Line]) -> dict[Line, Array]:
+def _read_predictions(paths: DatasetPaths, held_out: pd.DataFrame, sides: Mapping[str, Line]) -> dict[Line, Array]:
     """Return what each line has predicted for the held-out reviews."""
+    path = paths.predictions
     table = read_parquet(path, made_by="score")
     if table["review_id"].tolist() != held_out["review_id"].tolist():
         raise PipelineError(f"{path} is of other reviews: run the score stage again")
-    for features, model in sides.values():
-        if f"{features} / {model}" not in table:
-            raise PipelineError(f"{path} lacks {features} / {model}: run the score and curves stages again")
-    names = {name: tuple(name.rsplit(" / ", 1)) for name in table.columns[2:]}
-    return {(features, model): table[name].to_numpy() for name, (features, model) in names.items()}
+    for line in sides.values():
+        if str(line) not in table:
+            raise PipelineError(f"{path} lacks {line}: run the score and curves stages again")
+    return {Line.parse(name): table[name].to_numpy() for name in table.columns[2:]}

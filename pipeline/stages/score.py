@@ -2,35 +2,24 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import pandas as pd
-import skops.io
 
 from pipeline.digest import file_digest
-from pipeline.experiment.fitting import RAW_TEXT
-from pipeline.experiment.leaderboard import (
-    LEADERBOARD_COLUMNS,
-    describe,
-    from_raw_text,
-    full_tasks,
-    has_items,
-    item_table,
-    refit,
-    score,
-)
-from pipeline.experiment.pieces import load_material, origin_of, run_tasks
-from pipeline.experiment.saved import load_transformer
-from pipeline.files import (
-    atomic_path,
-    file_name,
-    read_parquet,
-    write_csv,
-    write_json,
-    write_manifest,
-    write_parquet,
-)
-from pipeline.project.conf import score_config
+from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, item_table, score
+from pipeline.experiment.line import Line
+from pipeline.experiment.named import packages
+from pipeline.experiment.pieces import run_context, run_pieces
+from pipeline.experiment.refits import from_raw_text, refit
+from pipeline.experiment.saved import load, save
+from pipeline.experiment.workers import in_parallel
+from pipeline.files import file_name, read_parquet, write_json, write_manifest, write_parquet
+from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import write_table
 
 logger = logging.getLogger(__name__)
 
@@ -38,56 +27,83 @@ logger = logging.getLogger(__name__)
 def run(dataset: str) -> None:
     """Run the stage: fit and score all lines, write the results and the best line of each model."""
     paths, config = DatasetPaths(dataset), score_config()
-    origin = origin_of(dataset)
+    context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
-    results = run_tasks(origin, full_tasks(config, len(reviews) - len(held_out)), "score")
-    scored = score(results, held_out["stars"].to_numpy(), config)
+    n_train = len(reviews) - len(held_out)
+    scored = score(run_pieces(context, full_pieces(config, n_train), "score"), held_out["stars"].to_numpy(), config)
 
-    material = load_material(dataset, origin.root, origin.made_from)
-    names = {part: list(read_parquet(paths.feature(part), made_by="features").columns[1:]) for part in material.tables}
-    items = {
-        features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in names[part]]
-        for features, parts in config.feature_sets.items()
-    }
-    with_items = [line for line in scored if line.features != RAW_TEXT and has_items(line.model)]
-    # The lines are sorted, so the first of a model is its best.
-    main = {*config.models, *config.baselines}
-    best = list({line.model: line for line in reversed(scored) if line.model in main}.values())
+    best = _best_of_each_model(scored, config)
+    with_items = [each.line for each in scored if has_items(each.line)]
     # Those that take longest first.
-    again = sorted(
-        {line.name: line for line in (*with_items, *best)}.values(), key=lambda line: -line.metrics["fit_seconds"]
-    )
-    fitted = {f"{features} / {model}": estimator for (features, model), estimator in refit(origin, again).items()}
-    transformers = {part: load_transformer(paths, part) for part in material.tables}
-    shutil.rmtree(paths.models, ignore_errors=True)
-    files = {line.name: f"{file_name(line.name)}.skops" for line in best}
-    for line in best:
-        pipeline = from_raw_text(fitted[line.name], config.feature_sets.get(line.features), transformers)
-        with atomic_path(paths.models / files[line.name]) as temporary:
-            skops.io.dump(pipeline, temporary)
+    seconds = {each.line: each.metrics["fit_seconds"] for each in scored}
+    again = sorted(dict.fromkeys([*with_items, *best]), key=lambda line: -seconds[line])
+    fitted = dict(in_parallel(partial(refit, context), again))
+    items = item_table({line: fitted[line] for line in with_items}, _item_names(paths, config))
+    files = _save_models(paths, config, {line: fitted[line] for line in best})
 
-    metrics = pd.DataFrame(
-        [{"dataset": dataset, "features": line.features, "model": line.model, **line.metrics} for line in scored]
+    metrics = pd.DataFrame([{"dataset": dataset, **each.line._asdict(), **each.metrics} for each in scored])
+    predictions = pd.DataFrame({str(each.line): each.predictions for each in scored})
+    write_parquet(paths.predictions, pd.concat([held_out, predictions], axis=1))
+    for name, table in {"items": items, "metrics": metrics, "leaderboard": metrics}.items():
+        write_table(paths, name, table)
+    write_json(
+        paths.lines,
+        [
+            {**describe(line, config, fitted.get(line), files.get(line)), "packages": _packages(line, config)}
+            for line in (each.line for each in scored)
+        ],
     )
-    predictions = pd.concat([held_out, pd.DataFrame({line.name: line.predictions for line in scored})], axis=1)
-    write_parquet(paths.predictions, predictions)
-    write_csv(paths.items, item_table([(line, fitted[line.name]) for line in with_items], items))
-    write_csv(paths.metrics, metrics)
-    write_csv(paths.leaderboard, metrics[LEADERBOARD_COLUMNS])
-    write_json(paths.lines, [describe(line, config, files.get(line.name), fitted.get(line.name)) for line in scored])
+    inputs = (paths.reviews, *(paths.feature(part) for part in config.parts))
     write_manifest(
         paths.reports,
         {
             "stage": "score",
             "dataset": dataset,
             "config": config.model_dump(),
-            "inputs": {
-                str(path): file_digest(path) for path in (paths.reviews, *(paths.feature(part) for part in names))
-            },
-            "n_train": material.n_train,
+            "inputs": {str(path): file_digest(path) for path in inputs},
+            "n_train": n_train,
             "n_test": len(held_out),
         },
     )
     first = scored[0]
-    logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.name, first.metrics["qwk"])
+    logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.line, first.metrics["qwk"])
+
+
+def _best_of_each_model(scored: list[ScoredLine], config: ScoreConfig) -> list[Line]:
+    """Return the best line of each model, ablations aside."""
+    best: dict[str, Line] = {}
+    for each in scored:
+        if each.line.model in (*config.models, *config.baselines):
+            best.setdefault(each.line.model, each.line)
+    return list(best.values())
+
+
+def _item_names(paths: DatasetPaths, config: ScoreConfig) -> dict[str, list[str]]:
+    """Return the columns of each feature set, named by their feature where there are several."""
+    columns = {part: list(read_parquet(paths.feature(part), made_by="features").columns[1:]) for part in config.parts}
+    return {
+        features: [f"{part}: {name}" if len(parts) > 1 else name for part in parts for name in columns[part]]
+        for features, parts in config.feature_sets.items()
+    }
+
+
+def _packages(line: Line, config: ScoreConfig) -> list[str]:
+    """Return the packages of the user that a line needs, beside this project."""
+    configs = feature_configs()
+    return packages([line.model, *(configs[part].transformer for part in config.feature_sets.get(line.features, []))])
+
+
+def _save_models(paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line, Any]) -> dict[Line, str]:
+    """Write the lines as pipelines that predict from raw texts; return the names of the files."""
+    configs = feature_configs()
+    transformers = {
+        part: load(paths.transformer(part), "features", packages([configs[part].transformer]))[0]
+        for part in config.parts
+    }
+    shutil.rmtree(paths.models, ignore_errors=True)
+    files = {line: f"{file_name(str(line))}.skops" for line in fitted}
+    for line, estimator in fitted.items():
+        pipeline = from_raw_text(estimator, config.feature_sets.get(line.features), transformers)
+        save(paths.models / files[line], pipeline)
+    return files

@@ -4,7 +4,6 @@ import csv
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.reviews import Source
 from pipeline.progress import progress_bar
 from pipeline.project.conf import YelpConfig
 
@@ -19,14 +19,6 @@ from pipeline.project.conf import YelpConfig
 _COLUMNS = ["line", "review_id", "text", "stars", "label", "problem", "category"]
 _WANTED = ["review_id", "text", "stars", "label", "category"]
 _ELSEWHERE = "use DATA=sample (embedded) or DATA=file FILE=path (your own reviews)"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Raw reviews; `test` where the source brings its own test split."""
-
-    train: pd.DataFrame
-    test: pd.DataFrame | None = None
 
 
 def read_file(path: Path) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.tb import TbRegressor
 from pipeline.taguchi.unit_space import UnitSpaceClassifier
 from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
+from pipeline.taguchi.unit_space_items import UnitSpaceItems
 
 __all__ = [
     "MSRRegressor",
@@ -24,6 +25,7 @@ __all__ = [
     "TbRegressor",
     "UnitSpaceClassifier",
     "UnitSpaceClassifierCV",
+    "UnitSpaceItems",
     "adjugate",
     "orthogonal_array",
     "sensitivity_and_sn_ratio",

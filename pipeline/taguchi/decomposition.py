@@ -1,4 +1,4 @@
-"""The zero-point proportional decomposition on which every T-method stands."""
+"""The zero-point proportional decomposition behind every T-method."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ Array = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 
 
-class Decomposition(NamedTuple):
+class _Decomposition(NamedTuple):
     """Sensitivity and S/N ratio of each item."""
 
     beta: Array
@@ -24,10 +24,10 @@ def sensitivity_and_sn_ratio(
     n: npt.ArrayLike,
     subtract_error: bool = True,
     eps: float = EPS,
-) -> Decomposition:
+) -> _Decomposition:
     r"""Return sensitivity beta and S/N ratio eta from the sums over the signal data.
 
-    With the signal M and an item X, both measured from the centre of the unit space:
+    With the signal M and an item X, measured from the centre of the unit space:
     ``r = sum M^2``, ``L = sum M X``, ``S_T = sum X^2`` and
 
     .. math:: \beta = L/r,\; S_\beta = L^2/r,\; S_e = S_T - S_\beta,\; V_e = S_e/(n-1),\;
@@ -74,4 +74,4 @@ def sensitivity_and_sn_ratio(
     V_e = np.maximum(S_T - S_beta, np.maximum(n * EPS, eps) * S_T) / np.where(known, n - 1, 1)
     gain = S_beta - V_e if subtract_error else S_beta
     eta = np.divide(gain, r * V_e, out=np.zeros_like(V_e), where=known & (gain > 0) & (V_e > 0))
-    return Decomposition(beta, eta)
+    return _Decomposition(beta, eta)

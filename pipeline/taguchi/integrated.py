@@ -1,4 +1,4 @@
-"""What T(1), T(2), Ta and Tb share: one estimate of the target per item, integrated with weights."""
+"""Base of T(1), T(2), Ta and Tb: one estimate of the target per item, integrated with weights."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +17,16 @@ _BLOCK_BYTES = 2**20
 
 class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the T-methods: `predict` from `center_`, `beta_`, `coef_` and the targets at the centres."""
+
+    center_: Array
+    item_target_center_: Array
+    target_center_: float | Array
+    beta_: npt.NDArray[np.floating]
+    eta_: npt.NDArray[np.floating]
+    sn_ratio_: npt.NDArray[np.floating]
+    coef_: npt.NDArray[np.floating]
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -44,10 +54,10 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             y_pred[(..., *target)] = self._adjusted(self._integrated(X, target), target)
         return y_pred
 
-    def _set(self, estimates: Sequence[Any], several: bool, dtype: npt.DTypeLike) -> None:
-        """Make the fields of one named tuple per target the learned attributes; those of items get `dtype`."""
+    def _store_estimates(self, estimates: Sequence[Any], several: bool, dtype: npt.DTypeLike) -> None:
+        """Stack the estimates of all targets into fitted attributes; those of items get `dtype`."""
         for name in estimates[0]._fields:
-            values = [getattr(each, name) for each in estimates]
+            values = [getattr(estimate, name) for estimate in estimates]
             of_items = isinstance(values[0], np.ndarray) and values[0].shape == (self.n_features_in_,)
             array = np.stack(values) if several else np.asarray(values[0])
             # The centre stays as it is: its rounding would move every prediction.
@@ -66,7 +76,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return start + _weighted_sum(X, center, coef, share, offset)
 
     def _adjusted(self, estimate: Array, target: tuple[int, ...]) -> Array:
-        """Return what is predicted where the integrated estimate is `estimate`."""
+        """Return the prediction for an integrated estimate."""
         return estimate
 
 
@@ -92,7 +102,7 @@ def _weighted_sum(X: Any, center: Array, coef: Array, share: Array, offset: Arra
 def _present_sum(deviation: Array, coef: Array, share: Array, offset: Array) -> Array:
     present = ~np.isnan(deviation)
     total = np.where(present, deviation, 0) @ coef + present @ offset
-    # Summed over what is there and not subtracted from 1: a tiny share may be all there is.
+    # Summed over the present items, not subtracted from 1: their share may be tiny.
     known = present @ share
     return np.divide(total, known, out=np.zeros_like(total), where=known > 0)
 

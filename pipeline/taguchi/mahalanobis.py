@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.taguchi.decomposition import EPS
 from pipeline.taguchi.integrated import blocks
-from pipeline.taguchi.moments import Array
+from pipeline.taguchi.moments import OVERFLOW, Array
 from pipeline.taguchi.summation import FLOATS
 
 # Relative to the largest one, an eigenvalue of a correlation matrix below this is mostly rounding.
 EIGENVALUE_FLOOR = 1e-12
 
+_Method = Literal["mt", "mta", "svp"]
 
-class UnitSpace(NamedTuple):
+
+class _UnitSpace(NamedTuple):
     """Number of rows (or sum of weights), means and centred sums of products."""
 
     n: float
@@ -28,7 +30,7 @@ class UnitSpace(NamedTuple):
     scatter: Array
 
 
-def unit_space_moments(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], weight: Array | None = None) -> UnitSpace:
+def unit_space_moments(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], weight: Array | None = None) -> _UnitSpace:
     """Return the moments of a unit space, in float64, block by block.
 
     Parameters
@@ -68,7 +70,7 @@ def unit_space_moments(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], weigh
         deviation = X[rows[block]] - first
         total += deviation.sum(axis=0) if weight is None else weight[block] @ deviation
     mean = first + total / n
-    # What overflows on the way shows in the total, which is checked.
+    # An overflow on the way shows in the total, which is checked.
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks(len(rows), n_features):
             deviation = X[rows[block]] - mean
@@ -76,8 +78,8 @@ def unit_space_moments(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], weigh
                 deviation *= np.sqrt(weight[block])[:, None]
             scatter += deviation.T @ deviation
     if not np.isfinite(scatter.trace()):
-        raise ValueError("Input X holds values whose squares overflow: scale the items down.")
-    return UnitSpace(n, mean, scatter)
+        raise ValueError(OVERFLOW)
+    return _UnitSpace(n, mean, scatter)
 
 
 def varies(sum_of_squares: Array, n: float, mean: Array) -> npt.NDArray[np.bool_]:
@@ -94,7 +96,7 @@ def adjugate(matrix: npt.ArrayLike) -> Array:
     .. math:: \mathrm{adj}(M) = \det(U)\det(V)\, V \,\mathrm{diag}\Big(\prod_{k \ne i} s_k\Big)\, U'
 
     so that ``adjugate(M) @ M = det(M) I`` at the cost of one decomposition. The products are taken as sums of
-    logarithms; what is below float64's range becomes 0.
+    logarithms; a product below float64's range becomes 0.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def adjugate(matrix: npt.ArrayLike) -> Array:
 
 
 def _log_products_of_others(values: Array) -> Array:
-    """Return, for each value, the logarithm of the product of all the others; -inf where that holds a zero."""
+    """Return, for each value, the logarithm of the product of all others; -inf where one of them is 0."""
     with np.errstate(divide="ignore"):
         logs = np.log(values)
     # Sums from both ends: subtracting a logarithm from the total fails where a value is zero.
@@ -142,14 +144,14 @@ def _log_products_of_others(values: Array) -> Array:
     return before + after
 
 
-class Metric(NamedTuple):
+class _Metric(NamedTuple):
     """How to measure deviations: divide by `scale`, multiply by `root`, take the length."""
 
     scale: Array
     root: Array
 
 
-def unit_space_metric(moments: UnitSpace, method: str) -> Metric:
+def unit_space_metric(moments: _UnitSpace, method: _Method) -> _Metric:
     """Return the metric of "mt", "mta" or "svp" over the items that vary; all others have zero rows in `root`."""
     n, mean, scatter = moments
     carries = varies(scatter.diagonal(), n, mean)
@@ -164,7 +166,7 @@ def unit_space_metric(moments: UnitSpace, method: str) -> Metric:
     root = np.zeros((len(mean), p))
     if method == "svp":
         root[carries] = np.eye(p) / np.sqrt(p)
-        return Metric(scale, root)
+        return _Metric(scale, root)
     s = scale[carries]
     R = scatter[np.ix_(carries, carries)] / (n - 1) / s / s[:, None]
     np.fill_diagonal(R, 1)
@@ -173,19 +175,21 @@ def unit_space_metric(moments: UnitSpace, method: str) -> Metric:
     if method == "mt":
         root = root[:, kept]
         root[carries] = V[:, kept] / np.sqrt(eigenvalues[kept] * kept.sum())
-        return Metric(scale, root)
-    # The halved logarithm is that of a distance: it stays in range where the adjoint itself has left it.
+        return _Metric(scale, root)
+    # Halved, the logarithm belongs to a distance, which stays in float64's range where the adjoint does not.
     root[carries] = V * np.exp(_log_products_of_others(np.where(kept, eigenvalues, 0)) / 2) / np.sqrt(p)
     if not root.any():
         raise ValueError(
             f"The adjoint of the correlation matrix of {p} items is zero (rank {kept.sum()}): method='mta' allows one "
             "collinearity. Remove collinear items, give more rows or use method='mt'."
         )
-    return Metric(scale, root)
+    return _Metric(scale, root)
 
 
 class ThresholdDetector(OutlierMixin, BaseEstimator, ABC):
-    """What every unit space with a `distance` and a `threshold` can say about a row."""
+    """Scores and labels of a unit space that has a `distance` and a `threshold`."""
+
+    offset_: float
 
     @abstractmethod
     def distance(self, X: Any) -> npt.NDArray[np.floating]:
@@ -256,7 +260,7 @@ class MahalanobisTaguchi(ThresholdDetector):
         MT times :math:`\sqrt{\det R}`, and so has no fixed size. "svp" (standardised variation pressure): no
         correlations.
     threshold : float, default=4.0
-        The largest distance of an inlier, in units of the method's own distance D. The MD of many books is its square:
+        The largest distance of an inlier, in units of the method's distance D. The MD of many books is its square:
         4 here is an MD of 16.
 
     Attributes
@@ -281,7 +285,7 @@ class MahalanobisTaguchi(ThresholdDetector):
     An item that is constant in the unit space has no standard deviation: it gets no weight and does not count in p.
     Where R is singular (collinear items, more items than rows), "mt" measures within the directions in which the unit
     space varies, by the pseudo-inverse, and p is their number: a duplicated item changes nothing. With few more rows
-    than items the unit space's own distances are too small; "svp" is the choice then. The adjoint of
+    than items the distances of the unit space's rows are too small; "svp" is the choice then. The adjoint of
     hundreds of correlated items is a product of that many small numbers; distances are right down to 1e-308.
 
     References
@@ -299,11 +303,17 @@ class MahalanobisTaguchi(ThresholdDetector):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "method": [StrOptions({"mt", "mta", "svp"})],
+        "method": [StrOptions(set(get_args(_Method)))],
         "threshold": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, method: str = "mt", threshold: float = 4.0):
+    center_: Array
+    scale_: Array
+    root_: Array
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
+    def __init__(self, method: _Method = "mt", threshold: float = 4.0):
         self.method = method
         self.threshold = threshold
 

@@ -1,4 +1,4 @@
-"""Sums over rows on which every T-method stands, as values that add up over shards of the data."""
+"""Sums over rows from which every T-method is made; sums of shards of the data add up."""
 
 from dataclasses import dataclass
 from typing import Union
@@ -8,21 +8,23 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+OVERFLOW = "Input X holds values whose squares overflow: scale the items down."
+
 
 @dataclass(frozen=True)
 class Moments:
     """Weight, means and centred sums of items and target over a group of rows; two groups add up with ``+``.
 
-    Where no value is missing, `weight`, `y_mean` and `yy` are the same for all items and kept as arrays of shape ().
+    Where no value is missing, `weight`, `y_mean` and `yy` do not depend on the item and are arrays of shape ().
 
     Parameters
     ----------
     weight : ndarray of shape () or (n_items,)
-        Sum of the weights of the rows in which the item is there.
+        Sum of the weights of the rows in which the item is present.
     x_mean : ndarray of shape (n_items,)
         Mean of the item.
     y_mean : ndarray of shape () or (n_items,)
-        Mean of the target over the rows in which the item is there.
+        Mean of the target over the rows in which the item is present.
     xx, xy : ndarray of shape (n_items,)
         Sums of squares and products about these means.
     yy : ndarray of shape () or (n_items,)
@@ -79,7 +81,7 @@ class Moments:
 
 
 def _merged(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Return weight, mean and sum of squares of the target over the rows of both."""
+    """Return weight, mean and sum of squares of the target over two groups of rows together."""
     total = a[0] + b[0]
     if total == 0:
         return a
@@ -89,15 +91,15 @@ def _merged(a: tuple[float, float, float], b: tuple[float, float, float]) -> tup
 
 @dataclass(frozen=True)
 class TMoments:
-    """What a T-method has to know of the data: the moments of its unit space and of its signal rows.
+    """All that a T-method needs of the data: the moments of its unit space and of its signal rows.
 
-    Those of two shards add up with ``+`` (and with ``sum``) to those of all rows, whatever the shards are; a
-    `TMethodRegressor` takes the total in `fit_moments`. Make one with `t_moments`.
+    The moments of two shards add up with ``+`` (and with ``sum``) to the moments of all rows, whatever the shards are;
+    a `TMethodRegressor` takes the total in `fit_moments`. Make one with `t_moments`.
 
     Parameters
     ----------
     unit, signal : Moments
-        Rows inside and outside of the unit space. A `signal` without rows means Ta: all rows are both.
+        Rows inside and outside of the unit space. A `signal` without rows means Ta: all rows are unit space and signal.
     target_range : tuple of float
         Smallest and largest target.
     eps : float
@@ -132,13 +134,14 @@ class TMoments:
 
     @property
     def has_gram(self) -> bool:
-        """Whether the products of all pairs of items are there."""
+        """Whether the products of all pairs of items were kept."""
         return self.unit.gram is not None
 
     def least_divider(self, n: Array) -> Array:
-        """Return the r below which `n` rows know nothing of an item: their targets are one and the same.
+        """Return the smallest divider r that differs from rounding; below it the target is constant.
 
-        Values may be missing, and an item be there only where the target is; to a ten-millionth of its spread.
+        With missing values the target may be constant over the `n` rows in which an item is present: to a
+        ten-millionth of the target's spread over all rows.
         """
         weight, _, squares = _merged(self.unit.target, self.signal.target)
         return n * 1e-14 * squares / max(weight, np.finfo(np.float64).tiny)

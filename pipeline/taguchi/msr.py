@@ -1,4 +1,4 @@
-"""MSR: multiple single regression, the T-method's idea turned round and repeated on what is left."""
+"""MSR: multiple single regression, the T-method's idea turned round and repeated on the residual."""
 
 from numbers import Integral, Real
 from typing import Any, Self
@@ -11,14 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.taguchi.decomposition import EPS
 from pipeline.taguchi.integrated import blocks, rounded
-from pipeline.taguchi.moments import Array
+from pipeline.taguchi.moments import OVERFLOW, Array
 from pipeline.taguchi.summation import FLOATS
 
 
 class MSRRegressor(RegressorMixin, BaseEstimator):
     r"""Multiple single regression: single regressions of the target on each item, averaged, and again on the residual.
 
-    With the residual z (the centred target at first) every item j has its own regression of z on x_j, with slope
+    With the residual z (the centred target at first) every item j gives a regression of z on x_j, with slope
     :math:`b_j = L_j/r_j` from :math:`L_j = \sum x_{ij} z_i` and :math:`r_j = \sum x_{ij}^2`. The coefficients grow by
 
     .. math:: b_j \, \eta_j / \sum_k \eta_k, \quad \eta_j = \sqrt{S_{\beta j} / S_{ej}}, \quad
@@ -73,6 +73,13 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
+    center_: Array
+    target_center_: float
+    coef_: npt.NDArray[np.floating]
+    n_iter_: int
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
     def __init__(self, tol: float = 1e-4, max_iter: int = 1000):
         self.tol = tol
         self.max_iter = max_iter
@@ -99,14 +106,14 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, ensure_min_samples=2)
         n = len(y)
-        # What overflows shows in the sums, which are checked.
+        # An overflow shows in the sums, which are checked.
         with np.errstate(over="ignore", invalid="ignore"):
             center, target_center = X.mean(axis=0, dtype=np.float64), float(np.mean(y, dtype=np.float64))
             items, target = X - center, y - target_center
             scale = np.sqrt(np.einsum("ij,ij->j", items, items) / n)
             spread = float(target @ target)
         if not np.isfinite(scale).all():
-            raise ValueError("Input X holds values whose squares overflow: scale the items down.")
+            raise ValueError(OVERFLOW)
         if not np.isfinite(spread):
             raise ValueError("The target y holds values whose squares overflow: scale it down.")
         # A constant item, up to the rounding of its mean, has no slope.

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import circulant
 
-Levels = npt.NDArray[np.int8]
+_Levels = npt.NDArray[np.int8]
 
 _SYLVESTER = np.array([[1, 1], [1, -1]], dtype=np.int8)
 
 
-def orthogonal_array(n_items: int) -> Levels:
+def orthogonal_array(n_items: int) -> _Levels:
     """Return the smallest two-level orthogonal array with a column for each item.
 
     In any two columns the pairs of levels (1, 1), (1, 2), (2, 1) and (2, 2) come equally often (strength 2), so the
@@ -63,7 +63,7 @@ def orthogonal_array(n_items: int) -> Levels:
     return np.where(H[:, 1 : n_items + 1] > 0, np.int8(1), np.int8(2))
 
 
-def _hadamard(order: int) -> Levels | None:
+def _hadamard(order: int) -> _Levels | None:
     """Return a matrix of -1 and 1 with orthogonal rows, or None where no construction here reaches `order`."""
     if order == 2:
         return _SYLVESTER
@@ -80,7 +80,7 @@ def _hadamard(order: int) -> Levels | None:
     return None
 
 
-def _paley_core(q: int, sign: int) -> Levels:
+def _paley_core(q: int, sign: int) -> _Levels:
     """Return the Jacobsthal matrix of the prime q, bordered by 1 above and `sign` at the left, 0 in the corner."""
     character = np.full(q, -1, dtype=np.int8)
     character[np.arange(q) ** 2 % q] = 1

@@ -1,7 +1,7 @@
 """RT, the recognition-Taguchi method: how far a row follows the unit space's pattern, and how far it strays from it."""
 
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from pipeline.taguchi.mahalanobis import ThresholdDetector, unit_space_metric, u
 from pipeline.taguchi.moments import Array
 from pipeline.taguchi.summation import FLOATS
 
+_Matrix = Literal["inverse", "adjoint"]
+
 
 def rt_variables(X: npt.NDArray[Any], pattern: Array) -> Array:
-    r"""Return both variables of the RT method: how far a row follows a pattern, and how far it strays from it.
+    r"""Return the two variables of the RT method: how far a row follows a pattern, and how far it strays from it.
 
     With the p items x of a row and the mean vector m of a unit space,
 
@@ -29,7 +31,7 @@ def rt_variables(X: npt.NDArray[Any], pattern: Array) -> Array:
     X : ndarray of shape (n_rows, p), float32 or float64
         Two items or more.
     pattern : ndarray of shape (p,)
-        m; where it is 0, Y1 is 0 and Y2 what is left.
+        m; where it is 0, Y1 is 0 and Y2 the root mean square of the row, with p - 1 for p.
 
     Returns
     -------
@@ -63,17 +65,17 @@ class RTMethod(TransformerMixin, ThresholdDetector):
 
     .. math:: r = m'm,\; \beta = x'm/r,\; V_e = (x'x - r\beta^2)/(p-1),\; Y_1 = \beta,\; Y_2 = \sqrt{V_e}
 
-    and the distance is that of (Y1, Y2) from the unit space, with C their covariance matrix (n - 1) in it:
-    :math:`D = \sqrt{d' A d / 2}` for d the deviation from the mean.
+    and (Y1, Y2) is measured from its mean over the unit space. With d the deviation and C the covariance matrix (n - 1)
+    of (Y1, Y2) over the unit space, the distance is :math:`D = \sqrt{d' A d / 2}`.
 
     Parameters
     ----------
     threshold : float, default=4.0
         The largest distance of an inlier, in units of the chosen distance.
     matrix : {"inverse", "adjoint"}, default="inverse"
-        The matrix A. "inverse": that of C, a Mahalanobis distance without unit, about 1 for an ordinary row.
-        "adjoint": that of C, the textbook's form. It is the other one times :math:`\sqrt{\det C}`, so both order the
-        rows alike, but it has a unit and needs a threshold of its own. It is also defined where Y1 or Y2 is constant.
+        The matrix A. "inverse": the inverse of C; a Mahalanobis distance without unit, about 1 for an ordinary row.
+        "adjoint": the adjoint of C, the textbook's form; the distance of "inverse" times :math:`\sqrt{\det C}`. It
+        orders the rows alike, has a unit, needs another threshold, and is also defined where Y1 or Y2 is constant.
 
     Attributes
     ----------
@@ -103,7 +105,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
     ----------
     S. Teshima, Y. Hasegawa, K. Tatebayashi, "Quality Recognition and Prediction: Smarter Pattern Technology with the
     Mahalanobis-Taguchi System", Momentum Press, 2012. Y1 and Y2 agree with the R package MTSYS 1.2.0 (function ``RT``),
-    whose own distance applies an inverse correlation matrix to deviations that are not standardised.
+    whose distance applies an inverse correlation matrix to deviations that are not standardised.
 
     Examples
     --------
@@ -118,10 +120,18 @@ class RTMethod(TransformerMixin, ThresholdDetector):
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
         "threshold": [Interval(Real, 0, None, closed="left")],
-        "matrix": [StrOptions({"inverse", "adjoint"})],
+        "matrix": [StrOptions(set(get_args(_Matrix)))],
     }
 
-    def __init__(self, threshold: float = 4.0, matrix: str = "inverse"):
+    center_: Array
+    effective_divider_: float
+    y_mean_: Array
+    y_cov_: Array
+    root_: Array
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
+    def __init__(self, threshold: float = 4.0, matrix: _Matrix = "inverse"):
         self.threshold = threshold
         self.matrix = matrix
 

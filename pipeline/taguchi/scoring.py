@@ -23,7 +23,8 @@ def sn_ratio(
     sample_weight : array-like of shape (n_samples,), default=None
         2 equals a row that stands there twice.
     center : float, default=None
-        From where both are measured: the unit space's target, say. The mean of `y_true` where not given.
+        Origin from which target and estimate are measured, for instance the unit space's target; default: the mean of
+        `y_true`.
 
     Returns
     -------

@@ -15,15 +15,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import blocks
+from pipeline.taguchi.moments import Array
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
 from pipeline.taguchi.summation import FLOATS
-from pipeline.taguchi.t_method import TMethodRegressor
-
-Array = npt.NDArray[np.float64]
+from pipeline.taguchi.t_method import TMethodRegressor, UnitSpaceRule
 
 
-def item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
-    r"""Return what each item of a two-level orthogonal array adds to the S/N ratio.
+def _item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
+    r"""Return the gain of each item of a two-level orthogonal array in the S/N ratio.
 
     .. math:: g_j = \frac{2}{n} \Big(\sum_{i: a_{ij} = 1} h_i - \sum_{i: a_{ij} = 2} h_i \Big)
 
@@ -45,7 +44,7 @@ def item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
 
     Examples
     --------
-    >>> item_gains([[1, 1], [2, 1], [1, 2], [2, 2]], [4.0, 1.0, 3.0, 0.0]).tolist()
+    >>> _item_gains([[1, 1], [2, 1], [1, 2], [2, 2]], [4.0, 1.0, 3.0, 0.0]).tolist()
     [3.0, 1.0]
     """
     sn_ratios = np.asarray(sn_ratios, dtype=np.float64)
@@ -69,8 +68,8 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
     of those that do not; an item is kept if its gain is greater than `threshold`. Where that is true of none, the item
     with the greatest gain is kept alone.
 
-    This is the selection for T-methods, by the S/N ratio of an estimate. That for MT, by the distances of rows known to
-    be abnormal, is another one.
+    This is the selection for T-methods, by the S/N ratio of an estimate. MT has another one, by the distances of rows
+    that are known to be abnormal.
 
     beta and eta of an item do not depend on other items, so one fit per fold serves all runs, and their estimates are
     one matrix product: n_samples x n_items x n_runs multiplications in all.
@@ -103,9 +102,9 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
     Notes
     -----
     The gains do not change when an item, or the target, is shifted or scaled. They are no independent contributions:
-    items that say the same share their gain, and the interactions of other items fall on an item's column. So gains
-    near 0 are uncertain: they may change sign when the columns are put in another order, and with a threshold of 0
-    some items that are pure noise are kept; a greater threshold drops more of them.
+    items with equal information share their gain, and the interactions of other items fall on an item's column. So
+    gains near 0 are uncertain: they may change sign when the columns are put in another order, and with a threshold of
+    0 some items that are pure noise are kept; a greater threshold drops more of them.
 
     References
     ----------
@@ -129,8 +128,14 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
         "threshold": [Interval(Real, None, None, closed="neither")],
     }
 
+    gains_: Array
+    orthogonal_array_: npt.NDArray[np.int8]
+    run_sn_ratios_: Array
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
     def __init__(
-        self, unit_space: str = "middle", subtract_error: bool = True, cv: Any = 5, threshold: float = 0.0
+        self, unit_space: UnitSpaceRule = "middle", subtract_error: bool = True, cv: Any = 5, threshold: float = 0.0
     ) -> None:
         self.unit_space = unit_space
         self.subtract_error = subtract_error
@@ -199,7 +204,7 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
         eta = sensitivity_and_sn_ratio(r, np.maximum(L, 0), S_T, n, subtract_error=False).eta
         self.run_sn_ratios_ = 10 * np.log10(np.maximum(eta, 1 / r))
         # Without this, the interactions of others would give a gain to an item that is in no estimate.
-        self.gains_ = np.where(carries, item_gains(array, self.run_sn_ratios_), 0.0)
+        self.gains_ = np.where(carries, _item_gains(array, self.run_sn_ratios_), 0.0)
         return self
 
     def _get_support_mask(self) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 
-from pipeline.taguchi.moments import Array, Moments, TMoments
+from pipeline.taguchi.moments import OVERFLOW, Array, Moments, TMoments
 
 FLOATS = [np.float64, np.float32]
 NO_WEIGHT = "sample_weight must not be zero for every row."
@@ -81,7 +81,7 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
         raise ValueError("The target y holds values whose squares overflow: scale it down.")
     if not all(np.isfinite(part.xx).all() and np.isfinite(part.xy).all() for part in totals):
         assert_all_finite(X, allow_nan=True, input_name="X")
-        raise ValueError("Input X holds values whose squares overflow: scale the items down.")
+        raise ValueError(OVERFLOW)
     present = y if sample_weight is None else y[weight > 0]
     return TMoments(
         *totals,
@@ -139,7 +139,7 @@ def _block_rows(n_items: int, itemsize: int) -> int:
 
 
 def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list[slice]) -> tuple[Moments, Moments]:
-    """Add up what `moments` makes of each chunk of rows."""
+    """Add up the moments of all chunks of rows."""
     if len(chunks) == 1:
         return moments(chunks[0])
     n_spans = min(_SPANS, len(chunks))
@@ -148,7 +148,7 @@ def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list
         return _sum_up(pool.map(lambda span: _sum_up(map(moments, span)), spans))
 
 
-# What overflows on the way, here and below, shows in the total, which is checked.
+# An overflow on the way, here and below, shows in the total, which is checked.
 @np.errstate(over="ignore", invalid="ignore")
 def _sum_up(parts: Iterable[tuple[Moments, Moments]]) -> tuple[Moments, Moments]:
     return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), parts)
@@ -283,28 +283,18 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
         X = X.copy()
         X.sum_duplicates()
     n_items = X.shape[1]
-    # Each row is in one group only, so that one count serves both: the items of the second follow those of the first.
+    # Each row is in one group only, so that one count serves two groups: the items of the second follow.
     weight, group = groups.sum(axis=0), (groups[1] > 0).astype(np.intp)
     y = np.where(weight > 0, y, 0)
-    targets = [_target(y, each) for each in groups]
+    targets = [_target(y, weights) for weights in groups]
     m = y - np.array([mean for _, mean, _ in targets])[group]
     total = np.repeat([total for total, _, _ in targets], n_items)
-    none = np.zeros(2 * n_items)
-    missing, missing_m, missing_mm = none.copy(), none.copy(), none.copy()
-    x_mean, stored = none.copy(), np.zeros(2 * n_items, dtype=np.intp)
-    for values, row, place in _stored(X, group, weight):
-        stored += np.bincount(place, minlength=2 * n_items)
-        gaps = np.isnan(values)
-        x_mean += np.bincount(place, weight[row] * np.where(gaps, 0, values), 2 * n_items)
-        if gaps.any():
-            row, place = row[gaps], place[gaps]
-            for sums, power in ((missing, 0), (missing_m, 1), (missing_mm, 2)):
-                sums += np.bincount(place, weight[row] * m[row] ** power, 2 * n_items)
+    x_sum, stored, (missing, missing_m, missing_mm) = _sums_and_gaps(X, m, group, weight)
     total -= missing
     known = np.where(total > 0, total, 1)
-    x_mean /= known
+    x_mean = x_sum / known
 
-    xx, xy, zeros, zeros_m = none.copy(), none.copy(), total.copy(), -missing_m
+    xx, xy, zeros, zeros_m = np.zeros(2 * n_items), np.zeros(2 * n_items), total.copy(), -missing_m
     for values, row, place in _stored(X, group, weight):
         there = ~np.isnan(values)
         if not there.all():
@@ -315,7 +305,7 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
         xy += np.bincount(place, weighted_m * deviation, 2 * n_items)
         zeros -= np.bincount(place, weighted, 2 * n_items)
         zeros_m -= np.bincount(place, weighted_m, 2 * n_items)
-    # Where every value is stored, what is left of the weights is rounding.
+    # Where every value is stored, the rest of the weights is rounding.
     full = stored == np.repeat(np.bincount(group[weight > 0], minlength=2), n_items)
     zeros[full], zeros_m[full] = 0, 0
     # The values that are not stored are zeros: each deviates from the mean by the mean.
@@ -332,10 +322,27 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     return moments[0], moments[1]
 
 
+def _sums_and_gaps(
+    X: Any, m: Array, group: npt.NDArray[np.intp], weight: Array
+) -> tuple[Array, npt.NDArray[np.intp], Array]:
+    """Return sums and counts of the stored values, and sums of weight, target and its square where they are missing."""
+    n_places = 2 * X.shape[1]
+    x_sum, stored, missing = np.zeros(n_places), np.zeros(n_places, dtype=np.intp), np.zeros((3, n_places))
+    for values, row, place in _stored(X, group, weight):
+        stored += np.bincount(place, minlength=n_places)
+        gaps = np.isnan(values)
+        x_sum += np.bincount(place, weight[row] * np.where(gaps, 0, values), n_places)
+        if gaps.any():
+            row, place = row[gaps], place[gaps]
+            for power in range(3):
+                missing[power] += np.bincount(place, weight[row] * m[row] ** power, n_places)
+    return x_sum, stored, missing
+
+
 def _stored(
     X: Any, group: npt.NDArray[np.intp], weight: Array
 ) -> Iterator[tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yield chunks of the stored values with their rows and the places of their items among those of both groups."""
+    """Yield chunks of the stored values with their rows and the places of their items, group after group."""
     for chunk in _slices(X.nnz, _CHUNK_VALUES):
         first, last = np.searchsorted(X.indptr, [chunk.start, chunk.stop - 1], side="right") - 1
         ends = np.clip(X.indptr[first : last + 2], chunk.start, chunk.stop)

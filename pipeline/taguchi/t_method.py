@@ -1,22 +1,21 @@
 """T(1), T(2), Ta and their full-covariance form: regression by S/N ratios, in one pass, without iteration."""
 
 from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import IntegratedEstimator, check_items, in_db
-from pipeline.taguchi.moments import Array, Moments, TMoments
-from pipeline.taguchi.shrinkage import oas_shrinkage
+from pipeline.taguchi.decomposition import EPS
+from pipeline.taguchi.integrated import IntegratedEstimator, check_items
+from pipeline.taguchi.moments import Array, TMoments
 from pipeline.taguchi.summation import NO_WEIGHT, check_weights, is_sparse, t_moments
+from pipeline.taguchi.t_estimate import TEstimate, signal_of, t_estimate
 
-# Below this share of the largest eigenvalue a direction of the error is taken as free of error.
-_EIGENVALUE_FLOOR = 1e-8
 _FEW_ITEMS = 64
+UnitSpaceRule = Literal["middle", "low", "high", "all"]
+_Covariance = Literal["diagonal", "full"]
 _CONSTANT = "The target y is constant ({:g}): a T-method needs at least two different values."
 
 
@@ -46,13 +45,13 @@ class TMethodRegressor(IntegratedEstimator):
     ============================================  ==================================================================
     T(1), two-sided T-method                      ``unit_space="middle"``
     T(2), one-sided T-method                      ``unit_space="low"`` or ``"high"``
-    the same with the S/N ratio S_beta / S_e      ``unit_space="low", subtract_error=False``
+    T(2) with the S/N ratio S_beta / S_e          ``unit_space="low", subtract_error=False``
     Ta (Inoh, Nagata et al. 2012)                 ``unit_space="all"``
     generalised inverse regression (calibration)  ``unit_space="all", covariance="full", subtract_error=False``
     ============================================  ==================================================================
 
     The estimate does not change when an item is shifted or scaled. Its slope on the target is exactly 1 in the signal
-    data, so it spreads too far: R2 suffers where ranks do not. `recalibrate` and `clip` mend that.
+    data, so it spreads too far: R2 suffers, ranks do not. `recalibrate` and `clip` correct that.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ class TMethodRegressor(IntegratedEstimator):
     target_range_ : ndarray of shape (2,)
         Smallest and largest training target.
     moments_ : TMoments
-        The sums on which all of this stands.
+        The sums from which all estimates are made.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -137,22 +136,28 @@ class TMethodRegressor(IntegratedEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "unit_space": [StrOptions({"middle", "low", "high", "all"})],
-        "covariance": [StrOptions({"diagonal", "full"})],
+        "unit_space": [StrOptions(set(get_args(UnitSpaceRule)))],
+        "covariance": [StrOptions(set(get_args(_Covariance)))],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
     }
 
+    recalibration_: Array
+    shrinkage_: float | Array
+    unit_space_interval_: Array
+    target_range_: Array
+    moments_: TMoments | list[TMoments]
+
     def __init__(
         self,
-        unit_space: str = "middle",
-        covariance: str = "diagonal",
-        shrinkage: str | float = "auto",
+        unit_space: UnitSpaceRule = "middle",
+        covariance: _Covariance = "diagonal",
+        shrinkage: Literal["auto"] | float = "auto",
         subtract_error: bool = True,
         recalibrate: bool = False,
-        clip: str | tuple[float, float] | None = None,
+        clip: Literal["range"] | tuple[float, float] | None = None,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -188,8 +193,8 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            If `unit_space_mask` is no column of booleans, if the unit space is empty, if fewer than two rows remain as
-            signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
+            If `unit_space_mask` is not a column of booleans, if the unit space is empty, if fewer than two rows remain
+            as signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
             overflow, or if values are missing with the full covariance.
         """
         self._check_parameters()
@@ -226,7 +231,7 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, but for what later rows can mend.
+            As in `fit`, except where later rows can help: too few signal rows, an empty unit space, a constant target.
         """
         self._check_parameters()
         seen = getattr(self, "moments_", None)
@@ -264,7 +269,7 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, or if `gram` is needed and not there.
+            As in `fit`, or if `gram` is needed and missing.
         """
         self._check_parameters()
         several = isinstance(moments, list)
@@ -288,10 +293,10 @@ class TMethodRegressor(IntegratedEstimator):
             raise ValueError(f"clip must be two numbers, the lower one first, got {self.clip!r}.")
 
     def _forget(self) -> None:
-        """Drop what an earlier fit learned, but for the names of the items."""
+        """Drop the fitted attributes of an earlier fit, but for the names of the items."""
         for name in ("unit_space_interval_", "moments_", "target_range_", "recalibration_"):
             self.__dict__.pop(name, None)
-        for field in _Estimate._fields:
+        for field in TEstimate._fields:
             self.__dict__.pop(f"{field}_", None)
 
     def _moments(
@@ -322,14 +327,14 @@ class TMethodRegressor(IntegratedEstimator):
         rows: tuple[Any, Array, Array] | None = None,
         wait: bool = False,
     ) -> Self:
-        """Set the attributes; nothing but sums and interval where the rows do not suffice yet."""
+        """Store the fitted attributes; where the rows do not suffice yet, only the sums and the interval."""
         self.moments_ = moments if several else moments[0]
         if interval is not None:
             self.unit_space_interval_ = interval
         if wait or any(_problem(part) for part in moments):
             return self
         shrinkage = None if self.covariance == "diagonal" else self.shrinkage
-        self._set([_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
+        self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
         self.target_range_ = np.array([part.target_range for part in moments] if several else moments[0].target_range)
         targets = list(np.ndindex(np.shape(self.target_center_)))
         lines = [(0.0, 1.0)] * len(moments)
@@ -342,12 +347,12 @@ class TMethodRegressor(IntegratedEstimator):
         self, moments: TMoments, target: tuple[int, ...], rows: tuple[Any, Array, Array] | None
     ) -> tuple[float, float]:
         """Return intercept and slope of the target on its estimate over all rows."""
-        everything = moments.all
-        total, y_mean, y_squares = everything.target
-        if rows is None or everything.gram is not None:
+        all_rows = moments.all
+        total, y_mean, y_squares = all_rows.target
+        if rows is None or all_rows.gram is not None:
             coef = self.coef_[target].astype(np.float64)
-            mean = float(np.asarray(self.target_center_)[target] + (everything.x_mean - self.center_[target]) @ coef)
-            squares, products = coef @ everything.gram @ coef, everything.xy @ coef
+            mean = float(np.asarray(self.target_center_)[target] + (all_rows.x_mean - self.center_[target]) @ coef)
+            squares, products = coef @ all_rows.gram @ coef, all_rows.xy @ coef
         else:
             X, y, weight = rows
             counts = weight > 0
@@ -367,79 +372,6 @@ class TMethodRegressor(IntegratedEstimator):
         return np.clip(adjusted, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
 
 
-class _Estimate(NamedTuple):
-    """What the sums say about one target; see the attributes of `TMethodRegressor`."""
-
-    center: Array
-    item_target_center: Array
-    target_center: float
-    beta: Array
-    eta: Array
-    sn_ratio: Array
-    coef: Array
-    shrinkage: float
-
-
-def _estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | None) -> _Estimate:
-    """Return centres, sensitivities, S/N ratios and weights; with a `shrinkage` those of the full covariance."""
-    unit, signal = moments.unit, _signal(moments)
-    center, center_y = unit.x_mean, np.where(unit.weight > 0, unit.y_mean, unit.target[1])
-    r, L, S_T = signal.about(center, center_y)
-    n = signal.weight
-    # What is no more than the rounding of an item's mean carries nothing, nor does an item without centre.
-    nothing = (n * (4 * moments.eps * center) ** 2 >= S_T) | (unit.weight == 0) | (r <= moments.least_divider(n))
-    L, S_T = np.where(nothing, 0, L), np.where(nothing, 0, S_T)
-    beta, eta = sensitivity_and_sn_ratio(r, L, S_T, n, subtract_error, moments.eps)
-
-    used = np.flatnonzero(eta)
-    share = np.zeros_like(eta)
-    if shrinkage is None or not len(used):
-        share[used] = eta[used] / eta.sum()
-        shrinkage = 1.0
-    else:
-        raw = sensitivity_and_sn_ratio(r, L, S_T, n, False, moments.eps).eta[used]
-        R = _error_correlation(signal, center, r, L, used, moments.eps)
-        if shrinkage == "auto":
-            shrinkage = oas_shrinkage(R, float(n))
-        share[used] = _shares(R, np.sqrt(raw) * np.sign(beta[used]), eta[used] / raw, float(shrinkage))
-    coef = np.divide(share, beta, out=np.zeros_like(share), where=share != 0)
-    item_center_y = np.broadcast_to(center_y, beta.shape)
-    target_center = unit.target[1] + float(share @ (item_center_y - unit.target[1]))
-    return _Estimate(center, item_center_y, target_center, beta, eta, in_db(eta), coef, float(shrinkage))
-
-
-def _error_correlation(
-    signal: Moments, center: Array, r: Array, L: Array, used: npt.NDArray[np.intp], eps: float
-) -> Array:
-    """Return the correlation matrix of the errors ``x_j - beta_j M`` of the items `used`."""
-    assert signal.gram is not None  # noqa: S101 - the callers ask for it
-    offset, L = (signal.x_mean - center)[used], L[used]
-    total = signal.gram[np.ix_(used, used)] + signal.weight * np.outer(offset, offset)
-    scale = np.sqrt(np.maximum(total.diagonal() - L**2 / r, max(float(signal.weight) * EPS, eps) * total.diagonal()))
-    total -= np.outer(L, L / r)
-    total /= np.outer(scale, scale)
-    np.fill_diagonal(total, 1)
-    return total
-
-
-def _shares(R: Array, u: Array, kept: Array, shrinkage: float) -> Array:
-    """Return ``u * a / (u' a)`` with ``a = ((1 - shrinkage) R + shrinkage I)^-1 (kept * u)``."""
-    values, vectors = np.linalg.eigh(R)
-    shrunk = (1 - shrinkage) * np.maximum(values, 0) + shrinkage
-    inverse = 1 / np.maximum(shrunk, _EIGENVALUE_FLOOR * shrunk[-1])
-    rotated = vectors.T @ u
-    a = vectors @ (inverse * (vectors.T @ (kept * u)))
-    # What is kept of the sensitivities cannot leave less of the signal than its smallest part; where items correlate
-    # so that it seems to, all of the sensitivities is kept.
-    if u @ a < kept.min() * (rotated @ (inverse * rotated)):
-        a = vectors @ (inverse * rotated)
-    return u * a / (u @ a)
-
-
-def _signal(moments: TMoments) -> Moments:
-    return moments.signal if moments.signal.target[0] > 0 else moments.unit
-
-
 def _problem(moments: TMoments) -> str | None:
     """Return why these sums do not suffice, None if they do."""
     if moments.unit.target[0] == moments.signal.target[0] == 0:
@@ -449,7 +381,7 @@ def _problem(moments: TMoments) -> str | None:
     low, high = moments.target_range
     if low == high:
         return _CONSTANT.format(low)
-    weight, mean, squares = _signal(moments).target
+    weight, mean, squares = signal_of(moments).target
     center = moments.unit.target[1]
     if not weight > 1:
         return (

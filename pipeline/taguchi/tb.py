@@ -17,7 +17,7 @@ _TIE = 1e-10
 class TbRegressor(IntegratedEstimator):
     r"""Taguchi's Tb method: every item measures from the training row with which its S/N ratio is largest.
 
-    Item and target are both measured from that row, the item's origin :math:`(a_j, m_j)`; with the sensitivity
+    Item and target are measured from that row, the item's origin :math:`(a_j, m_j)`; with the sensitivity
     :math:`\beta_j` and the S/N ratio :math:`\eta_j` over all rows the integrated estimate is
 
     .. math:: \hat{y} = M_0 + \sum_j \eta_j \frac{x_j - a_j}{\beta_j} / \sum_j \eta_j, \quad
@@ -73,6 +73,8 @@ class TbRegressor(IntegratedEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {"subtract_error": ["boolean"]}  # noqa: RUF012 - scikit-learn's form
 
+    origin_: npt.NDArray[np.int64]
+
     def __init__(self, subtract_error: bool = True):
         self.subtract_error = subtract_error
 
@@ -101,12 +103,14 @@ class TbRegressor(IntegratedEstimator):
         X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         weight = check_weights(sample_weight, X)
         targets = y.astype(np.float64).reshape(len(y), -1).T
-        self._set([_estimate(X, target, weight, self.subtract_error) for target in targets], y.ndim > 1, X.dtype)
+        self._store_estimates(
+            [_estimate(X, target, weight, self.subtract_error) for target in targets], y.ndim > 1, X.dtype
+        )
         return self
 
 
 class _Estimate(NamedTuple):
-    """What the rows say about one target; see the attributes of `TbRegressor`."""
+    """Estimates for one target; see the attributes of `TbRegressor`."""
 
     origin: npt.NDArray[np.int64]
     center: Array

@@ -1,85 +1,93 @@
 """One unit space per class, the shrinkage chosen by cross-validation at the price of one eigendecomposition a fold."""
 
+from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import KFold
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.model_selection import KFold, check_cv
 
-from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, Array, varies
-
-_LARGEST = 1e300
+from pipeline.taguchi.class_spaces import ClassRows, ClassSpaces, Indices, class_deviations
+from pipeline.taguchi.moments import Array
+from pipeline.taguchi.unit_space_base import BaseUnitSpaces, within_range
 
 
-class _Spaces(NamedTuple):
-    """Unit spaces of all classes in a common metric that is not shrunk yet.
+class _Correlation(NamedTuple):
+    """The correlation matrix within the classes, before it is shrunk: `eigenvalues` along `vectors`, 0 across them.
 
-    `centers` holds the class means, measured from `center` in units of `sd`; the correlations within the classes have
-    the eigenvalues and eigenvectors given, and 0 elsewhere. `apart` marks items that only vary between the classes.
+    `sd` holds the standard deviations, infinite for an item that is constant. `apart` marks items that vary between
+    the classes only: they correlate with nothing.
     """
 
-    center: Array
     sd: Array
-    centers: Array
+    apart: npt.NDArray[np.bool_]
     eigenvalues: Array
     vectors: Array
-    apart: npt.NDArray[np.bool_]
-    log_prior: Array
 
-    def directions(self, shrinkage: float) -> Array:
-        """Return the shrunk inverse correlation matrix times each class's centre, of shape (n_classes, n_items)."""
-        gain = 1 / ((1 - shrinkage) * self.eigenvalues + shrinkage) - 1 / shrinkage
-        scale = np.where(self.apart, 1, 1 / shrinkage)
-        return self.centers * scale + (self.centers @ self.vectors * gain) @ self.vectors.T
+    def power(self, Z: Array, shrinkage: float, exponent: float) -> Array:
+        """Multiply rows by a power of the shrunk matrix: shrinking moves eigenvalues and leaves eigenvectors."""
+        across = np.where(self.apart, 1, shrinkage**exponent)
+        gain = ((1 - shrinkage) * self.eigenvalues + shrinkage) ** exponent - shrinkage**exponent
+        return Z * across + (Z @ self.vectors * gain) @ self.vectors.T
 
-    def log_posterior(self, X: npt.NDArray[Any], shrinkage: float) -> Array:
-        """Return the logarithm of each class's probability, up to one constant for each row."""
-        directions = self.directions(shrinkage)
-        at_center = self.log_prior - (directions * self.centers).sum(axis=1) / 2
-        score = (X - self.center) / self.sd @ directions.T + at_center
-        return np.clip(score, -_LARGEST, _LARGEST)
+    def log_det(self, shrinkage: float) -> float:
+        """Return the logarithm of the determinant of the shrunk covariance matrix."""
+        varies = np.isfinite(self.sd)
+        n_across = (varies & ~self.apart).sum() - len(self.eigenvalues)
+        along = np.log((1 - shrinkage) * self.eigenvalues + shrinkage).sum()
+        return float(along + n_across * np.log(shrinkage) + 2 * np.log(self.sd[varies]).sum())
 
 
-def _unit_spaces(X: Array, codes: npt.NDArray[np.intp], n_classes: int) -> _Spaces:
-    n = np.bincount(codes, minlength=n_classes)
-    seen = n > 0
-    means = np.zeros((n_classes, X.shape[1]))
-    for code in np.flatnonzero(seen):
-        means[code] = X[codes == code].mean(axis=0)
-    center = X.mean(axis=0)
-    total = ((X - center) ** 2).sum(axis=0)
-    carries = varies(total, len(X), center)
-    within = X - means[codes]
-    freedom = len(X) - int(seen.sum())
-    freedom = freedom if freedom > 0 else len(X)
-    variance = np.einsum("ij,ij->j", within, within) / freedom
-    lowest = EIGENVALUE_FLOOR * total / len(X)
-    # As in UnitSpaceClassifier: what varies between the classes alone decides, and nothing becomes infinite.
-    apart = carries & (variance <= lowest)
-    sd = np.sqrt(np.where(carries, np.maximum(variance, lowest), np.inf))
-    within = within / sd
-    within[:, apart] = 0
-    if len(within) < X.shape[1]:
-        # Fewer rows than items: the same eigenvectors from the products of rows.
-        eigenvalues, left = np.linalg.eigh(within @ within.T / freedom)
-        kept = eigenvalues > len(within) * np.finfo(np.float64).eps * eigenvalues.max(initial=0)
-        eigenvalues, vectors = eigenvalues[kept], within.T @ left[:, kept]
-        vectors /= np.sqrt(freedom * eigenvalues)
+def _fitted(data: ClassRows) -> tuple[ClassSpaces, _Correlation]:
+    """Return the unit spaces of rows and the correlations within them."""
+    spaces, rows = class_deviations(data)
+    sd = np.sqrt(np.where(spaces.carries, spaces.variance, np.inf))
+    apart = spaces.carries & (spaces.variance <= spaces.lowest)
+    rows /= sd
+    rows[:, apart] = 0
+    n_rows, n_items = rows.shape
+    if n_rows >= n_items:
+        return spaces, _Correlation(sd, apart, *np.linalg.eigh(rows.T @ rows / spaces.freedom))
+    # Fewer rows than items: the eigenvectors follow from the products of rows.
+    eigenvalues, left = np.linalg.eigh(rows @ rows.T / spaces.freedom)
+    kept = eigenvalues > n_rows * np.finfo(np.float64).eps * eigenvalues.max(initial=0)
+    eigenvalues, vectors = eigenvalues[kept], rows.T @ left[:, kept]
+    vectors /= np.sqrt(spaces.freedom * eigenvalues)
+    return spaces, _Correlation(sd, apart, eigenvalues, vectors)
+
+
+def _held_out_errors(data: ClassRows, train: Indices, test: Indices, shrinkages: Array) -> Array:
+    """Return, for each shrinkage, the sum of the squared errors of the probabilities over the held-out rows."""
+    (seen, codes), weight = np.unique(data.codes[train], return_inverse=True), data.weight
+    spaces, correlation = _fitted(ClassRows(data.X, data.rows[train], codes, None if weight is None else weight[train]))
+    Z = (data.X[data.rows[test]] - spaces.center) / correlation.sd
+    centers = (spaces.means - spaces.center) / correlation.sd
+    truth = np.eye(data.codes.max() + 1)[data.codes[test]]
+    # A class without a training row keeps the probability 0.
+    probability, errors = np.zeros_like(truth), np.zeros(len(shrinkages))
+    for i, shrinkage in enumerate(shrinkages):
+        directions = correlation.power(centers, shrinkage, -1)
+        at_center = np.log(spaces.n / spaces.n.sum()) - (directions * centers).sum(axis=1) / 2
+        probability[:, seen] = softmax(within_range(Z @ directions.T + at_center), axis=1)
+        squared = ((probability - truth) ** 2).sum(axis=1)
+        errors[i] = squared.sum() if weight is None else weight[test] @ squared
+    return errors
+
+
+def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[tuple[Indices, Indices]]:
+    """Yield the places of training and held-out rows among the rows that count."""
+    if cv is None or isinstance(cv, Integral):
+        n_folds = min(5 if cv is None else int(cv), len(data.rows))
+        yield from KFold(n_folds, shuffle=True, random_state=0).split(data.rows) if n_folds > 1 else ()
     else:
-        eigenvalues, vectors = np.linalg.eigh(within.T @ within / freedom)
-    centers = np.where(seen[:, None], means - center, 0) / sd
-    with np.errstate(divide="ignore"):
-        log_prior = np.log(n / n.sum())
-    return _Spaces(center, sd, centers, eigenvalues, vectors, apart, log_prior)
+        for split in check_cv(cv).split(data.X, y):
+            train, test = (np.flatnonzero(np.isin(data.rows, part)) for part in split)
+            yield train, test
 
 
-class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
+class UnitSpaceClassifierCV(BaseUnitSpaces):
     r"""`UnitSpaceClassifier` with the shrinkage of its covariance chosen by cross-validation.
 
     Shrinking a correlation matrix to the identity moves its eigenvalues and leaves its eigenvectors, so that one
@@ -92,8 +100,8 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
     ----------
     shrinkages : sequence of float in (0, 1], default=(0.03, 0.1, 0.3, 0.5, 0.7, 1.0)
         The candidates; 1 takes the items as uncorrelated.
-    cv : int, default=5
-        Number of folds; fewer where there are fewer rows.
+    cv : int, splitter or iterable of splits, default=5
+        With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5.
 
     Attributes
     ----------
@@ -101,16 +109,23 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
         Brier score of each candidate.
-    classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
-    coef_ : ndarray of shape (n_classes, n_features_in_)
-        Weight of each item in the logarithm of a class's probability.
-    intercept_ : ndarray of shape (n_classes,)
-        Its value where all items are 0.
+    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_
+        As in `UnitSpaceClassifier` with the default covariance and prior.
+    root_ : ndarray of shape (1, n_features_in_, n_items)
+        As in `UnitSpaceClassifier`, the symmetric root; made anew at each access, so that a fit stays fast.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the items, where `X` has column names.
+
+    See Also
+    --------
+    UnitSpaceClassifier : A shrinkage that is given, or follows from the number of rows.
+
+    Notes
+    -----
+    A sample weight stands for repeated rows that are held out together. Distances and probabilities are float64 for
+    float32 items too.
 
     References
     ----------
@@ -125,16 +140,20 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
     ([1, 5], 1.0)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "shrinkages": ["array-like"],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": ["cv_object"],
     }
+    _dtypes: ClassVar[list[Any]] = [np.float64]
 
-    def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: int = 5):
+    shrinkage_: float
+    scores_: Array
+
+    def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: Any = 5):
         self.shrinkages = shrinkages
         self.cv = cv
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the shrinkage, and learn the unit space of each class.
 
         Parameters
@@ -143,6 +162,8 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
             The items.
         y : array-like of shape (n_samples,)
             The classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; a row of weight 0 counts as absent.
 
         Returns
         -------
@@ -151,63 +172,33 @@ class UnitSpaceClassifierCV(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `y` holds no classes but a continuous target, or a shrinkage is not in (0, 1].
+            If `y` holds no classes but a continuous target, if a shrinkage is not in (0, 1], or if a weight is negative
+            or all of them are 0.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
+        data = self._class_rows(X, y, sample_weight)
         shrinkages = np.asarray(self.shrinkages, dtype=np.float64)
         if shrinkages.ndim != 1 or not len(shrinkages) or not ((shrinkages > 0) & (shrinkages <= 1)).all():
             raise ValueError(f"Got shrinkages={self.shrinkages!r}, expected numbers above 0 and up to 1.")
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        truth = np.eye(len(self.classes_))[codes]
         errors = np.zeros(len(shrinkages))
-        n_folds = min(self.cv, len(X))
-        for train, test in KFold(n_folds, shuffle=True, random_state=0).split(X) if n_folds > 1 else ():
-            spaces = _unit_spaces(X[train], codes[train], len(self.classes_))
-            for i, shrinkage in enumerate(shrinkages):
-                probability = softmax(spaces.log_posterior(X[test], shrinkage), axis=1)
-                errors[i] += ((probability - truth[test]) ** 2).sum()
-        self.scores_ = errors / len(X)
+        for train, test in _folds(self.cv, data, y):
+            errors += _held_out_errors(data, train, test, shrinkages)
+        self.scores_ = errors / (len(data.rows) if data.weight is None else data.weight.sum())
         self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
-        spaces = _unit_spaces(X, codes, len(self.classes_))
-        directions = spaces.directions(self.shrinkage_)
-        self.coef_ = directions / spaces.sd
-        self._center = spaces.center
-        # From the centre, so that a large offset of an item costs no digits.
-        self._at_center = spaces.log_prior - (directions * spaces.centers).sum(axis=1) / 2
-        self.intercept_ = self._at_center - self.coef_ @ spaces.center
+
+        spaces, correlation = _fitted(data)
+        self._store_spaces(spaces)
+        self._sd, self._apart, self._eigenvalues, self._vectors = correlation
+        self.scale_ = np.where(spaces.carries, correlation.sd, 1)[None]
+        self.log_det_ = np.array([correlation.log_det(self.shrinkage_)])
+        centers = (spaces.means - spaces.center) / correlation.sd
+        directions = correlation.power(centers, self.shrinkage_, -1)
+        self._store_weights(directions / correlation.sd, (directions * centers).sum(axis=1))
         return self
 
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        return softmax(np.clip((X - self._center) @ self.coef_.T + self._at_center, -_LARGEST, _LARGEST), axis=1)
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Values of `classes_`.
-        """
-        probability = self.predict_proba(X)
-        return self.classes_[probability.argmax(axis=1)]
+    @property
+    def root_(self) -> Array:
+        """Symmetric root of the inverse correlation matrix."""
+        items = np.diag(np.isfinite(self._sd).astype(np.float64))
+        correlation = _Correlation(self._sd, self._apart, self._eigenvalues, self._vectors)
+        return correlation.power(items, self.shrinkage_, -0.5)[None, :, np.isfinite(self._sd)]

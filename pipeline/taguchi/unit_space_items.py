@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
-    """One unit space per star, each with a detector of its own; a row becomes its distances from all of them.
+    """One unit space per star, each with a clone of the detector; a row becomes its distances from all unit spaces.
 
     With a detector that transforms (`RTMethod`) its columns stand in place of the distance. Like scikit-learn's
     `TargetEncoder`, `fit_transform` measures each training row against unit spaces that were made without it, since a
@@ -43,6 +43,10 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
     [[0.0, 10.0], [11.0, 1.0]]
     """
 
+    detectors_: list[Any]
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
     def __init__(self, detector: Any, cv: int = 5):
         self.detector = detector
         self.cv = cv
@@ -61,15 +65,14 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.floating]:
-        """Return what each detector makes of each row, side by side."""
+        """Return the columns of all detectors side by side."""
         check_is_fitted(self)
         return self._read(self.detectors_, validate_data(self, X, reset=False))
 
     def fit_transform(self, X: Any, y: Any) -> npt.NDArray[np.floating]:
-        """Fit, and return what detectors made without the row say of it."""
+        """Fit, and return for each row the columns of detectors that were fitted without it."""
+        self.fit(X, y)
         X, y = validate_data(self, X, y)
-        self.detectors_ = self._detectors(X, y)
-        self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
         n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
         if n_parts < 2:
             return self._read(self.detectors_, X)
@@ -90,5 +93,5 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
     @staticmethod
     def _read(detectors: list[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
         return np.column_stack(
-            [each.transform(X) if hasattr(each, "transform") else each.distance(X) for each in detectors]
+            [model.transform(X) if hasattr(model, "transform") else model.distance(X) for model in detectors]
         )

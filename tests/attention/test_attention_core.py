@@ -90,7 +90,7 @@ def test_leading_axes_broadcast() -> None:
 
 
 def window_and_future(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return a mask of somebody's own, with rows that allow nothing."""
+    """Return a mask as a user writes one, with rows that allow nothing."""
     return (keys > queries) & (keys < queries + 3)
 
 
@@ -98,7 +98,7 @@ MASKS = {
     "none": None,
     "causal": causal_mask,
     "sliding": sliding_mask(2),
-    "own": window_and_future,
+    "function": window_and_future,
     "padding": np.array([True] * 4 + [False] * 5),
     "array": np.random.default_rng(3).random((2, 1, 8, 9)) < 0.4,
     "nothing": np.zeros((8, 9), dtype=bool),

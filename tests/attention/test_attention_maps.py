@@ -1,54 +1,17 @@
-import csv
+"""Attention maps from outside: the weights of any model, and what is said of tokens and words."""
+
 import re
 import shutil
-import subprocess
-import sys
-import warnings
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-from hub import Hub, Repository, hub_environment
 from hypothesis import given
 from hypothesis import strategies as st
-from project import run_cli
-from tiny_models import save_gpt2
+from toy_maps import SENTENCE, random_map, toy_map
 
-from pipeline.attention.maps import MAX_TOKENS, AttentionMap, attention_map, moved
+from pipeline.attention.maps import _MAX_TOKENS, AttentionMap, attention_map, moved
 from pipeline.attention.tokens import distinct, readable, visible
-from pipeline.attention.view import fonts, terminal
-from pipeline.attention.view.plots import heat_map, word_by_layer
-
-SENTENCE = "The dog chased the cat"
-JAPANESE = "今日はカレーライスを食べました。明日はラーメンを食べようと思います。"
-CHINESE = ["这只狗在追猫吗？我们喜欢它。", "這隻狗在追貓嗎？我們喜歡牠。"]
-
-
-@pytest.fixture(scope="module")
-def gpt2(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return save_gpt2(tmp_path_factory.mktemp("gpt2"))
-
-
-@pytest.fixture(scope="module")
-def bundled() -> AttentionMap:
-    return attention_map(SENTENCE)
-
-
-def own_map(weights: np.ndarray, tokens: list[str]) -> AttentionMap:
-    text = " ".join(tokens)
-    starts = [len(" ".join(tokens[:i])) + (i > 0) for i in range(len(tokens))]
-    spans = [(start, start + len(token)) for start, token in zip(starts, tokens, strict=True)]
-    return AttentionMap(text, tokens, spans, weights.astype(np.float32), "a toy")
-
-
-def random_map(n_layers: int, n_heads: int, tokens: list[str], seed: int) -> AttentionMap:
-    shape = (n_layers, n_heads, len(tokens), len(tokens))
-    weights = np.random.default_rng(seed).dirichlet(np.full(len(tokens), 0.3), shape[:3])
-    return own_map(weights, tokens)
 
 
 class TestWeights:
@@ -142,8 +105,8 @@ class TestErrors:
         assert len(attention_map("x" * 96, gpt2).tokens) == 96
         with pytest.raises(ValueError, match="has 97 tokens, but 1 to 96"):
             attention_map("x" * 97, gpt2)
-        with pytest.raises(ValueError, match=f"has {MAX_TOKENS + 1} tokens, but 1 to {MAX_TOKENS}"):
-            attention_map("dog " * (MAX_TOKENS - 1))
+        with pytest.raises(ValueError, match=f"has {_MAX_TOKENS + 1} tokens, but 1 to {_MAX_TOKENS}"):
+            attention_map("dog " * (_MAX_TOKENS - 1))
 
     def test_an_encoder_decoder(self, tmp_path: Path, tiny_encoder: str) -> None:
         from transformers import AutoTokenizer, T5Config, T5Model
@@ -192,7 +155,7 @@ class TestErrors:
 
     def test_weights_that_do_not_fit_the_tokens(self) -> None:
         with pytest.raises(ValueError, match=r"Got weights of shape \(1, 1, 2, 2\)"):
-            own_map(np.ones((1, 1, 2, 2)), ["a", "b", "c"])
+            toy_map(np.ones((1, 1, 2, 2)), ["a", "b", "c"])
 
 
 class TestTokens:
@@ -282,7 +245,7 @@ class TestWords:
 
     def test_differences_by_hand(self) -> None:
         weights = np.array([[[[1.0, 0], [0.5, 0.5]]], [[[1, 0], [0.75, 0.25]]], [[[1, 0], [0, 1]]]])
-        attention = own_map(weights, ["dogs", "bark"])
+        attention = toy_map(weights, ["dogs", "bark"])
         differences = attention.layer_differences("bark")
         assert differences.to_dict("index") == {
             2: {"dogs": 0.25, "bark": -0.25},
@@ -297,251 +260,6 @@ class TestWords:
         assert len(differences) == n_layers - 1
         np.testing.assert_allclose(differences.sum(axis=1), 0, atol=1e-6)
         assert moved(differences).between(0, 1).all()
-
-
-def drawn(figure: Any, kind: str = "png") -> Any:
-    """Render with all warnings as errors: a glyph that is missing warns."""
-    content = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure.savefig(content, format=kind, dpi=40)
-    assert len(content.getvalue()) > 1000
-    return figure
-
-
-class TestFigures:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            SENTENCE,
-            "犬が猫を追う",
-            JAPANESE,
-            *CHINESE,
-            "Crème brûlée, ça coûte $5 et $6",
-            "한국어 🍜 ไทย \x1b[0m\t_x^2",
-        ],
-    )
-    def test_no_glyph_is_missing(self, text: str) -> None:
-        attention = attention_map(text)
-        for kind in ("png", "svg"):
-            drawn(heat_map(attention), kind)
-            drawn(word_by_layer(attention, attention.labels[1]), kind)
-
-    def test_every_character_of_japanese_and_both_chinese_scripts_has_a_glyph_of_its_own(self) -> None:
-        text = JAPANESE + "".join(CHINESE) + "們们龍龙体體吗嗎欢歡"
-        assert fonts.drawable(text) == text
-        assert fonts.drawable("🍜") == "U+1F35C"
-
-    def test_japanese_and_chinese_have_their_own_shapes(self) -> None:
-        assert fonts.families("直す")[1] == "IPAexGothic"
-        assert fonts.families("直接")[1] == "Noto Sans CJK SC"
-
-    def test_cells_hold_the_weights_and_their_values(self, bundled: AttentionMap) -> None:
-        upper, lower, _ = drawn(heat_map(bundled, 3, 5)).axes
-        matrix = bundled.matrix(3, 5)
-        np.testing.assert_allclose(upper.collections[0].get_array(), matrix)
-        assert [text.get_text() for text in upper.texts] == [f"{weight:.2f}" for weight in matrix.ravel()]
-        assert [label.get_text() for label in upper.get_yticklabels()] == bundled.labels
-        assert [label.get_text() for label in lower.get_xticklabels()] == bundled.labels
-        np.testing.assert_allclose(lower.lines[0].get_ydata(), bundled.received(3, 5))
-        top, bottom = upper.get_ylim()[::-1]
-        assert top < bottom
-
-    def test_a_causal_model_shows_a_triangle(self, gpt2: str) -> None:
-        attention = attention_map("the dog the cat", gpt2)
-        upper = drawn(heat_map(attention)).axes[0]
-        shown = np.asarray(upper.collections[0].get_array())
-        assert not np.triu(shown, 1).any()
-        assert (np.diag(shown) > 0).all()
-        values = np.array([bool(text.get_text()) for text in upper.texts]).reshape(shown.shape)
-        np.testing.assert_array_equal(values, shown > 0)
-
-    @pytest.mark.parametrize("n_tokens", [1, 2, 15, 130, 300])
-    def test_any_number_of_tokens_can_be_drawn(self, n_tokens: int) -> None:
-        attention = random_map(2, 1, [f"token{i}" for i in range(n_tokens)], seed=1)
-        upper = drawn(heat_map(attention)).axes[0]
-        assert bool(upper.texts) == (n_tokens <= 14)
-        assert len(upper.get_yticklabels()) <= 120
-
-    def test_a_word_shows_its_strongest_tokens_and_what_moves(self) -> None:
-        attention = random_map(4, 2, [f"token{i}" for i in range(30)], seed=1)
-        left, right = drawn(word_by_layer(attention, "token3", head=2)).axes
-        columns = [label.get_text() for label in left.get_xticklabels()]
-        table = attention.by_layer("token3", 2)
-        assert len(columns) == 12
-        assert table[columns].max().min() >= table.drop(columns=columns).max().max()
-        np.testing.assert_allclose(left.collections[0].get_array(), table[columns])
-        widths = [bar.get_width() for bar in right.patches]
-        np.testing.assert_allclose(widths, moved(attention.layer_differences("token3", 2)))
-
-    def test_a_model_of_one_layer_can_be_drawn(self) -> None:
-        drawn(word_by_layer(random_map(1, 1, ["a", "b"], seed=0), "a"))
-
-    def test_no_default_of_matplotlib_changes(self, bundled: AttentionMap) -> None:
-        before = dict(matplotlib.rcParams)
-        drawn(heat_map(bundled))
-        assert dict(matplotlib.rcParams) == before
-        assert "matplotlib_fontja" not in sys.modules
-
-
-class TestTerminal:
-    def test_a_short_sentence_is_a_table_within_80_columns(self, bundled: AttentionMap) -> None:
-        lines = terminal.show(bundled, 3, 5, 80).splitlines()
-        assert max(map(terminal.columns, lines)) <= 80
-        head = next(i for i, line in enumerate(lines) if line.split()[:2] == ["query", "[CLS]"])
-        rows = [line.split() for line in lines[head + 1 : head + 8]]
-        assert [row[0] for row in rows] == bundled.labels
-        np.testing.assert_allclose(
-            [[float(cell) for cell in row[1:]] for row in rows], bundled.matrix(3, 5), atol=0.0051
-        )
-
-    def test_bars_are_as_long_as_the_attention_received(self, bundled: AttentionMap) -> None:
-        lines = terminal.show(bundled, width=80).splitlines()[-7:]
-        bars = np.array([line.count("█") for line in lines])
-        received = bundled.received()
-        np.testing.assert_allclose(bars / bars.max(), received / received.max(), atol=1 / bars.max())
-
-    @pytest.mark.parametrize("width", [60, 80, 100])
-    def test_a_long_sentence_names_the_strongest_keys_of_each_token(self, width: int) -> None:
-        attention = attention_map(JAPANESE)
-        lines = terminal.show(attention, 3, 2, width).splitlines()
-        assert max(map(terminal.columns, lines[4:])) <= width
-        frame = attention.frame(3, 2)
-        (line,) = [line for line in lines if re.match(r" *思   ", line)]
-        best = frame.loc["思"].sort_values(ascending=False)
-        assert f"思   {best.index[0]} {best.iloc[0]:.2f}  {best.index[1]} {best.iloc[1]:.2f}" in line
-
-    def test_columns_stand_below_each_other_in_japanese(self) -> None:
-        lines = terminal.show(attention_map("犬が猫を追う"), width=80).splitlines()
-        table = [line for line in lines if re.search(r"\d\.\d\d  \d\.\d\d", line) or "query" in line]
-        assert len(table) == 9
-        assert len({terminal.columns(line) for line in table}) == 1
-
-    def test_a_word_has_a_row_for_each_layer(self, bundled: AttentionMap) -> None:
-        lines = terminal.show_word(bundled, "cat", head=3, width=80).splitlines()
-        rows = [line.split() for line in lines if re.match(r" *\d  ", line)]
-        table = bundled.by_layer("cat", 3)
-        np.testing.assert_allclose([[float(cell) for cell in row[1:-1]] for row in rows], table, atol=0.0051)
-        shares = moved(bundled.layer_differences("cat", 3))
-        assert [row[-1] for row in rows] == ["-", *(f"{share:.2f}" for share in shares)]
-
-    def test_a_word_in_a_long_sentence_shows_as_many_tokens_as_fit(self) -> None:
-        text = terminal.show_word(attention_map(JAPANESE), "明日", width=80)
-        assert max(terminal.columns(line) for line in text.splitlines()[4:]) <= 80
-        assert "of 36" in text
-
-    def test_control_characters_of_the_text_do_not_reach_the_terminal(self) -> None:
-        shown = terminal.show(attention_map("red \x1b[31m text\nnext"))
-        assert all(line.isprintable() for line in shown.splitlines())
-
-
-class TestCommand:
-    def test_prints_a_table(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run_cli(monkeypatch, "attend", SENTENCE, "--layer", "3", "--head", "5") == 0
-        out, err = capsys.readouterr()
-        assert "bundled · layer 3, head 5" in out
-        assert "chased" in out
-        assert "error" not in err
-
-    def test_prints_a_word_by_layer(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run_cli(monkeypatch, "attend", SENTENCE, "--word", "cat") == 0
-        assert "moved" in capsys.readouterr().out
-
-    def test_reads_a_local_model(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gpt2: str
-    ) -> None:
-        assert run_cli(monkeypatch, "attend", "the dog", "--model", gpt2) == 0
-        assert re.search(r"^the  1\.00  0\.00$", capsys.readouterr().out.replace("  the", "the"), re.MULTILINE)
-
-    def test_reads_a_model_of_the_hub_at_a_commit(self, tmp_path: Path, gpt2: str) -> None:
-        files = {path.name: path.read_bytes() for path in Path(gpt2).iterdir()}
-        commit = "0123456789abcdef0123456789abcdef01234567"
-        with Hub(Repository("model", "someone/tiny-gpt2", commit, files)) as hub:
-            done = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pipeline",
-                    "attend",
-                    "the dog",
-                    "--model",
-                    "someone/tiny-gpt2",
-                    "--revision",
-                    commit,
-                ],
-                cwd=tmp_path,
-                env=hub_environment(hub.url, tmp_path / "home"),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        assert done.returncode == 0, done.stderr
-        assert "someone/tiny-gpt2 · mean of 2 layers, mean of 3 heads" in done.stdout
-        assert "LOAD REPORT" not in done.stderr
-
-    @pytest.mark.parametrize(
-        ("name", "start"),
-        [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("deep/a.HTML", b"<!doctype html>"), ("a.csv", b"query,")],
-    )
-    def test_writes_a_file_whole_and_prints_its_path(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-        name: str,
-        start: bytes,
-    ) -> None:
-        assert run_cli(monkeypatch, "attend", SENTENCE, "--out", str(tmp_path / name)) == 0
-        path = Path(capsys.readouterr().out.strip())
-        assert path == (tmp_path / name).resolve()
-        assert path.read_bytes().startswith(start)
-        assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-    def test_csv_holds_the_weights(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundled: AttentionMap
-    ) -> None:
-        path = tmp_path / "a.csv"
-        assert run_cli(monkeypatch, "attend", SENTENCE, "--layer", "2", "--out", str(path)) == 0
-        pd.testing.assert_frame_equal(
-            pd.read_csv(path, index_col="query"),
-            bundled.frame(2).rename_axis(columns=None),
-            atol=1e-6,
-            check_dtype=False,
-        )
-        assert run_cli(monkeypatch, "attend", SENTENCE, "--word", "cat", "--out", str(path)) == 0
-        with path.open(encoding="utf-8", newline="") as file:
-            assert next(csv.reader(file)) == ["layer", *bundled.labels]
-
-    def test_svg_needs_no_font(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = tmp_path / "a.svg"
-        with matplotlib.rc_context({"svg.fonttype": "none"}):
-            assert run_cli(monkeypatch, "attend", "犬が猫を追う", "--out", str(path)) == 0
-        assert "<text" not in path.read_text(encoding="utf-8")
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ([" "], "give at least one word"),
-            ([SENTENCE, "--layer", "9"], "has the layers 1 to 6"),
-            ([SENTENCE, "--head", "0"], "has the heads 1 to 12"),
-            ([SENTENCE, "--word", "zebra"], "'zebra', which is not in the text"),
-            ([SENTENCE, "--word", "cat", "--layer", "2"], "leave out --layer 2"),
-            ([SENTENCE, "--out", "map.pdf"], "--out ends in .png, .svg, .html or .csv, got 'map.pdf'"),
-            ([SENTENCE, "--out", "/dev/null/map.png"], "/dev/null"),
-            ([SENTENCE, "--model", "/nowhere/at all"], "is neither a directory nor can it be had from the hub"),
-            (["dog " * 600], "602 tokens, but 1 to 512"),
-        ],
-        ids=lambda value: str(value)[:40],
-    )
-    def test_ends_in_one_line_where_the_user_can_mend_it(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-    ) -> None:
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        assert run_cli(monkeypatch, "attend", *arguments) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        assert message in line
 
 
 def test_half_a_character_is_refused() -> None:

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,9 +54,9 @@ class TestFile:
     def test_a_map_too_large_to_open_well_is_refused(
         self, attention: AttentionMap, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(attention_page, "MAX_WEIGHTS", attention.weights.size)
+        monkeypatch.setattr(attention_page, "_MAX_WEIGHTS", attention.weights.size)
         render(attention)
-        monkeypatch.setattr(attention_page, "MAX_WEIGHTS", attention.weights.size - 1)
+        monkeypatch.setattr(attention_page, "_MAX_WEIGHTS", attention.weights.size - 1)
         with pytest.raises(ValueError, match="6 layers x 12 heads x 7 tokens has 3528 weights, but 3527 is the most"):
             render(attention)
 
@@ -66,20 +65,6 @@ class TestFile:
             render(attention, layer=7)
         with pytest.raises(ValueError, match="not in the text"):
             render(attention, word="zebra")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(names)} is installed")
-    with playwright.sync_playwright() as driver:
-        # Without its sandbox it also starts as root in a container; the only page it opens is our own.
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 class Opened:

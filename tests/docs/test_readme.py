@@ -39,9 +39,11 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
         exec(compile(block, page.name, "exec"), names)
 
 
-def test_an_extractor_is_reused_in_five_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    code = code_with("train = pd.read_json")
+def test_an_extractor_is_reused_in_five_lines_in_an_empty_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = code_with("train = load_sample()")
     assert len([line for line in code.splitlines() if line]) == 5
     names: dict[str, object] = {}
     exec(compile(code, "README", "exec"), names)
@@ -50,44 +52,32 @@ def test_an_extractor_is_reused_in_five_lines(monkeypatch: pytest.MonkeyPatch) -
     assert eval(use.replace("Good food, lovely people.", "Awful, rude, never again!"), names) < 2
 
 
-def test_the_feature_of_the_readme_runs_through_the_pipeline_and_its_model_loads(
+def test_feature_and_model_of_the_readme_run_through_the_pipeline_and_the_model_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import mlflow
 
-    import pipeline.features
-    from pipeline.experiment.models import MODELS
-
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = make_project(tmp_path, n_per_star=6)
     monkeypatch.chdir(project)
-    module = {"__name__": "pipeline.features"}
-    exec(compile(code_with("class QuestionMarks"), "README", "exec"), module)
-    monkeypatch.setattr(pipeline.features, "QuestionMarks", module["QuestionMarks"], raising=False)
-    monkeypatch.setattr(pipeline.features, "__all__", [*pipeline.features.__all__, "QuestionMarks"])
-    for path in (project / "conf/features").glob("*.yaml"):
-        if path.stem != "text_stats":
-            path.unlink()
-    (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: \w+)`", README).group(1))
-    line = re.search(r'`("SVR": .*?),`', README).group(1)
-    names: dict[str, object] = {}
-    exec("from sklearn.svm import SVR\nfrom pipeline.models import *", names)
-    monkeypatch.setitem(MODELS, "SVR", eval(f"{{{line}}}", names)["SVR"])
+    monkeypatch.syspath_prepend(project)
+    (project / "my_features.py").write_text(code_with("class QuestionMarks"))
+    (project / "my_models.py").write_text(code_with("def scaled_svr"))
+    (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: [\w.]+)`", README).group(1))
+    model = re.search(r"`- (my_models\.\w+)`", README).group(1)
     score = yaml.safe_load((project / "conf/score.yaml").read_text())
     score["feature_sets"] = yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", README).group(1))
-    score |= {"models": ["SVR"], "baselines": []}
+    score |= {"models": [model], "baselines": []}
+    score.pop("ablations", None)
     (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
 
     curves = yaml.safe_load((project / "conf/curves.yaml").read_text())
-    side = {"feature_sets": list(score["feature_sets"]), "models": ["SVR"]}
+    side = {"feature_sets": list(score["feature_sets"]), "models": [model]}
     curves |= {"feature_sets": list(score["feature_sets"]), "sides": {"T-method": side, "attention": side}}
     (project / "conf/curves.yaml").write_text(yaml.safe_dump(curves))
-    # Workers of their own would not know what this test has put into the modules.
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
-    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log"):
-        assert run_cli(monkeypatch, stage) == 0, capsys.readouterr().err
+    assert run_cli(monkeypatch, "all") == 0, capsys.readouterr().err
     leaderboard = pd.read_csv(project / "reports/sample/leaderboard.csv")
-    assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", "SVR", 40]]
+    assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", model, 40]]
 
     capsys.readouterr()
     exec(compile(code_with("@champion"), "README", "exec"), {})

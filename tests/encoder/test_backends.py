@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import VOCABULARY
 from project import ROOT
+from tiny_models import VOCABULARY
 
 from pipeline.encoder import Backend, Pooling, encode, load_encoder, token_batches
-from pipeline.encoder.shards import encoder_digest
-from pipeline.encoder.trunk import can_be_cut
+from pipeline.encoder.shards import _encoder_digest
+from pipeline.encoder.trunk import _can_be_cut
 from pipeline.features.token_weights import QueryPooling
 
 N_LAYERS = 3
@@ -98,21 +98,21 @@ class TestArchitectures:
         self, kind: str, tiny_encoder: str, tmp_path: Path, texts: list[str]
     ) -> None:
         encoder = make_encoder(kind, tiny_encoder, tmp_path)
-        assert can_be_cut(encoder) is ARCHITECTURES[kind][1]
+        assert _can_be_cut(encoder) is ARCHITECTURES[kind][1]
         expected = [np.array(column) for column in zip(*(alone(encoder, text) for text in texts), strict=True)]
-        for pooling, together, own in zip(POOLINGS, encode(encoder, texts, POOLINGS), expected, strict=True):
-            np.testing.assert_allclose(together, own, rtol=0, atol=1e-4, err_msg=str(pooling))
+        for pooling, together, vectors in zip(POOLINGS, encode(encoder, texts, POOLINGS), expected, strict=True):
+            np.testing.assert_allclose(together, vectors, rtol=0, atol=1e-4, err_msg=str(pooling))
             # What is asked for beside it decides on how many layers are run.
             np.testing.assert_allclose(
-                encode(encoder, texts, [pooling])[0], own, rtol=0, atol=1e-4, err_msg=f"{pooling} alone"
+                encode(encoder, texts, [pooling])[0], vectors, rtol=0, atol=1e-4, err_msg=f"{pooling} alone"
             )
 
     def test_padding_on_the_left_changes_nothing(self, tiny_encoder: str, tmp_path: Path, texts: list[str]) -> None:
         encoder = make_encoder("gpt2", tiny_encoder, tmp_path, side="left")
         assert encoder.tokenizer.padding_side == "left"
         expected = [np.array(column) for column in zip(*(alone(encoder, text) for text in texts), strict=True)]
-        for pooling, actual, own in zip(POOLINGS, encode(encoder, texts, POOLINGS), expected, strict=True):
-            np.testing.assert_allclose(actual, own, rtol=0, atol=1e-4, err_msg=str(pooling))
+        for pooling, actual, vectors in zip(POOLINGS, encode(encoder, texts, POOLINGS), expected, strict=True):
+            np.testing.assert_allclose(actual, vectors, rtol=0, atol=1e-4, err_msg=str(pooling))
 
     @pytest.mark.parametrize("backend", [Backend(), Backend("openvino")], ids=lambda backend: backend.name)
     @pytest.mark.parametrize("side", ["right", "left"])
@@ -198,7 +198,7 @@ class TestBackends:
         backend = Backend("openvino", precision, tuple(texts[:6]) if precision == "int8" else ())
         expected = encode(load_encoder(tiny_encoder), texts, POOLINGS, backend=backend)
         for tokens in (1, 200):
-            monkeypatch.setattr("pipeline.encoder.batches.CPU_TOKENS", tokens)
+            monkeypatch.setattr("pipeline.encoder.batches._CPU_TOKENS", tokens)
             actual = encode(load_encoder(tiny_encoder), texts, POOLINGS, backend=backend)
             for pooling, a, b in zip(POOLINGS, actual, expected, strict=True):
                 np.testing.assert_allclose(
@@ -228,7 +228,9 @@ class TestBackends:
         )
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 1
-        assert "pip install 't-method-vs-attention[openvino]'" in done.stderr.splitlines()[-1]
+        what = {"openvino": "backend='openvino'", "nncf": "precision='int8'"}[missing]
+        message = f'ImportError: {what} needs {missing}: pip install "t-method-vs-attention[openvino]"'
+        assert done.stderr.splitlines()[-1] == message
 
     @pytest.mark.parametrize("missing", ["openvino", "nncf"])
     def test_neither_does_the_key_of_cached_vectors_hide_it(
@@ -241,12 +243,11 @@ class TestBackends:
                 raise importlib.metadata.PackageNotFoundError(package)
             return "1"
 
-        monkeypatch.setattr(importlib.metadata, "version", version)
-        with pytest.raises(
-            ImportError, match=f"{missing}: pip install 't-method-vs-attention\\[openvino\\]'"
-        ) as caught:
+        monkeypatch.setattr("pipeline.encoder.backend.version", version)
+        with pytest.raises(ImportError) as caught:
             Backend("openvino", "int8", ("good",)).digest()
-        assert len(str(caught.value).splitlines()) == 1
+        message = f"""backend='openvino' needs {missing}: pip install "t-method-vs-attention[openvino]\""""
+        assert str(caught.value) == message
 
     @pytest.mark.parametrize(
         ("package", "backend", "counts"),
@@ -267,7 +268,8 @@ class TestBackends:
 
         before, version = backend.digest(), importlib.metadata.version
         assert backend.digest() == before
-        monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + ".post1" * (name == package))
+        other = lambda name: version(name) + ".post1" * (name == package)  # noqa: E731
+        monkeypatch.setattr("pipeline.encoder.backend.version", other)
         assert (backend.digest() != before) is counts
 
     def test_openvino_is_silent_and_sends_nothing(self, tiny_encoder: str, tmp_path: Path) -> None:
@@ -287,9 +289,9 @@ class TestBackends:
     @pytest.mark.parametrize("backend", [Backend(), *LOW], ids=lambda backend: f"{backend.name} {backend.precision}")
     def test_the_encoder_stays_as_it_is(self, tiny_encoder: str, texts: list[str], backend: Backend) -> None:
         encoder = load_encoder(tiny_encoder)
-        before, config = encoder_digest(encoder), encoder[0].auto_model.config.to_dict()
+        before, config = _encoder_digest(encoder), encoder[0].auto_model.config.to_dict()
         encode(encoder, texts, [Pooling("received", 2)], backend=backend)
-        assert encoder_digest(encoder) == before
+        assert _encoder_digest(encoder) == before
         assert encoder[0].auto_model.config.to_dict() == config
         assert not any(module._forward_hooks for module in encoder[0].auto_model.encoder.layer)
 

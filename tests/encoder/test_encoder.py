@@ -35,7 +35,7 @@ def python(program, *arguments, **environment):
 def encode_in(tokens, encoder, texts):
     """Encode in batches of that many tokens; of one text each where it has more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.encoder.batches.CPU_TOKENS", tokens)
+        patch.setattr("pipeline.encoder.batches._CPU_TOKENS", tokens)
         return encode(encoder, texts, POOLINGS)
 
 

@@ -35,10 +35,10 @@ def test_the_pass_that_pools_records_too_and_goes_on_where_it_was_killed(
     tiny_encoder: str, some: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder, layers = load_encoder(tiny_encoder), {1: tmp_path / "one", 2: tmp_path / "two"}
-    monkeypatch.setattr("pipeline.encoder.batches.SHARD", 8)
+    monkeypatch.setattr("pipeline.encoder.batches._SHARD", 8)
     whole = record(encoder, some, 1, tmp_path / "alone")
     stop = KeyboardInterrupt("killed")
-    from pipeline.encoder.recorded import Recorder
+    from pipeline.encoder.recorder import Recorder
 
     finish = Recorder.finish
 

@@ -14,7 +14,9 @@ import pytest
 from project import ROOT
 
 from pipeline.encoder import Backend, Pooling, TokenBatch, TokenPooling, encode, load_encoder, weighted_mean
-from pipeline.encoder.shards import ShardStore, encoder_digest
+from pipeline.encoder.batches import Shard
+from pipeline.encoder.pooling import _code
+from pipeline.encoder.shards import PooledVectors, _encoder_digest, encoder_key
 
 POOLINGS = [Pooling("sentence"), Pooling("received", 2)]
 
@@ -34,11 +36,11 @@ class TokenTable(TokenPooling):
 
 @dataclass(frozen=True, eq=False)
 class Queries(TokenPooling):
-    """Softmax over the tokens by queries of which every text has its own set."""
+    """Softmax over the tokens by queries, of which each text has one set."""
 
     queries: npt.NDArray[np.float32]
     layer: int
-    sets: npt.NDArray[np.int64]
+    query_set: npt.NDArray[np.int64]
 
     def size(self, encoder: Any) -> int:
         return super().size(encoder) * self.queries.shape[2]
@@ -46,7 +48,7 @@ class Queries(TokenPooling):
     def pool(self, batch: TokenBatch) -> Any:
         import torch
 
-        states, queries = batch.states[self.layer], torch.from_numpy(self.queries[self.sets[batch.rows]])
+        states, queries = batch.states[self.layer], torch.from_numpy(self.queries[self.query_set[batch.rows]])
         scores = (states @ queries).masked_fill(batch.mask[:, :, None] == 0, -torch.inf)
         return (scores.softmax(dim=1).transpose(1, 2) @ states).flatten(1)
 
@@ -65,7 +67,7 @@ def forward_passes(encoder: Any) -> list[int]:
 
 
 @pytest.fixture
-def own_encoder(tiny_encoder: str) -> Any:
+def fresh_encoder(tiny_encoder: str) -> Any:
     """An encoder that no other test has."""
     from sentence_transformers import SentenceTransformer
 
@@ -75,11 +77,11 @@ def own_encoder(tiny_encoder: str) -> Any:
 
 
 class TestDuplicates:
-    def test_they_are_encoded_once_and_get_the_same_vector(self, own_encoder: Any, texts: list[str]) -> None:
-        expected = encode(own_encoder, texts, POOLINGS)
-        sizes = forward_passes(own_encoder)
+    def test_they_are_encoded_once_and_get_the_same_vector(self, fresh_encoder: Any, texts: list[str]) -> None:
+        expected = encode(fresh_encoder, texts, POOLINGS)
+        sizes = forward_passes(fresh_encoder)
         order = [0, 3, 3, 1, 0, *range(len(texts)), 7]
-        for a, b in zip(encode(own_encoder, [texts[i] for i in order], POOLINGS), expected, strict=True):
+        for a, b in zip(encode(fresh_encoder, [texts[i] for i in order], POOLINGS), expected, strict=True):
             np.testing.assert_allclose(a, b[order], rtol=0, atol=1e-5)
         assert sum(sizes) == len(texts)
 
@@ -105,36 +107,36 @@ class TestDuplicates:
 
 
 class TestShards:
-    def test_what_is_there_is_not_encoded_again(self, own_encoder: Any, many: list[str], tmp_path: Path) -> None:
-        expected = encode(own_encoder, many, POOLINGS, cache=tmp_path)
-        sizes = forward_passes(own_encoder)
-        for a, b in zip(encode(own_encoder, many, POOLINGS, cache=tmp_path), expected, strict=True):
+    def test_what_is_there_is_not_encoded_again(self, fresh_encoder: Any, many: list[str], tmp_path: Path) -> None:
+        expected = encode(fresh_encoder, many, POOLINGS, cache=tmp_path)
+        sizes = forward_passes(fresh_encoder)
+        for a, b in zip(encode(fresh_encoder, many, POOLINGS, cache=tmp_path), expected, strict=True):
             np.testing.assert_array_equal(a, b)
         assert sizes == []
         # One more pooling takes one more pass, one more text the last shard.
-        encode(own_encoder, many, [*POOLINGS, Pooling("uniform", 1)], cache=tmp_path)
+        encode(fresh_encoder, many, [*POOLINGS, Pooling("uniform", 1)], cache=tmp_path)
         assert sum(sizes) == 2100
-        encode(own_encoder, [*many, "new"], POOLINGS, cache=tmp_path)
+        encode(fresh_encoder, [*many, "new"], POOLINGS, cache=tmp_path)
         assert sum(sizes) == 2100 + 53
 
-    def test_a_damaged_file_is_made_again(self, own_encoder: Any, many: list[str], tmp_path: Path) -> None:
-        expected = encode(own_encoder, many, POOLINGS[:1], cache=tmp_path)[0]
+    def test_a_damaged_file_is_made_again(self, fresh_encoder: Any, many: list[str], tmp_path: Path) -> None:
+        expected = encode(fresh_encoder, many, POOLINGS[:1], cache=tmp_path)[0]
         first, second, third = sorted(tmp_path.rglob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
         first.write_bytes(first.read_bytes()[:-100])
         second.write_bytes(b"")
         third.unlink()
-        sizes = forward_passes(own_encoder)
-        np.testing.assert_array_equal(encode(own_encoder, many, POOLINGS[:1], cache=tmp_path)[0], expected)
+        sizes = forward_passes(fresh_encoder)
+        np.testing.assert_array_equal(encode(fresh_encoder, many, POOLINGS[:1], cache=tmp_path)[0], expected)
         assert sum(sizes) == 2100
-        encode(own_encoder, many, POOLINGS[:1], cache=tmp_path)
+        encode(fresh_encoder, many, POOLINGS[:1], cache=tmp_path)
         assert sum(sizes) == 2100
 
     def test_after_a_kill_finished_shards_are_not_encoded_again(
-        self, own_encoder: Any, tiny_encoder: str, many: list[str], tmp_path: Path
+        self, fresh_encoder: Any, tiny_encoder: str, many: list[str], tmp_path: Path
     ) -> None:
         program = (
             "import sys\nfrom pathlib import Path\nfrom pipeline.encoder import *\n"
-            "import pipeline.encoder.batches as batches; batches.CPU_TOKENS = 1  # slow enough to be caught\n"
+            "import pipeline.encoder.batches as batches; batches._CPU_TOKENS = 1  # slow enough to be caught\n"
             "many = Path(sys.argv[1]).read_text().split('\\n')\n"
             "encode(load_encoder(sys.argv[2]), many, [Pooling('sentence')], cache=Path(sys.argv[3]))"
         )
@@ -149,13 +151,13 @@ class TestShards:
         assert process.wait() == -signal.SIGKILL
         finished = len([path for path in cache.rglob("*.safetensors") if not path.name.startswith(".")])
         assert 1 <= finished < 3
-        sizes = forward_passes(own_encoder)
-        (resumed,) = encode(own_encoder, many, [Pooling("sentence")], cache=cache)
+        sizes = forward_passes(fresh_encoder)
+        (resumed,) = encode(fresh_encoder, many, [Pooling("sentence")], cache=cache)
         assert sum(sizes) == 2100 - 1024 * finished
-        np.testing.assert_allclose(resumed, encode(own_encoder, many, [Pooling("sentence")])[0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(resumed, encode(fresh_encoder, many, [Pooling("sentence")])[0], rtol=0, atol=1e-5)
 
     def test_everything_that_decides_on_the_vectors_is_in_the_key(
-        self, own_encoder: Any, texts: list[str], tmp_path: Path
+        self, fresh_encoder: Any, texts: list[str], tmp_path: Path
     ) -> None:
         import torch
 
@@ -168,7 +170,8 @@ class TestShards:
             texts: list[str] = texts,
             backend: Backend = Backend(),  # noqa: B008
         ) -> Path:
-            return ShardStore(tmp_path, own_encoder, backend, [pooling])._path(0, texts, range(len(texts)))
+            vectors = PooledVectors(pooling, np.empty((0, 0)), tmp_path, encoder_key(fresh_encoder, backend))
+            return vectors._path(Shard(range(len(texts)), texts))
 
         sets = np.zeros(len(texts), dtype=np.int64)
         queries = np.ones((2, 16, 1), np.float32)
@@ -187,15 +190,15 @@ class TestShards:
             key(backend=Backend("openvino", "int8", ("bad",))),
         ]
         assert key() == keys[0]
-        own_encoder.max_seq_length = 32
+        fresh_encoder.max_seq_length = 32
         keys.append(key())
         with torch.no_grad():
-            own_encoder[0].auto_model.encoder.layer[0].output.dense.bias[0] += 1
+            fresh_encoder[0].auto_model.encoder.layer[0].output.dense.bias[0] += 1
         keys.append(key())
         assert len(set(keys)) == len(keys)
 
     def test_vectors_are_not_shared_by_classes_of_one_name_or_by_a_class_before_and_after_a_change(
-        self, own_encoder: Any, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, fresh_encoder: Any, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         code = (
             "from dataclasses import dataclass\nfrom pipeline.encoder import TokenPooling\n"
@@ -211,9 +214,9 @@ class TestShards:
             module: Any = importlib.util.module_from_spec(spec)
             monkeypatch.setitem(sys.modules, name, module)
             spec.loader.exec_module(module)
-            return encode(own_encoder, texts, [module.One(1)], cache=tmp_path / "cache")[0]
+            return encode(fresh_encoder, texts, [module.One(1)], cache=tmp_path / "cache")[0]
 
-        sizes = forward_passes(own_encoder)
+        sizes = forward_passes(fresh_encoder)
         first = vectors("before", "poolings_a", code)
         assert sum(sizes) == len(texts)
         np.testing.assert_array_equal(vectors("before", "poolings_a", code), first)
@@ -222,11 +225,45 @@ class TestShards:
         # The same code can mean another thing in another module.
         vectors("before", "poolings_b", code)
         assert sum(sizes) == 3 * len(texts)
+        # Words change no vector.
+        words = code.replace("    layer: int", '    """The first token."""\n    layer: int  # counted from 0')
+        np.testing.assert_array_equal(vectors("words", "poolings_a", words), first)
+        assert sum(sizes) == 3 * len(texts)
 
-    def test_a_tokenizer_that_has_cut_texts_has_the_same_digest(self, own_encoder: Any) -> None:
-        before = encoder_digest(own_encoder)
-        own_encoder.tokenizer(["good"] * 3, truncation=True, max_length=5, padding="max_length")
-        assert encoder_digest(own_encoder) == before
+    def test_of_a_class_inside_a_function_only_statements_count(self) -> None:
+        class One:
+            def pool(self) -> str:
+                return """1
+not indented"""
+
+        def commented() -> type:
+            class One:
+                """With words."""
+
+                def pool(self) -> str:
+                    # And more of them.
+                    return """1
+not indented"""
+
+            return One
+
+        def changed() -> type:
+            class One:
+                def pool(self) -> str:
+                    return """2
+not indented"""
+
+            return One
+
+        module, name, statements = _code(One)
+        assert (module, name) == (__name__, One.__qualname__)
+        assert _code(commented())[2] == statements
+        assert _code(changed())[2] != statements
+
+    def test_a_tokenizer_that_has_cut_texts_has_the_same_digest(self, fresh_encoder: Any) -> None:
+        before = _encoder_digest(fresh_encoder)
+        fresh_encoder.tokenizer(["good"] * 3, truncation=True, max_length=5, padding="max_length")
+        assert _encoder_digest(fresh_encoder) == before
 
 
 def test_memory_does_not_grow_with_the_number_of_reviews(tiny_encoder: str) -> None:
@@ -235,8 +272,8 @@ def test_memory_does_not_grow_with_the_number_of_reviews(tiny_encoder: str) -> N
         "encoder, n = load_encoder(sys.argv[1]), int(sys.argv[2])\n"
         "texts = [f'the food was good {i % 1000} ' + 'and ' * (i % 20) + str(i) for i in range(n)]\n"
         "(vectors,) = encode(encoder, texts, [Pooling('received', 1)])\n"
-        "own = vectors.nbytes + sum(map(sys.getsizeof, texts))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - own)"
+        "held = vectors.nbytes + sum(map(sys.getsizeof, texts))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held)"
     )
 
     def beyond(n: int) -> int:

@@ -3,9 +3,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
-from sklearn.metrics import cohen_kappa_score, mean_absolute_error
+from sklearn.metrics import cohen_kappa_score
 
-from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import clip_to_stars, evaluate, qwk, round_to_stars, spearman
 from pipeline.taguchi import sn_ratio
 
@@ -124,60 +123,3 @@ class TestEvaluate:
 
     def test_every_value_is_a_plain_float(self):
         assert {type(value) for value in evaluate(*guesses(20)).values()} == {float}
-
-
-class TestIntervals:
-    @pytest.mark.parametrize("seed", range(5))
-    def test_they_contain_the_point_estimate(self, seed):
-        y, y_hat = guesses(200, seed)
-        found = intervals(y, y_hat, n_resamples=400, seed=1)
-        assert found["qwk_low"] < qwk(y, round_to_stars(y_hat)) < found["qwk_high"]
-        assert found["mae_low"] < mean_absolute_error(y, y_hat) < found["mae_high"]
-
-    def test_sixteen_times_the_reviews_make_them_four_times_as_narrow(self):
-        few, many = (intervals(*guesses(n, seed=3), n_resamples=500, seed=1) for n in (125, 2000))
-        for metric in ("qwk", "mae"):
-            ratio = (few[f"{metric}_high"] - few[f"{metric}_low"]) / (many[f"{metric}_high"] - many[f"{metric}_low"])
-            assert 3 < ratio < 5.5
-
-    def test_the_interval_of_the_mean_absolute_error_is_that_of_its_standard_error(self):
-        y, y_hat = guesses(2000, seed=5)
-        found = intervals(y, y_hat, n_resamples=2000, seed=1)
-        half = 1.96 * np.abs(y - y_hat).std(ddof=1) / np.sqrt(2000)
-        assert (found["mae_high"] - found["mae_low"]) / 2 == pytest.approx(half, rel=0.1)
-
-    def test_the_seed_alone_decides(self):
-        y, y_hat = guesses(100)
-        assert intervals(y, y_hat, 300, seed=7) == intervals(y, y_hat, 300, seed=7)
-        assert intervals(y, y_hat, 300, seed=7) != intervals(y, y_hat, 300, seed=8)
-
-    def test_perfect_predictions_have_intervals_of_no_width(self):
-        y = np.tile([1, 2, 3, 4, 5], 20)
-        assert intervals(y, y, 300, seed=1) == {"qwk_low": 1, "qwk_high": 1, "mae_low": 0, "mae_high": 0}
-
-
-class TestDifference:
-    def test_identical_predictions_differ_by_exactly_zero(self):
-        y, y_hat = guesses(100)
-        assert qwk_difference(y, y_hat, y_hat, n_resamples=300, seed=1) == (0, 0, 0)
-
-    def test_it_changes_sign_with_the_order(self):
-        y, a = guesses(100, seed=1)
-        b = guesses(100, seed=2)[1]
-        difference, low, high = qwk_difference(y, a, b, 300, seed=1)
-        assert (-difference, -high, -low) == pytest.approx(qwk_difference(y, b, a, 300, seed=1))
-
-    def test_it_is_the_difference_of_the_rounded_stars_with_an_interval_around(self):
-        y, good = guesses(400, seed=1, noise=0.5)
-        poor = y + np.random.default_rng(9).normal(scale=2, size=400)
-        difference, low, high = qwk_difference(y, good, poor, n_resamples=500, seed=1)
-        assert difference == pytest.approx(qwk(y, round_to_stars(good)) - qwk(y, round_to_stars(poor)))
-        assert 0 < low < difference < high
-        assert qwk_difference(y, good, poor, 500, seed=1) == (difference, low, high)
-
-    def test_pairing_makes_it_narrower_than_the_two_intervals_apart(self):
-        y, a = guesses(400, seed=1, noise=1.5)
-        b = a + np.random.default_rng(2).normal(scale=0.2, size=400)
-        _, low, high = qwk_difference(y, a, b, n_resamples=500, seed=1)
-        alone = intervals(y, a, n_resamples=500, seed=1)
-        assert high - low < (alone["qwk_high"] - alone["qwk_low"]) / 2

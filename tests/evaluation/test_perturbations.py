@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.perturbations import CHANGES, TYPO_RATE, change_all, shouting, shuffled, truncated, typos
+from pipeline.evaluation.perturbations import _TYPO_RATE, CHANGES, _shouting, _shuffled, _truncated, _typos, change_all
 from pipeline.text import words
 
 # Spaces of every kind, apostrophes that join, scripts with and without spaces, letters whose case is not one letter.
@@ -41,7 +41,7 @@ def between_words(text: str) -> list[str]:
 @given(TEXTS, SEEDS)
 @example("味a味b'味'c", 1)
 def test_shuffling_keeps_every_word_and_all_that_stands_between(text: str, seed: int) -> None:
-    result = shuffled(text, generator(seed))
+    result = _shuffled(text, generator(seed))
     assert Counter(words(result)) == Counter(words(text))
     assert Counter(result) == Counter(text)
     assert between_words(result) == between_words(text)
@@ -49,23 +49,23 @@ def test_shuffling_keeps_every_word_and_all_that_stands_between(text: str, seed:
 
 @pytest.mark.parametrize("text", ["one two three four five six seven eight nine", "一二三四五六七八九十"])
 def test_every_word_can_come_first(text: str) -> None:
-    assert {words(shuffled(text, generator(seed)))[0] for seed in range(200)} == set(words(text))
+    assert {words(_shuffled(text, generator(seed)))[0] for seed in range(200)} == set(words(text))
 
 
 @given(TEXTS)
 def test_shouting_says_the_same_but_for_case_and_exclamation_marks(text: str) -> None:
     expected = text.replace("!", "!!").replace("！", "！！")
-    assert shouting(text).casefold() == expected.casefold()
+    assert _shouting(text).casefold() == expected.casefold()
 
 
 @given(st.text(st.characters(codec="ascii")))
 def test_shouting_leaves_no_small_letter_of_ascii(text: str) -> None:
-    assert shouting(text) == text.upper().replace("!", "!!")
+    assert _shouting(text) == text.upper().replace("!", "!!")
 
 
 @given(TEXTS)
 def test_a_truncated_text_is_a_prefix_with_half_of_the_words_and_no_word_cut(text: str) -> None:
-    result = truncated(text)
+    result = _truncated(text)
     n = len(words(text))
     assert text.startswith(result)
     assert words(result) == words(text)[: (n + 1) // 2]
@@ -73,16 +73,16 @@ def test_a_truncated_text_is_a_prefix_with_half_of_the_words_and_no_word_cut(tex
 
 @given(TEXTS, SEEDS)
 def test_typos_touch_letters_only(text: str, seed: int) -> None:
-    result = typos(text, generator(seed))
+    result = _typos(text, generator(seed))
     assert not_letters(result) == not_letters(text)
     assert set(result) <= set(text)
 
 
 def test_about_one_letter_in_twenty_slips_a_third_of_them_each_way() -> None:
     text = "abcdefghij" * 2000
-    result = typos(text, generator())
+    result = _typos(text, generator())
     doubled = sum(result.count(letter * 2) for letter in "abcdefghij")
-    expected = len(text) * TYPO_RATE / 3
+    expected = len(text) * _TYPO_RATE / 3
     dropped = len(text) + doubled - len(result)
     swapped = sum(result.count(pair) for pair in ("ba", "cb", "dc", "ed", "fe", "gf", "hg", "ih", "ji", "aj"))
     for n in (doubled, dropped, swapped):

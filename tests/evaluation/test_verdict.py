@@ -7,6 +7,7 @@ import pytest
 from pipeline.evaluation.sides import Side
 from pipeline.evaluation.verdict import three_sentences
 from pipeline.experiment.curves import contrast_table, crossover_table, side_table
+from pipeline.experiment.line import Line
 
 SIZES = [10, 100, 1000]
 PAIRS = [["T-method", "attention"], ["both", "attention"]]
@@ -18,10 +19,10 @@ def sides(levels: dict[str, list[float]], spread: float = 0.01) -> dict[str, dic
     rng = np.random.default_rng(0)
     return {
         name: {
-            n: Side((name.lower(), "Ta"), level + np.concatenate([[0], spread * rng.normal(size=2000)]))
-            for n, level in zip(SIZES, own, strict=True)
+            n: Side(Line(name.lower(), "Ta"), level + np.concatenate([[0], spread * rng.normal(size=2000)]))
+            for n, level in zip(SIZES, at_sizes, strict=True)
         }
-        for name, own in levels.items()
+        for name, at_sizes in levels.items()
     }
 
 

@@ -14,7 +14,9 @@ from sklearn.preprocessing import TargetEncoder
 
 from pipeline.encoder import load_encoder, record
 from pipeline.errors import PipelineError
-from pipeline.experiment.fitting import RAW_TEXT, Fitted, Material, fit_models, one_thread
+from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread
+from pipeline.experiment.line import RAW_TEXT, Line
+from pipeline.experiment.models import make_model
 from pipeline.experiment.transformers import learns, pools_tokens
 from pipeline.features import AttentionPooling, TextStats, TMetrics
 
@@ -51,9 +53,14 @@ def make_material(make: Maker, texts: npt.NDArray[Any], stars: npt.NDArray[Any],
     return Material(texts, stars, is_train, {"set": ["part"]}, {"part": table}, makers, tokens)
 
 
+def fit(features: str, names: list[str], train: Any, X_test: Any) -> list[Any]:
+    models = {name: make_model(Line(features, name)) for name in names}
+    return list(fit_models(models, train, X_test, features))
+
+
 def predictions(material: Material, features: str = "set", model: str = "Ridge") -> npt.NDArray[np.float64]:
     train, test = material.columns(features, ROWS)
-    (fitted,) = fit_models(features, [model], (train, material.stars[material.is_train][ROWS]), test)
+    (fitted,) = fit(features, [model], (train, material.stars[material.is_train][ROWS]), test)
     assert isinstance(fitted, Fitted)
     return fitted.predictions
 
@@ -168,19 +175,19 @@ def test_a_classifier_that_is_read_twice_is_fitted_once(monkeypatch: pytest.Monk
     y = np.tile([1, 2, 3, 4, 5], 12)
     X = y[:, None] + rng.normal(size=(60, 3))
     names = ["LogisticRegression", "Ridge", "LogisticRegression (median star)"]
-    expected, _, median = fit_models("set", names, (X, y), X)
+    expected, _, median = fit("set", names, (X, y), X)
     assert isinstance(expected, Fitted)
     assert isinstance(median, Fitted)
     assert median.estimator.classifier_ is expected.estimator.classifier_
     assert median.fit_seconds == expected.fit_seconds
-    (alone,) = fit_models("set", names[2:], (X, y), X)
+    (alone,) = fit("set", names[2:], (X, y), X)
     assert isinstance(alone, Fitted)
     np.testing.assert_array_equal(alone.predictions, median.predictions)
 
 
 def test_a_model_that_refuses_the_draw_is_an_error_that_names_it_and_the_others_go_on() -> None:
     X, y = np.random.default_rng(0).normal(size=(6, 2)), np.array([1, 1, 1, 1, 1, 5])
-    refused, fitted = fit_models("set", ["MT per star", "Ridge"], (X, y), X)
+    refused, fitted = fit("set", ["MT per star", "Ridge"], (X, y), X)
     assert isinstance(refused, PipelineError)
     assert str(refused).startswith("MT per star on set: The unit space of star 5 has 1 training row")
     assert isinstance(fitted, Fitted)
@@ -191,7 +198,7 @@ def test_the_peak_memory_of_a_fit_is_seen() -> None:
     rng = np.random.default_rng(0)
     y = np.tile([1, 2, 3, 4, 5], 800)
     small, large = rng.normal(size=(4000, 2)), rng.normal(size=(4000, 1500))
-    peaks = [next(iter(fit_models("set", ["Ridge"], (X, y), X))).peak_mb for X in (small, large)]  # type: ignore[union-attr]
+    peaks = [fit("set", ["Ridge"], (X, y), X)[0].peak_mb for X in (small, large)]
     # Scaling alone makes a copy of 48 MB.
     assert peaks[0] < 10 < 40 < peaks[1]
 

@@ -4,8 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -14,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
 
 from pipeline.deal import deal_folds
-from pipeline.experiment.transformers import fit_transform
+from pipeline.experiment.columns import fit_transform
 from pipeline.features import RTMetrics, TMetrics
 
 # One letter a word: the tiny encoder knows them all.
@@ -34,25 +32,6 @@ def metrics(request, tiny_encoder):
 def largest_correlation(columns, target):
     varying = columns[:, columns.std(axis=0) > 0]
     return np.abs(np.corrcoef(varying.T, target)[-1, :-1]).max()
-
-
-class TestFolds:
-    @given(st.lists(st.sampled_from([1, 2, 3, 4, 5]), min_size=5, max_size=60), st.integers(2, 5))
-    def test_every_fold_has_its_share_of_every_star(self, stars, cv):
-        stars, folds = np.array(stars), deal_folds(stars, cv, random_state=0)
-        for rows in [np.ones(len(stars), dtype=bool), *(stars == star for star in set(stars.tolist()))]:
-            counts = np.bincount(folds[rows], minlength=cv)
-            assert counts.max() - counts.min() <= 1
-
-    def test_a_continuous_target_is_spread_as_well(self):
-        y = np.random.default_rng(0).normal(size=200)
-        folds = deal_folds(y, 4, random_state=0)
-        assert np.ptp([y[folds == fold].mean() for fold in range(4)]) < 0.1 * y.std()
-
-    def test_rows_of_the_same_star_change_folds_with_the_seed(self):
-        y = [3] * 30
-        assert (deal_folds(y, 5, 0) == deal_folds(y, 5, 0)).all()
-        assert (deal_folds(y, 5, 0) != deal_folds(y, 5, 1)).any()
 
 
 class TestOutOfFold:
@@ -79,9 +58,9 @@ class TestOutOfFold:
     def test_random_stars_leave_no_trace_in_the_tokens_out_of_fold(self, tiny_encoder):
         texts, stars = random_texts(400), np.random.default_rng(1).integers(1, 6, 400)
         metrics = RTMetrics(model=tiny_encoder)
-        own = (np.arange(400), stars - 1)
-        assert metrics.fit_transform(texts, stars)[own].mean() < 0.2
-        assert metrics.transform(texts)[own].mean() == pytest.approx(1)
+        of_the_star = (np.arange(400), stars - 1)
+        assert metrics.fit_transform(texts, stars)[of_the_star].mean() < 0.2
+        assert metrics.transform(texts)[of_the_star].mean() == pytest.approx(1)
 
     def test_the_features_stage_gives_training_reviews_what_is_out_of_fold(self, metrics, tmp_path):
         texts, stars = random_texts(400), np.random.default_rng(1).integers(1, 6, 400)
@@ -94,15 +73,17 @@ class TestOutOfFold:
                 "split": np.where(is_train, "train", "test"),
             }
         )
-        tables, costs = fit_transform({"own": metrics}, reviews, tmp_path / "shards", tmp_path / "tokens")
-        assert set(costs["own"]) == {"learn_seconds", "encode_seconds", "transform_seconds_per_review"}
-        table = tables["own"]
+        tables, costs = fit_transform({"metrics": metrics}, reviews, tmp_path / "shards", tmp_path / "tokens")
+        assert set(costs["metrics"]) == {"learn_seconds", "encode_seconds", "transform_seconds_per_review"}
+        table = tables["metrics"]
         assert table.columns.tolist() == ["review_id", *metrics.get_feature_names_out()]
         columns = table.drop(columns="review_id").to_numpy()
         assert largest_correlation(columns[is_train], stars[is_train]) < 0.2
-        own = clone(metrics)
-        np.testing.assert_array_equal(columns[is_train], own.fit_transform(reviews["text"][is_train], stars[is_train]))
-        np.testing.assert_array_equal(columns[~is_train], own.transform(reviews["text"][~is_train]))
+        again = clone(metrics)
+        np.testing.assert_array_equal(
+            columns[is_train], again.fit_transform(reviews["text"][is_train], stars[is_train])
+        )
+        np.testing.assert_array_equal(columns[~is_train], again.transform(reviews["text"][~is_train]))
 
     def test_a_star_of_a_single_text_is_no_difficulty(self, metrics, texts):
         columns = metrics.fit_transform(texts, [1, *[3] * 10, 5])
@@ -132,10 +113,10 @@ class TestScikitLearn:
 
     def test_it_survives_pickle_and_skops_as_the_stages_use_them(self, metrics, texts, stars, tmp_path):
         metrics.fit_transform(texts, stars)
-        skops.io.dump(metrics, tmp_path / "own.skops")
-        untrusted = skops.io.get_untrusted_types(file=tmp_path / "own.skops")
+        skops.io.dump(metrics, tmp_path / "metrics.skops")
+        untrusted = skops.io.get_untrusted_types(file=tmp_path / "metrics.skops")
         assert all(name.startswith("pipeline.") for name in untrusted)
-        for copy in (pickle.loads(pickle.dumps(metrics)), skops.io.load(tmp_path / "own.skops", trusted=untrusted)):
+        for copy in (pickle.loads(pickle.dumps(metrics)), skops.io.load(tmp_path / "metrics.skops", trusted=untrusted)):
             np.testing.assert_array_equal(copy.transform(texts), metrics.transform(texts))
 
     def test_pandas_output_has_names_and_index(self, metrics, texts, stars):

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.encoder import load_encoder
 from pipeline.features import RTMetrics
-from pipeline.features.rt_metrics import token_means
+from pipeline.features.rt_metrics import _token_means
 from pipeline.taguchi.rt import rt_variables
 
 vectors = arrays(np.float64, (4, 5), elements=st.floats(-10, 10, width=16))
@@ -38,7 +38,7 @@ class TestTokenMeans:
         encoder = load_encoder(tiny_encoder)
         table = encoder[0].auto_model.get_input_embeddings().weight.detach().numpy()
         good, food, bad = (encoder.tokenizer.vocab[word] for word in ("good", "food", "bad"))
-        means = token_means(encoder, ["Good food", "good good food", "", "bad"])
+        means = _token_means(encoder, ["Good food", "good good food", "", "bad"])
         assert means.dtype == np.float32
         np.testing.assert_allclose(
             means, [table[[good, food]].mean(axis=0)] * 2 + [np.zeros(16), table[bad]], rtol=0, atol=1e-6
@@ -46,7 +46,7 @@ class TestTokenMeans:
 
     def test_long_texts_are_read_to_their_end(self, tiny_encoder):
         encoder = load_encoder(tiny_encoder)
-        one, other = token_means(encoder, ["food " * 500 + "good", "food good"])
+        one, other = _token_means(encoder, ["food " * 500 + "good", "food good"])
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
     def test_no_layer_is_computed(self, tiny_encoder, texts, stars):
@@ -65,7 +65,7 @@ class TestTokenMeans:
 class TestRTMetrics:
     def test_columns_from_the_definition(self, tiny_encoder, texts, stars):
         metrics = RTMetrics(model=tiny_encoder).fit(texts, stars)
-        vectors = token_means(load_encoder(tiny_encoder), texts).astype(float)
+        vectors = _token_means(load_encoder(tiny_encoder), texts).astype(float)
         standardised = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
         means = np.array([standardised[np.array(stars) == star].mean(axis=0) for star in range(1, 6)])
         np.testing.assert_allclose(metrics.metrics_.means, means, atol=1e-6)
@@ -80,8 +80,8 @@ class TestRTMetrics:
 
     def test_the_mean_sensitivity_of_a_stars_own_texts_is_1(self, tiny_encoder, texts, stars):
         columns = RTMetrics(model=tiny_encoder).fit(texts, stars).transform(texts)
-        own = [columns[np.array(stars) == star, star - 1].mean() for star in range(1, 6)]
-        np.testing.assert_allclose(own, 1, atol=1e-6)
+        of_the_star = [columns[np.array(stars) == star, star - 1].mean() for star in range(1, 6)]
+        np.testing.assert_allclose(of_the_star, 1, atol=1e-6)
 
     def test_a_text_without_a_token_gives_zeros(self, tiny_encoder, texts, stars):
         metrics = RTMetrics(model=tiny_encoder).fit([*texts, ""], [*stars, 3])

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import VOCABULARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import VOCABULARY
 
 from pipeline.deal import deal_folds
 from pipeline.encoder import Backend, load_encoder, token_batches
 from pipeline.features.t_attention import (
-    TAttention,
-    TokenSums,
+    _TAttention,
+    _TokenSums,
     choose_temperature,
     learn,
     pooling,
@@ -41,9 +41,9 @@ def make_reviews(n: int) -> tuple[list[str], Array]:
 TEXTS, STARS = make_reviews(60)
 
 
-def sums_of(tiny_encoder: str, y: Array, folds: Array | None = None) -> list[TokenSums]:
-    own = np.zeros(len(y), dtype=np.intp) if folds is None else folds
-    return token_sums(load_encoder(tiny_encoder), TEXTS, y, own, int(own.max()) + 1, LAYER, Backend())
+def sums_of(tiny_encoder: str, y: Array, folds: Array | None = None) -> list[_TokenSums]:
+    folds = np.zeros(len(y), dtype=np.intp) if folds is None else folds
+    return token_sums(load_encoder(tiny_encoder), TEXTS, y, folds, int(folds.max()) + 1, LAYER, Backend())
 
 
 def tokens_of(tiny_encoder: str) -> tuple[list[list[int]], list[Array]]:
@@ -56,13 +56,13 @@ def tokens_of(tiny_encoder: str) -> tuple[list[list[int]], list[Array]]:
     return ids, states
 
 
-def made_up_sums(y: Array, has: Array) -> TokenSums:
+def made_up_sums(y: Array, has: Array) -> _TokenSums:
     """The sums of texts that have some words and no states."""
     targets = distances(y, y.min(), y.max())
-    return TokenSums(0, len(y), has.sum(axis=0), has.T @ targets, targets.sum(axis=0), (targets**2).sum(axis=0))
+    return _TokenSums(0, len(y), has.sum(axis=0), has.T @ targets, targets.sum(axis=0), (targets**2).sum(axis=0))
 
 
-def of_all_points(sums: TokenSums) -> Array:
+def of_all_points(sums: _TokenSums) -> Array:
     """The S/N ratio of each word, added up over the points of the scale."""
     return word_sn_ratios(sums)[1].sum(axis=1)
 
@@ -72,11 +72,11 @@ def naive_sn_ratio(targets: list[float], has: list[bool]) -> tuple[float, float]
     mean = sum(targets) / len(targets)
     variance = sum((each - mean) ** 2 for each in targets) / len(targets)
     df = sum(has)
-    d = sum(each - mean for each, own in zip(targets, has, strict=True) if own) / (df + 10)
+    d = sum(each - mean for each, inside in zip(targets, has, strict=True) if inside) / (df + 10)
     return d, max(d**2 - variance * df / (df + 10) ** 2, 0) / variance
 
 
-def assert_same(a: TAttention, b: TAttention, rtol: float) -> None:
+def assert_same(a: _TAttention, b: _TAttention, rtol: float) -> None:
     scale = np.abs(b.coef / b.error).max()
     np.testing.assert_allclose(a.coef / a.error, b.coef / b.error, rtol=rtol, atol=rtol * scale)
     np.testing.assert_allclose(a.sn_ratio, b.sn_ratio, rtol=rtol, atol=rtol * b.sn_ratio.max())
@@ -95,7 +95,7 @@ class TestSums:
     def test_a_group_has_the_sums_of_its_own_texts(self, tiny_encoder: str) -> None:
         folds = deal_folds(STARS, 3, 0)
         for fold, sums in enumerate(sums_of(tiny_encoder, STARS, folds)):
-            texts = [text for text, own in zip(TEXTS, folds == fold, strict=True) if own]
+            texts = [text for text, inside in zip(TEXTS, folds == fold, strict=True) if inside]
             # The ends of the scale, from which distances are measured, are those of all texts.
             y = STARS[folds == fold]
             assert (y.min(), y.max()) == (STARS.min(), STARS.max())
@@ -121,7 +121,7 @@ class TestSums:
         learned = learn(sums_of(tiny_encoder, STARS)[0])
         ids, states = tokens_of(tiny_encoder)
         rows = np.concatenate(states).astype(np.float64)
-        y = np.repeat(STARS, [len(own) for own in ids])
+        y = np.repeat(STARS, [len(of_text) for of_text in ids])
         model = TMethodRegressor("all", "full", shrinkage=0.03).fit(rows, y)
         scale = np.abs(model.coef_).max()
         np.testing.assert_allclose(learned.coef, model.coef_, rtol=1e-4, atol=1e-4 * scale)
@@ -132,7 +132,7 @@ class TestSums:
         # S/N ratios, word by word and point of the scale by point of the scale.
         low, high = STARS.min(), STARS.max()
         for word in range(len(VOCABULARY)):
-            has = [word in own for own in ids]
+            has = [word in of_text for of_text in ids]
             points = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75)]
             eta = sum(naive_sn_ratio([abs(star - point) for star in STARS], has)[1] for point in points)
             assert learned.sn_ratio[word] == pytest.approx(eta, abs=1e-12)
@@ -233,7 +233,7 @@ class TestWordSNRatios:
         y = np.tile(ends, 30)
         has = (y == y.max()).astype(np.float64)[:, None]
         sums = made_up_sums(y, has)
-        only_the_middle = TokenSums(
+        only_the_middle = _TokenSums(
             0, 60, sums.document_frequency, sums.totals[:, 2:3], sums.all_totals[2:3], sums.all_squares[2:3]
         )
         assert word_sn_ratios(only_the_middle)[1].tolist() == [[0]]
@@ -274,9 +274,9 @@ class TestPooling:
             (X,) = encode(encoder, TEXTS, [QueryPooling(made.queries, made.log_weights, LAYER, folds.tolist())])
             predicted = np.empty(60)
             for fold in range(3):
-                own = folds == fold
-                model = TMethodRegressor("all", "full", shrinkage=0.3, clip="range").fit(X[~own], STARS[~own])
-                predicted[own] = model.predict(X[own])
+                inside = folds == fold
+                model = TMethodRegressor("all", "full", shrinkage=0.3, clip="range").fit(X[~inside], STARS[~inside])
+                predicted[inside] = model.predict(X[inside])
             errors[temperature] = ((predicted - STARS) ** 2).sum()
         assert chosen == min(errors, key=lambda temperature: errors[temperature])
         assert len(set(errors.values())) == 3
@@ -305,7 +305,7 @@ class TestWordPooling:
         for row, group in enumerate([np.full(60, True), *(folds == fold for fold in range(3))]):
             stars = STARS[group]
             for word in range(len(VOCABULARY)):
-                has = [word in own for own, inside in zip(ids, group, strict=True) if inside]
+                has = [word in of_text for of_text, inside in zip(ids, group, strict=True) if inside]
                 shift, eta = naive_sn_ratio([star - lowest for star in stars], has)
                 _, of_middle = naive_sn_ratio([abs(star - middle) for star in stars], has)
                 heads = [eta**0.5 if shift > 0 else 0, eta**0.5 if shift < 0 else 0, of_middle**0.5]

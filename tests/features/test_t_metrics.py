@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 
 from pipeline.features import TMetrics
-from pipeline.features.t_metrics import aggregate, distances, word_metrics, words_and_pairs
+from pipeline.features.t_metrics import _aggregate, _word_metrics, distances, words_and_pairs
 from pipeline.taguchi import TMethodRegressor
 
 presences = st.tuples(st.integers(3, 12), st.integers(1, 6)).flatmap(
@@ -41,7 +41,7 @@ class TestWordMetrics:
     @given(presences)
     def test_sparse_sums_are_the_dense_formula(self, case):
         X, y = case
-        beta, eta = word_metrics(csr_array(X), y[:, None])
+        beta, eta = _word_metrics(csr_array(X), y[:, None])
         expected = np.array([naive(x, y) for x in X.T])
         np.testing.assert_allclose(beta[:, 0], expected[:, 0], rtol=1e-9, atol=1e-9)
         # The rounding of S_T - S_beta grows with eta: what is compared is the explained share.
@@ -51,7 +51,7 @@ class TestWordMetrics:
     @given(presences)
     def test_eta_is_finite_and_never_negative(self, case):
         X, y = case
-        _, eta = word_metrics(csr_array(X), y[:, None])
+        _, eta = _word_metrics(csr_array(X), y[:, None])
         assert np.isfinite(eta).all()
         assert (eta >= 0).all()
 
@@ -61,13 +61,13 @@ class TestWordMetrics:
         X[:, 0] = y == 5  # perfect
         X[1, 1] = 1  # once, in a 5-star text
         X[:, 2] = 1  # everywhere
-        _, eta = word_metrics(csr_array(X), y[:, None])
+        _, eta = _word_metrics(csr_array(X), y[:, None])
         assert eta[0, 0] > 1e9
         assert eta[1:, 0] == pytest.approx([1 / 98, 0, 0])  # rho^2 = 1/99
 
     def test_rarer_items_than_min_df_get_nothing(self):
         X, y = csr_array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), np.array([[5.0], [4.0], [1.0]])
-        beta, eta = word_metrics(X, y, min_df=2)
+        beta, eta = _word_metrics(X, y, min_df=2)
         assert beta[0] == eta[0] == 0
         assert eta[1] > 0
 
@@ -79,9 +79,9 @@ class TestColumns:
         beta, eta = rng.normal(size=(4, 4)), rng.random((4, 4))
         beta[3] = eta[3] = 0  # an item that carries nothing is not counted
         beta[:2, 0] = [0.5, -0.25]
-        own = [0, 1]
+        items = [0, 1]
         explained = eta / (1 + eta)
-        value, strength = explained[own] / beta[own], np.sign(beta[own]) * explained[own] ** 0.5
+        value, strength = explained[items] / beta[items], np.sign(beta[items]) * explained[items] ** 0.5
         v, w = value[:, 0], abs(strength[:, 0])
         mean = np.average(v, weights=w)
         expected = [
@@ -95,9 +95,9 @@ class TestColumns:
             (w[0] - w[1]) / w.sum(),
             w[0],
             -w[1],
-            (eta[own, 0] / beta[own, 0]).sum() / eta[:, 0].sum(),
+            (eta[items, 0] / beta[items, 0]).sum() / eta[:, 0].sum(),
         ]
-        columns = aggregate(X, type(word_metrics(X, np.ones((2, 1))))(beta, eta))
+        columns = _aggregate(X, type(_word_metrics(X, np.ones((2, 1))))(beta, eta))
         np.testing.assert_allclose(columns, [expected, [0] * 17], atol=1e-12)
 
     def test_the_value_is_the_mean_with_the_word_less_the_mean_without(self):

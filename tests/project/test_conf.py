@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from project import ROOT
 
 from pipeline.errors import PipelineError
 from pipeline.project import conf as config
 
-ROOT = Path(__file__).parents[2]
 MODELS = {
     "prepare.yaml": config.PrepareConfig,
     "score.yaml": config.ScoreConfig,
@@ -171,16 +171,23 @@ def test_an_empty_file_misses_its_first_key(project):
     ("name", "read"),
     [("prepare", config.prepare_config), ("score", config.score_config), ("report", config.report_config)],
 )
-def test_a_missing_file_says_where_to_run(project, name, read):
+def test_in_place_of_a_missing_file_there_is_the_default(project, name, read):
+    expected = read()
     Path(f"conf/{name}.yaml").unlink()
-    with pytest.raises(PipelineError, match=rf"conf/{name}\.yaml is missing: run this in the project's root directory"):
-        read()
+    assert read() == expected
 
 
-def test_a_directory_without_features_says_where_to_run(tmp_path, monkeypatch):
+def test_features_of_the_working_directory_stand_beside_the_defaults_and_in_place_of_one_with_their_name(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PipelineError, match=r"conf/features holds no \*\.yaml: run this in the project's root"):
-        config.feature_configs()
+    Path("conf/features").mkdir(parents=True)
+    Path("conf/features/mine.yaml").write_text("transformer: my_package.Mine\n")
+    Path("conf/features/embedding.yaml").write_text("transformer: TextStats\n")
+    configs = config.feature_configs()
+    assert sorted(configs) == sorted([*(path.stem for path in (ROOT / "conf/features").iterdir()), "mine"])
+    assert configs["embedding"].transformer == "TextStats"
+    assert configs["mean_pooling"].params == {"weights": "uniform", "layer": 3}
 
 
 def test_an_unknown_name_is_shown_with_the_known_ones():

@@ -1,7 +1,7 @@
 """A small but complete reports/<dataset>/ as the stages before the report leave it, from seeded random predictions."""
 
-import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from project import ROOT
 
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
+from pipeline.experiment.line import Line
+from pipeline.files import write_json, write_manifest, write_parquet, write_text
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import write_table
 
 FEATURES = {
     "text_stats": ["text_stats"],
@@ -24,9 +27,9 @@ OTHERS = ["Ridge", "LogisticRegression (median star)", "k-nearest neighbours"]
 BASELINES = ["mean", "TF-IDF + Ridge"]
 SIZES = {10: 30, 30: 30, 100: 30, 384: 5, 1000: 5, 3000: 1}
 SIDES = {
-    "T-method": ("t_metrics+text_stats", "unit spaces (chosen shrinkage)"),
-    "attention": ("attention_pooling+text_stats", "Ridge"),
-    "both": ("attention_pooling+text_stats", "T(1)"),
+    "T-method": Line("t_metrics+text_stats", "unit spaces (chosen shrinkage)"),
+    "attention": Line("attention_pooling+text_stats", "Ridge"),
+    "both": Line("attention_pooling+text_stats", "T(1)"),
 }
 CONTRASTS = [("T-method", "attention"), ("both", "attention")]
 SENTENCES = [
@@ -43,34 +46,38 @@ def build(
     """Fill `directory`, which the test must then work in, and return where the files are."""
     rng = np.random.default_rng(0)
     paths = DatasetPaths(dataset)
-    shutil.copytree(ROOT / "conf", directory / "conf")
     reviews = _reviews(rng, n_test)
     held_out = reviews[reviews["split"] == "test"].reset_index(drop=True)
     stars = held_out["stars"].to_numpy()
     predictions = {size: _predictions(rng, stars, size) for size in SIZES}
-    names = {t_name if side == "T-method" else side: line for side, line in SIDES.items()}
+    sides = {t_name if side == "T-method" else side: line for side, line in SIDES.items()}
     tables = {
-        **_score(stars, predictions[3000], paths),
-        **_curves(stars, predictions, names, t_name, paths),
-        **_robustness(stars, predictions[3000], names, transfer, dataset, paths),
+        **_score(stars, predictions[3000], dataset),
+        **_curves(stars, predictions, sides, t_name),
+        **_robustness(stars, predictions[3000], sides, transfer, dataset),
     }
-    for path, table in tables.items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(directory / path, index=False)
-    final = {f"{features} / {model}": values for (features, model), values in predictions[3000].items()}
-    held_out[["review_id", "stars"]].assign(**final).to_parquet(directory / paths.predictions)
-    _write(directory / paths.lines, _lines(list(predictions[3000])))
-    _write(directory / paths.verdict, {"sentences": SENTENCES})
-    described = {side: {"feature_sets": [line[0]], "models": [line[1]]} for side, line in names.items()}
+    shutil.copytree(ROOT / "conf", directory / "conf")
+    with chdir(directory):
+        for name, rows in tables.items():
+            write_table(paths, name, pd.DataFrame(rows))
+        final = {str(line): values for line, values in predictions[3000].items()}
+        write_parquet(paths.predictions, held_out[["review_id", "stars"]].assign(**final))
+        write_json(paths.lines, [_line(line) for line in predictions[3000]])
+        write_json(paths.verdict, {"sentences": SENTENCES})
+        _write_manifests(paths, sides)
+        _prepared(paths, reviews, held_out)
+    return paths
+
+
+def _write_manifests(paths: DatasetPaths, sides: dict[str, Line]) -> None:
+    described = {side: {"feature_sets": [line.features], "models": [line.model]} for side, line in sides.items()}
     inputs = {str(paths.reviews): "a1b2" * 16}
-    for place, stage, config in (
+    for directory, stage, config in (
         (paths.reports, "score", {"seed": 1, "feature_sets": FEATURES}),
         (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}, "sides": described}),
         (paths.robustness, "robustness", {"seed": 1, "n_reviews": 400}),
     ):
-        _write(directory / place / "manifest.json", {"stage": stage, "config": config, "inputs": inputs})
-    _prepared(directory, paths, reviews, held_out)
-    return paths
+        write_manifest(directory, {"stage": stage, "config": config, "inputs": inputs})
 
 
 def _reviews(rng: np.random.Generator, n_test: int) -> pd.DataFrame:
@@ -98,7 +105,7 @@ def _reviews(rng: np.random.Generator, n_test: int) -> pd.DataFrame:
     return pd.DataFrame({"review_id": ids, "text": texts, "stars": stars, "split": split})
 
 
-def _predictions(rng: np.random.Generator, stars: npt.NDArray[Any], size: int) -> dict[tuple[str, str], Any]:
+def _predictions(rng: np.random.Generator, stars: npt.NDArray[Any], size: int) -> dict[Line, Any]:
     """More reviews, less noise; the Taguchi family starts better, gains less and spreads further."""
     made = {}
     for richness, features in enumerate(FEATURES):
@@ -106,9 +113,9 @@ def _predictions(rng: np.random.Generator, stars: npt.NDArray[Any], size: int) -
             taguchi = model in TAGUCHI
             noise = (1.3 if taguchi else 2.2) * size ** (-0.06 if taguchi else -0.16) + 0.3 - 0.1 * richness
             values = 3.3 + (stars - 3.3) * (1.3 if taguchi else 0.8) + rng.normal(0, noise, len(stars))
-            made[features, model] = np.round(values.clip(1, 5)) if "median" in model else values
-    made["text", "mean"] = np.full(len(stars), 3.3)
-    made["text", "TF-IDF + Ridge"] = 3.3 + 0.5 * (stars - 3.3) + rng.normal(0, 1.5 * size**-0.1, len(stars))
+            made[Line(features, model)] = np.round(values.clip(1, 5)) if "median" in model else values
+    made[Line("text", "mean")] = np.full(len(stars), 3.3)
+    made[Line("text", "TF-IDF + Ridge")] = 3.3 + 0.5 * (stars - 3.3) + rng.normal(0, 1.5 * size**-0.1, len(stars))
     return made
 
 
@@ -116,15 +123,11 @@ def _interval(stars: npt.NDArray[Any], values: npt.NDArray[Any]) -> dict[str, fl
     return {"qwk": evaluate(stars, values)["qwk"], **intervals(stars, values, n_resamples=100, seed=0)}
 
 
-def _named(line: tuple[str, str]) -> dict[str, str]:
-    return dict(zip(("features", "model"), line, strict=True))
-
-
-def _score(stars: npt.NDArray[Any], final: dict[tuple[str, str], Any], paths: DatasetPaths) -> dict[Path, pd.DataFrame]:
+def _score(stars: npt.NDArray[Any], final: dict[Line, Any], dataset: str) -> dict[str, pd.DataFrame]:
     rows = [
         {
-            "dataset": paths.dataset,
-            **_named(line),
+            "dataset": dataset,
+            **line._asdict(),
             "n_train": 3000,
             "n_test": len(stars),
             "n_features": 17 + place,
@@ -139,7 +142,7 @@ def _score(stars: npt.NDArray[Any], final: dict[tuple[str, str], Any], paths: Da
     metrics = pd.DataFrame(rows).sort_values("qwk", ascending=False, ignore_index=True)
     items = pd.DataFrame(
         [
-            {**_named((features, model)), "item": f"{part}: item {i}", "beta": beta, "eta": eta}
+            {**Line(features, model)._asdict(), "item": f"{part}: item {i}", "beta": beta, "eta": eta}
             for features, parts in FEATURES.items()
             for model in ("T(1)", "Ta")
             for part in parts
@@ -148,31 +151,30 @@ def _score(stars: npt.NDArray[Any], final: dict[tuple[str, str], Any], paths: Da
     )
     with np.errstate(divide="ignore"):
         items = items.assign(sn_db=10 * np.log10(items["eta"]), weight=0.1)
-    return {paths.metrics: metrics, paths.leaderboard: metrics, paths.items: items}
+    return {"metrics": metrics, "leaderboard": metrics, "items": items}
 
 
 def _curves(
     stars: npt.NDArray[Any],
-    predictions: dict[int, dict[tuple[str, str], Any]],
-    names: dict[str, tuple[str, str]],
+    predictions: dict[int, dict[Line, Any]],
+    sides: dict[str, Line],
     t_name: str,
-    paths: DatasetPaths,
-) -> dict[Path, pd.DataFrame]:
+) -> dict[str, list[dict[str, Any]]]:
     curves = [
-        {**_named(line), "n_train": size, "n_draws": SIZES[size], **_interval(stars, values), "fit_seconds": 0.01}
+        {**line._asdict(), "n_train": size, "n_draws": SIZES[size], **_interval(stars, values), "fit_seconds": 0.01}
         for size, lines in predictions.items()
         for line, values in lines.items()
     ]
-    sides = [
-        {"side": side, "n_train": size, **_named(line), **_interval(stars, predictions[size][line])}
-        for side, line in names.items()
+    measured = [
+        {"side": side, "n_train": size, **line._asdict(), **_interval(stars, predictions[size][line])}
+        for side, line in sides.items()
         for size in SIZES
     ]
     contrasts = []
     for a, b in CONTRASTS:
         a = t_name if a == "T-method" else a
         for size, lines in predictions.items():
-            found = qwk_difference(stars, lines[names[a]], lines[names[b]], n_resamples=100, seed=0)
+            found = qwk_difference(stars, lines[sides[a]], lines[sides[b]], n_resamples=100, seed=0)
             row = dict(zip(("difference", "low", "high"), found, strict=True))
             contrasts.append({"a": a, "b": b, "n_train": size, **row, "p": 0.0002, "p_holm": 0.031})
     crossovers = [
@@ -180,22 +182,20 @@ def _curves(
         | {"ahead_small": t_name, "ahead_large": "attention"},
         {"a": "both", "b": "attention", "found": 0.12, "ahead_small": "both", "ahead_large": "both"},
     ]
-    frames = {"curves": curves, "sides": sides, "contrasts": contrasts, "crossovers": crossovers}
-    return {paths.curve(name): pd.DataFrame(rows) for name, rows in frames.items()}
+    return {"curves": curves, "sides": measured, "contrasts": contrasts, "crossovers": crossovers}
 
 
 def _robustness(
     stars: npt.NDArray[Any],
-    final: dict[tuple[str, str], Any],
-    names: dict[str, tuple[str, str]],
+    final: dict[Line, Any],
+    sides: dict[str, Line],
     transfer: bool,
     dataset: str,
-    paths: DatasetPaths,
-) -> dict[Path, pd.DataFrame]:
+) -> dict[str, list[dict[str, Any]]]:
     changes, moved, slices, calibration, bins = [], [], [], [], []
-    for side, line in names.items():
+    for side, line in sides.items():
         values = final[line]
-        who = {"side": side, **_named(line)}
+        who = {"side": side, **line._asdict()}
         for change, harm in (("none", 0), ("typos", 0.3), ("shouting", 0.1), ("truncated", 0.5), ("shuffled", 0.2)):
             harmed = values + harm * np.sin(7 * np.arange(len(stars)))
             found = qwk_difference(stars, harmed, values, n_resamples=100, seed=0)
@@ -207,11 +207,12 @@ def _robustness(
         ]
         parts = {("length", "short"): stars < 4, ("length", "long"): stars > 2}
         parts |= {("stars", str(star)): stars == star for star in range(1, 6)}
-        for (kind, value), own in parts.items():
-            row = _interval(stars[own], values[own]) if own.sum() > 1 else dict.fromkeys(["qwk", "qwk_low", "qwk_high"])
-            mae = float(np.abs(values[own] - stars[own]).mean()) if own.any() else np.nan
+        for (kind, value), part in parts.items():
+            n = part.sum()
+            row = _interval(stars[part], values[part]) if n > 1 else dict.fromkeys(["qwk", "qwk_low", "qwk_high"])
+            mae = float(np.abs(values[part] - stars[part]).mean()) if n else np.nan
             errors = {"mae": mae, "mae_low": mae - 0.1, "mae_high": mae + 0.1}
-            slices.append({**who, "slice": kind, "value": value, "n_reviews": own.sum(), **row, **errors})
+            slices.append({**who, "slice": kind, "value": value, "n_reviews": n, **row, **errors})
         slope, slope_true = (np.polyfit(*pair, 1)[0] for pair in ((stars, values), (values, stars)))
         ratio, bias = values.std() / stars.std(), (values - stars).mean()
         calibration.append({**who, "slope": slope, "slope_true": slope_true, "sd_ratio": ratio, "bias": bias})
@@ -219,48 +220,39 @@ def _robustness(
             row = {"predicted": values[part].mean(), "true": stars[part].mean(), "n_reviews": len(part)}
             bins.append({**who, **row})
     costs = [
-        {**_named(line), "encode_seconds": 55.0 * ("attention" in line[0]), "learn_seconds": 0.2}
-        | {"fit_seconds": 0.001 * 2**place, "total_seconds": 55.0 * ("attention" in line[0]) + 0.2 + 0.001 * 2**place}
+        {**line._asdict(), "encode_seconds": 55.0 * ("attention" in line.features), "learn_seconds": 0.2}
+        | {
+            "fit_seconds": 0.001 * 2**place,
+            "total_seconds": 55.0 * ("attention" in line.features) + 0.2 + 0.001 * 2**place,
+        }
         | {"predict_us": 120.5, "peak_mb": np.nan if place % 3 else 10.5 * place, **_interval(stars, values)}
         for place, (line, values) in enumerate(final.items())
     ]
-    frames = {"changes": changes, "slices": slices, "calibration": calibration, "calibration_bins": bins}
-    frames |= {"costs": costs}
-    tables = {paths.robust(name): pd.DataFrame(rows) for name, rows in frames.items()}
-    return {**tables, paths.robust("transfer"): pd.DataFrame(moved).head(len(moved) if transfer else 0)}
+    made = {"changes": changes, "slices": slices, "calibration": calibration, "calibration_bins": bins, "costs": costs}
+    return {**made, "transfer": moved if transfer else []}
 
 
-def _lines(names: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": f"{features} / {model}",
-            **_named((features, model)),
-            "parts": FEATURES.get(features),
-            "family": "Taguchi" if model in TAGUCHI else "other" if model in OTHERS else "baseline",
-            "params": {"clip": "range"},
-            "chosen": {"shrinkage": 0.3} if "chosen" in model else {},
-            "model_file": None,
-        }
-        for features, model in names
-    ]
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "name": str(line),
+        **line._asdict(),
+        "parts": FEATURES.get(line.features),
+        "family": "Taguchi" if line.model in TAGUCHI else "other" if line.model in OTHERS else "baseline",
+        "params": {"clip": "range"},
+        "chosen": {"shrinkage": 0.3} if "chosen" in line.model else {},
+        "model_file": None,
+    }
 
 
-def _prepared(directory: Path, paths: DatasetPaths, reviews: pd.DataFrame, held_out: pd.DataFrame) -> None:
-    (directory / paths.prepared).mkdir(parents=True)
-    (directory / paths.features).mkdir(parents=True)
-    reviews.to_parquet(directory / paths.reviews)
-    (directory / paths.prepared / ".options").write_text("--data 'file' --name 'd' --file 'my reviews.csv'\n")
-    configs = {
+def _prepared(paths: DatasetPaths, reviews: pd.DataFrame, held_out: pd.DataFrame) -> None:
+    write_parquet(paths.reviews, reviews)
+    write_text(paths.prepared / ".options", "--data 'file' --name 'd' --file 'my reviews.csv'\n")
+    configs: dict[str, Any] = {
         name: {"transformer": "TextStats" if name == "text_stats" else "TMetrics", "params": {}} for name in FEATURES
     }
     configs["sn_attention"] = {"transformer": "AttentionPooling", "params": {"weights": "sn-ratio"}}
-    _write(directory / paths.features / "manifest.json", {"config": configs})
-    first = held_out.iloc[0]
+    write_manifest(paths.features, {"config": configs})
+    stars = held_out["stars"].iloc[0]
     tokens = {"start": [8, 14, 30], "end": [13, 16, 35], "estimate": [1.0, 2.0, -2.0], "contribution": [0.1, 0.2, -0.4]}
-    explained = pd.DataFrame({"review_id": "r0", "stars": first["stars"], "text": HOSTILE, **tokens})
-    explained.to_parquet(directory / paths.explained("sn_attention"))
-
-
-def _write(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value), encoding="utf-8")
+    explained = pd.DataFrame({"review_id": "r0", "stars": stars, "text": HOSTILE, **tokens})
+    write_parquet(paths.explained("sn_attention"), explained)

@@ -14,11 +14,19 @@ from wcwidth import wcswidth
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import qwk_difference
 from pipeline.evaluation.metrics import evaluate
-from pipeline.report.compare import compare, cut
-from pipeline.report.differences import differences, is_paired, read_reports
+from pipeline.experiment.line import Line
+from pipeline.format import cut
+from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import write_table
+from pipeline.report.compare import _differences, _is_paired, compare
+from pipeline.report.results import Results
 
 STARS = np.tile([1, 2, 3, 4, 5], 20)
-LINES = [("t_metrics+text_stats", "unit spaces (chosen shrinkage)"), ("text_stats", "Ta"), ("text", "TF-IDF + Ridge")]
+LINES = [
+    Line("t_metrics+text_stats", "unit spaces (chosen shrinkage)"),
+    Line("text_stats", "Ta"),
+    Line("text", "TF-IDF + Ridge"),
+]
 
 
 def write_reports(
@@ -26,7 +34,7 @@ def write_reports(
     noise: list[float],
     seed: int = 0,
     first_id: int = 0,
-    lines: list[tuple[str, str]] = LINES,
+    lines: list[Line] = LINES,
     sizes: tuple[int, ...] = (),
     **manifest: Any,
 ) -> None:
@@ -34,18 +42,17 @@ def write_reports(
     rng = np.random.default_rng(seed)
     predictions = pd.DataFrame({"review_id": [f"r{first_id + i}" for i in range(len(STARS))], "stars": STARS})
     rows = []
-    for (features, model), spread in zip(lines, noise, strict=True):
+    for line, spread in zip(lines, noise, strict=True):
         predicted = STARS + rng.normal(scale=spread, size=len(STARS))
-        predictions[f"{features} / {model}"] = predicted
-        rows.append({"features": features, "model": model, "n_train": 300, **evaluate(STARS, predicted)})
-    directory.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(directory / "metrics.csv", index=False)
+        predictions[str(line)] = predicted
+        rows.append({**line._asdict(), "n_train": 300, **evaluate(STARS, predicted)})
+    paths = DatasetPaths.of_reports(directory)
+    write_table(paths, "metrics", pd.DataFrame(rows))
     predictions.to_parquet(directory / "predictions.parquet")
     (directory / "manifest.json").write_text(json.dumps({"stage": "score", "dataset": directory.name, **manifest}))
     if sizes:
-        (directory / "curves").mkdir()
         sides = [{"side": side, "n_train": n, "qwk": n / 10000} for side in ("T-method", "注意力") for n in sizes]
-        pd.DataFrame(sides).to_csv(directory / "curves/sides.csv", index=False)
+        write_table(paths, "sides", pd.DataFrame(sides))
         (directory / "curves/manifest.json").write_text(json.dumps({"stage": "curves", "seconds": first_id}))
 
 
@@ -58,7 +65,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def numbers(text: str) -> dict[str, list[str]]:
     """The numbers below each line's name."""
     rows = text.splitlines()
-    names = [f"{features} / {model}" for features, model in LINES]
+    names = [str(line) for line in LINES]
     return {name: rows[rows.index(name) + 1].split() for name in names if name in rows}
 
 
@@ -67,12 +74,12 @@ def test_the_same_reviews_are_compared_in_pairs_whatever_their_order() -> None:
     write_reports(Path("kept"), [1.5, 0.8, 1.0], seed=1)
     shuffled = pd.read_parquet("kept/predictions.parquet").sample(frac=1, random_state=0)
     shuffled.to_parquet("kept/predictions.parquet")
-    a, b = read_reports("a"), read_reports("kept")
-    assert is_paired(a, b)
+    a, b = Results.of("a"), Results.of("kept")
+    assert _is_paired(a, b)
     name = "t_metrics+text_stats / unit spaces (chosen shrinkage)"
-    row = differences(a, b).loc[name]
-    ordered = b.predictions.loc[a.predictions.index]
-    expected = qwk_difference(STARS, a.predictions[name], ordered[name], n_resamples=20000, seed=3)
+    row = _differences(a, b).loc[name]
+    in_a, in_b = (results.predictions.set_index("review_id") for results in (a, b))
+    expected = qwk_difference(STARS, in_a[name], in_b.loc[in_a.index, name], n_resamples=20000, seed=3)
     np.testing.assert_allclose(row[["difference", "low", "high"]].astype(float), expected, atol=0.02)
     assert row["difference"] == pytest.approx(expected[0], abs=1e-9)
     assert "the differences are paired" in compare("a", "kept")
@@ -82,8 +89,8 @@ def test_noise_shared_by_both_runs_cancels_only_where_the_reviews_are_the_same()
     write_reports(Path("reports/a"), [1.0, 1.0, 1.0])
     write_reports(Path("reports/b"), [1.05, 1.05, 1.05])
     write_reports(Path("reports/c"), [1.05, 1.05, 1.05], first_id=1000)
-    paired = differences(read_reports("a"), read_reports("b"))
-    unpaired = differences(read_reports("a"), read_reports("c"))
+    paired = _differences(Results.of("a"), Results.of("b"))
+    unpaired = _differences(Results.of("a"), Results.of("c"))
     pd.testing.assert_series_equal(paired["difference"], unpaired["difference"].loc[paired.index])
     width = (unpaired["high"] - unpaired["low"]) / (paired["high"] - paired["low"])
     assert (width > 2).all()
@@ -96,7 +103,7 @@ def test_other_stars_of_the_same_reviews_are_no_pairs() -> None:
     write_reports(Path("reports/b"), [0.5, 0.8, 1.0])
     predictions = pd.read_parquet("reports/b/predictions.parquet")
     predictions.assign(stars=predictions["stars"].to_numpy()[::-1]).to_parquet("reports/b/predictions.parquet")
-    assert not is_paired(read_reports("a"), read_reports("b"))
+    assert not _is_paired(Results.of("a"), Results.of("b"))
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
@@ -113,7 +120,7 @@ def test_the_numbers_are_those_of_the_two_leaderboards_and_the_largest_differenc
     text = compare("a", "b")
     shown = numbers(text)
     metrics = [pd.read_csv(f"reports/{which}/metrics.csv") for which in "ab"]
-    for i, name in enumerate(f"{features} / {model}" for features, model in LINES):
+    for i, name in enumerate(map(str, LINES)):
         qwk = [table["qwk"][i] for table in metrics]
         assert shown[name][:3] == [f"{qwk[0]:.3f}", f"{qwk[1]:.3f}", f"{qwk[0] - qwk[1]:+.3f}"]
         assert shown[name][7:] == [f"{table['mae'][i]:.3f}" for table in metrics]
@@ -124,7 +131,7 @@ def test_the_numbers_are_those_of_the_two_leaderboards_and_the_largest_differenc
 
 
 def test_at_most_so_many_lines_are_shown_and_the_rest_is_counted() -> None:
-    many = [("text_stats", f"model {i}") for i in range(25)]
+    many = [Line("text_stats", f"model {i}") for i in range(25)]
     write_reports(Path("reports/a"), [1.0] * 25, lines=many)
     write_reports(Path("reports/b"), [1.0] * 25, lines=many, seed=1)
     text = compare("a", "b")
@@ -138,8 +145,8 @@ def test_lines_that_only_one_has_are_named_as_such() -> None:
     write_reports(Path("reports/b"), [0.8, 1.0], lines=LINES[1:])
     text = compare("a", "b")
     assert list(numbers(text)) == ["text_stats / Ta"]
-    assert f"only in A: 1, the best of them\n  {' / '.join(LINES[0])}\n" in text
-    assert f"only in B: 1, the best of them\n  {' / '.join(LINES[2])}\n" in text
+    assert f"only in A: 1, the best of them\n  {LINES[0]}\n" in text
+    assert f"only in B: 1, the best of them\n  {LINES[2]}\n" in text
 
 
 def test_runs_without_a_common_line_can_be_compared_all_the_same() -> None:
@@ -182,7 +189,7 @@ def test_sides_stand_below_each_other_by_training_size() -> None:
 
 
 def test_no_line_is_wider_than_80_columns_whatever_the_names() -> None:
-    lines = [("説明変数" * 15, "Ta"), ("a" * 90, "Ridge\n\x1b[31m")]
+    lines = [Line("説明変数" * 15, "Ta"), Line("a" * 90, "Ridge\n\x1b[31m")]
     sizes = tuple(range(100000, 100030))
     write_reports(Path("reports/レビュー"), [0.5, 0.8], lines=lines, sizes=sizes, config={"long": "x" * 200})
     write_reports(Path("reports/b"), [0.5, 0.8], lines=lines, sizes=sizes, config={"long": "y" * 200})
@@ -212,9 +219,12 @@ def test_a_cut_text_fits_and_is_a_prefix(text: str, width: int) -> None:
         ),
         (
             lambda: (Path("reports/a").rename("nowhere") / "metrics.csv").write_text("x\n1\n"),
-            "lacks the column 'features'",
+            "lacks the column 'dataset'",
         ),
-        (lambda: (Path("reports/a").rename("nowhere") / "predictions.parquet").write_text("x"), "nowhere is damaged"),
+        (
+            lambda: (Path("reports/a").rename("nowhere") / "predictions.parquet").write_text("x"),
+            "nowhere/predictions.parquet cannot be read",
+        ),
         (
             lambda: (Path("reports/a").rename("nowhere") / "curves/sides.csv").unlink(),
             "sides.csv is missing: run the curves",

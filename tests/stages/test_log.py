@@ -1,5 +1,6 @@
 """The log stage against real MLflow: its SQLite store, its server, its model server and its pages in a browser."""
 
+import importlib
 import json
 import logging
 import re
@@ -23,9 +24,12 @@ from logged_data import (
     SIZES,
     VERDICT,
     environment,
+    files_under,
     free_port,
+    local,
     make_results,
     post,
+    runs_of,
     served,
     stop,
 )
@@ -34,9 +38,12 @@ from project import ROOT
 from sklearn.base import BaseEstimator
 
 from pipeline.errors import PipelineError
-from pipeline.experiment.saved import load_model
+from pipeline.experiment.line import Line
+from pipeline.experiment.saved import load
 from pipeline.files import read_json, write_json
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import table_path
+from pipeline.report.results import lines_of
 from pipeline.stages import log as tracking
 
 Client = mlflow.MlflowClient
@@ -55,24 +62,10 @@ def log(root: Path, uri: str = "") -> None:
         tracking.run("sample")
 
 
-def local(root: Path) -> Client:
-    mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
-    return Client()
-
-
-def runs_of(client: Client, where: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    experiment = client.get_experiment_by_name("t-method-vs-attention")
-    return list(client.search_runs([experiment.experiment_id], where, view)) if experiment else []
-
-
 def with_texts(root: Path) -> pd.DataFrame:
     """Return what the score stage has predicted for the held-out reviews, beside their texts."""
     reviews = pd.read_parquet(root / PATHS.reviews)
     return pd.read_parquet(root / PATHS.predictions).merge(reviews[["review_id", "text"]], on="review_id")
-
-
-def files_under(directory: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +105,8 @@ def children(client: Client, runs: dict[str, Any]) -> dict[str, Run]:
 
 @pytest.fixture
 def metrics(root: Path) -> pd.DataFrame:
-    table = pd.read_csv(root / PATHS.metrics)
-    return table.set_index(table["features"] + " / " + table["model"])
+    table = pd.read_csv(root / table_path(PATHS, "metrics"))
+    return table.set_index(pd.Index([str(line) for line in lines_of(table)]))
 
 
 @pytest.fixture
@@ -155,9 +148,9 @@ class TestRuns:
     def test_the_step_of_a_learning_curve_is_the_number_of_training_reviews(
         self, client: Client, root: Path, children: dict[str, Run], metrics: pd.DataFrame
     ) -> None:
-        curves = pd.read_csv(root / PATHS.curve("curves"))
+        curves = pd.read_csv(root / table_path(PATHS, "curves"))
         for (features, model), curve in curves.groupby(["features", "model"]):
-            run_id = children[f"{features} / {model}"].info.run_id
+            run_id = children[str(Line(features, model))].info.run_id
             for name, column in (("qwk", "qwk"), ("mae_clipped", "mae")):
                 points = {point.step: point.value for point in client.get_metric_history(run_id, name)}
                 assert points == pytest.approx(dict(zip(curve["n_train"], curve[column], strict=True)))
@@ -166,12 +159,12 @@ class TestRuns:
         assert point.step == metrics["n_train"].iloc[0] > max(SIZES)
 
     def test_the_parent_has_the_curve_of_each_side(self, client: Client, root: Path, parent: Run) -> None:
-        sides = pd.read_csv(root / PATHS.curve("sides"))
+        sides = pd.read_csv(root / table_path(PATHS, "sides"))
         assert set(parent.data.metrics) == {"qwk_T-method", "qwk_no_T"}
         for name, side in (("qwk_T-method", "T-method"), ("qwk_no_T", "no T")):
             points = {point.step: point.value for point in client.get_metric_history(parent.info.run_id, name)}
-            own = sides[sides["side"] == side]
-            assert points == pytest.approx(dict(zip(own["n_train"], own["qwk"], strict=True)))
+            curve = sides[sides["side"] == side]
+            assert points == pytest.approx(dict(zip(curve["n_train"], curve["qwk"], strict=True)))
 
     def test_the_parent_holds_configuration_tables_report_and_figures(self, client: Client, parent: Run) -> None:
         for directory, names in (
@@ -244,7 +237,7 @@ class TestModels:
         best = metrics.index[0]
         version = client.get_model_version_by_alias("stars-sample", "champion")
         assert version.run_id == runs["children"][best]
-        assert version.tags["features"] + " / " + version.tags["model"] == best
+        assert str(Line(version.tags["features"], version.tags["model"])) == best
         assert float(version.tags["qwk"]) == pytest.approx(metrics["qwk"].iloc[0], abs=1e-4)
         assert best in version.description
         model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
@@ -294,10 +287,30 @@ class TestModels:
             ):
                 np.testing.assert_allclose(post(f"{address}/invocations", content)["predictions"], expected)
 
+    def test_a_model_of_the_users_travels_with_its_code(
+        self, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "my_models.py").write_text(
+            "from sklearn.dummy import DummyRegressor\nclass Mean(DummyRegressor):\n    'A model of the user.'\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        mean = importlib.import_module("my_models").Mean().fit([[0], [0]], [1, 4])
+        lines = json.loads((again / PATHS.lines).read_text())
+        (line,) = (line for line in lines if line["model"] == "mean")
+        skops.io.dump(mean, again / PATHS.models / line["model_file"])
+        write_json(again / PATHS.lines, [{**each, "packages": ["my_models"] * (each == line)} for each in lines])
+        log(again)
+        child = local(again).get_run(read_json(again / PATHS.runs)["children"][line["name"]])
+        uri = f"models:/{child.outputs.model_outputs[0].model_id}"
+        code = "import sys, mlflow; print(mlflow.pyfunc.load_model(sys.argv[1]).predict({'text': ['good']}))"
+        settings = environment(MLFLOW_TRACKING_URI=f"sqlite:///{again / 'mlflow.db'}")
+        result = subprocess.run([sys.executable, "-c", code, uri], env=settings, capture_output=True, text=True)
+        assert result.stdout.strip() == "[2.5]", result.stderr
+
     def test_a_file_with_a_type_from_elsewhere_is_not_loaded(self, tmp_path: Path) -> None:
         skops.io.dump(Strange(), tmp_path / "model.skops")
-        with pytest.raises(PipelineError, match=r"model\.skops holds test_tracking\.Strange"):
-            load_model(tmp_path / "model.skops")
+        with pytest.raises(PipelineError, match=r"model\.skops holds test_log\.Strange"):
+            load(tmp_path / "model.skops", "score")
 
 
 class TestFailures:
@@ -367,9 +380,9 @@ class TestFailures:
         ("path", "stage"),
         [
             (PATHS.reviews, "prepare"),
-            (PATHS.metrics, "score"),
+            (table_path(PATHS, "metrics"), "score"),
             (PATHS.lines, "score"),
-            (PATHS.curve("curves"), "curves"),
+            (table_path(PATHS, "curves"), "curves"),
             (PATHS.verdict, "curves"),
             (PATHS.page, "report"),
         ],
@@ -432,7 +445,7 @@ def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_pat
         version = client.get_model_version_by_alias("stars-sample", "champion")
         predictions = with_texts(tmp_path)
         model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
-        expected = predictions[f"{version.tags['features']} / {version.tags['model']}"]
+        expected = predictions[str(Line(version.tags["features"], version.tags["model"]))]
         np.testing.assert_allclose(model.predict(predictions[["text"]]), expected)
         assert client.list_artifacts(runs["parent"], "report")
     assert not (tmp_path / "mlflow.db").exists()
@@ -448,19 +461,11 @@ class TestBrowser:
 
     @pytest.fixture
     @staticmethod
-    def page() -> Iterator[Any]:
-        playwright = pytest.importorskip("playwright.sync_api")
-        names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-        program = next(filter(None, map(shutil.which, names)), None)
-        if program is None:
-            pytest.skip(f"no browser on this machine: none of {', '.join(names)} is installed")
-        with playwright.sync_playwright() as driver:
-            # Without its sandbox it also starts as root in a container; the only pages it opens are MLflow's.
-            browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1600, "height": 1000})
-            page.set_default_timeout(60_000)
-            yield page
-            browser.close()
+    def page(browser: Any) -> Iterator[Any]:
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(60_000)
+        yield page
+        page.close()
 
     def test_the_runs_unfold_from_the_parent_best_first(self, page: Any, address: str, metrics: pd.DataFrame) -> None:
         page.goto(f"{address}/#/experiments/1/runs")

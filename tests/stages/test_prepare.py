@@ -17,13 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import ROOT
 
-from pipeline.stages import prepare as stage
-from pipeline.deal import stratified
 from pipeline.errors import PipelineError
+from pipeline.experiment.near_identical import near_identical_groups
+from pipeline.experiment.reviews import Source, _join_splits, check, prepare, split
 from pipeline.project.conf import PrepareConfig, load_config
-from pipeline.stages.near_identical import near_identical_groups
-from pipeline.stages.prepare import check, join_splits, prepare, split
-from pipeline.stages.sources import Source, read_file
+from pipeline.stages import prepare as stage
+from pipeline.stages.sources import read_file
 
 CONFIG = load_config(ROOT / "conf/prepare.yaml", PrepareConfig)
 WORDS = [f"word{i}" for i in range(400)]
@@ -224,26 +223,6 @@ def test_prepare_accounts_for_every_row_of_both_files(
 # Drawing --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
-@given(data=st.data(), stars=st.lists(st.integers(1, 5), min_size=1, max_size=80), seed=st.integers(0, 99))
-def test_a_draw_has_the_right_size_and_every_star_its_share_to_within_one(
-    data: st.DataObject, stars: list[int], seed: int
-) -> None:
-    n = data.draw(st.integers(0, len(stars)))
-    drawn = stratified(stars, n, np.random.default_rng(seed))
-    assert drawn.sum() == n
-    for star, count in Counter(stars).items():
-        assert abs((np.asarray(stars)[drawn] == star).sum() - count * n / len(stars)) < 1
-
-
-def test_every_review_of_a_star_can_be_drawn() -> None:
-    stars = [1] * 6 + [5] * 6
-    times = sum(stratified(stars, 4, np.random.default_rng(seed)).astype(int) for seed in range(300))
-    # Each is drawn in a third of 300 draws: 100 times, with a standard deviation of 8.
-    assert (times > 60).all()
-    assert (times < 140).all()
-
-
 def test_a_seed_gives_the_same_split_again_and_another_seed_another_one() -> None:
     source = Source(raw(*reviews(60)))
     first, second, other = (prepare(source, with_seed(seed), 40, ("x", "x"))[0] for seed in (1, 1, 2))
@@ -366,7 +345,7 @@ def test_near_twins_within_the_test_split_are_kept() -> None:
     twin = {"text": changed(test[0]["text"], "case"), "stars": 1}
     train, _ = check(raw(*reviews(10)), "x")
     given_test, _ = check(raw(*test, twin), "x")
-    kept, rejected = join_splits(train, given_test, CONFIG, "x")
+    kept, rejected = _join_splits(train, given_test, CONFIG, "x")
     assert (kept["split"] == "test").sum() == 9
     assert rejected == []
 

@@ -1,16 +1,39 @@
-"""Shared by the tests of the T-methods: reference values of MTSYS, small data, and what "equal" means."""
+"""Shared by the tests of the T-methods: reference values of MTSYS, small data, options, and what "equal" means."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from scipy import sparse
+
+from pipeline.taguchi import TMethodRegressor
 
 FIVE_STARS = np.array([1.0, 2, 3, 4, 5])
 SEEDS = 2**32 - 1
+RULES = ["middle", "low", "high", "all"]
+# What may be combined with everything else: weights, gaps, sparse items, shards, several targets.
+DIAGONAL = [
+    {},
+    {"unit_space": "low", "subtract_error": False},
+    {"unit_space": "high", "recalibrate": True},
+    {"unit_space": "all", "recalibrate": True, "clip": "range"},
+]
+FULL = [
+    {"covariance": "full"},
+    {"covariance": "full", "unit_space": "all", "shrinkage": 0.0, "subtract_error": False},
+    {"covariance": "full", "unit_space": "low", "shrinkage": 0.3, "recalibrate": True, "clip": "range"},
+]
+OPTIONS = DIAGONAL + FULL
+LEARNED = ["center_", "target_center_", "item_target_center_", "beta_", "eta_", "coef_", "recalibration_", "shrinkage_"]
+
+seeds = st.integers(0, SEEDS)
+options = st.sampled_from(OPTIONS)
+diagonal_options = st.sampled_from(DIAGONAL)
 
 _FILE = Path(__file__).parents[3] / "shared/reference/mts_reference.json"
 _SKIPPED = pytest.param(None, marks=pytest.mark.skip(reason="the reference values of MTSYS are not there"), id="-")
@@ -105,3 +128,27 @@ def in_parts(form, entries, shape):
     made = form((values[order], minor[order], indptr), shape=shape)
     assert made.nnz == len(values)
     return made
+
+
+def agree(a, b, X, tol=1e-9):
+    """Two models have learned the same and predict the same."""
+    for name in LEARNED:
+        close(getattr(a, name), getattr(b, name), tol)
+    np.testing.assert_array_equal(a.target_range_, b.target_range_)
+    close(a.predict(X), b.predict(X), tol)
+
+
+def assert_finite(X, y, option):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = TMethodRegressor(**option).fit(X, y)
+        predictions = model.predict(X)
+    for values in (model.center_, model.beta_, model.eta_, model.coef_, model.recalibration_, predictions):
+        assert np.isfinite(values).all()
+    assert not np.isnan(model.sn_ratio_).any()
+    assert not np.isposinf(model.sn_ratio_).any()
+
+
+def errors_of(model, X, y):
+    """Errors ``x_j - beta_j M`` of the items."""
+    return X - model.center_ - np.outer(y - model.target_center_, model.beta_)

@@ -28,7 +28,7 @@ def same(actual, expected, rtol=1e-9):
 
 
 def correlated(seed, n=30, p=4):
-    """Rows whose items depend on one another and have means and spreads of their own."""
+    """Rows whose items depend on one another, with different means and spreads."""
     rng = np.random.default_rng(seed)
     mixing = np.eye(p) + np.triu(0.5 * rng.normal(size=(p, p)), 1)
     return (rng.normal(size=(n, p)) @ mixing + rng.normal(scale=3, size=p)) * 10 ** rng.uniform(-1, 1, size=p)

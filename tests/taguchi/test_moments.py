@@ -284,7 +284,7 @@ class TestErrors:
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_memory_beyond_the_data_is_a_few_blocks(missing, monkeypatch):
-    # Every processor has a block of its own.
+    # Each processor has one block.
     monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(50_000, 200)).astype(np.float32), np.tile(FIVE_STARS, 10_000)

@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline.taguchi import TMethodRegressor
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
-from pipeline.taguchi.selection import OrthogonalArraySelector, item_gains
+from pipeline.taguchi.selection import OrthogonalArraySelector, _item_gains
 
 RULES = ["middle", "low", "high", "all"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,7 +30,7 @@ def stars_and_items(seed, n=60, informative=3, noise=4):
 
 
 def sn_ratios_run_by_run(X, y, array, splits, mask=None, **parameters):
-    """The definition: for each run and fold a regressor of its own on the run's items."""
+    """The definition: for each run and fold one regressor on the run's items."""
     responses = []
     for levels in array:
         items = np.flatnonzero(levels == 1)
@@ -89,7 +89,7 @@ class TestGains:
     @given(seed=SEEDS, n_items=st.integers(1, 30))
     def test_an_additive_response_gives_back_the_effect_of_each_item(self, seed, n_items):
         array, effects = orthogonal_array(n_items), np.random.default_rng(seed).normal(size=n_items)
-        np.testing.assert_allclose(item_gains(array, -7 + (array == 1) @ effects), effects, atol=1e-12)
+        np.testing.assert_allclose(_item_gains(array, -7 + (array == 1) @ effects), effects, atol=1e-12)
 
     @settings(max_examples=25)
     @given(seed=SEEDS, rule=st.sampled_from(RULES))

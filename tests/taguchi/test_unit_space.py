@@ -237,15 +237,17 @@ class TestItemsAndClassesThatSayLittle:
     def test_a_class_of_one_row_borrows_the_pooled_covariance(self):
         X, y = stars(0)
         y[np.flatnonzero(y == 3)[1:]] = 2
-        own, pooled = (UnitSpaceClassifier(covariance, shrinkage=0.1).fit(X, y) for covariance in ("own", "shrunk"))
-        np.testing.assert_allclose(own.distance(X)[:, 2], pooled.distance(X)[:, 2], rtol=1e-9)
+        separate, pooled = (
+            UnitSpaceClassifier(covariance, shrinkage=0.1).fit(X, y) for covariance in ("own", "shrunk")
+        )
+        np.testing.assert_allclose(separate.distance(X)[:, 2], pooled.distance(X)[:, 2], rtol=1e-9)
 
     def test_an_item_that_is_constant_within_one_class_borrows_its_pooled_variance(self):
         X, y = stars(0)
         X[y == 2, 1] = 7
-        own, pooled = (UnitSpaceClassifier(covariance).fit(X, y) for covariance in ("own", "shrunk"))
-        assert own.scale_[1, 1] == pytest.approx(pooled.scale_[0, 1])
-        assert own.scale_[1, 0] != pytest.approx(pooled.scale_[0, 0])
+        separate, pooled = (UnitSpaceClassifier(covariance).fit(X, y) for covariance in ("own", "shrunk"))
+        assert separate.scale_[1, 1] == pytest.approx(pooled.scale_[0, 1])
+        assert separate.scale_[1, 0] != pytest.approx(pooled.scale_[0, 0])
 
     @pytest.mark.parametrize("model", MODELS, ids=str)
     def test_one_class_is_always_predicted(self, model):

@@ -1,9 +1,10 @@
-"""The chosen shrinkage is that of a grid search over UnitSpaceClassifier, and so are the probabilities."""
+"""The chosen shrinkage agrees with a grid search over UnitSpaceClassifier, and the fitted model with the classifier."""
 
 import pickle
 
 import numpy as np
 import pytest
+import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -81,3 +82,96 @@ def test_it_survives_clone_and_pickle():
     model = UnitSpaceClassifierCV((0.1, 0.5), cv=3).fit(X, y)
     assert clone(model).get_params() == model.get_params()
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+
+
+class TestAsUnitSpaceClassifier:
+    """With the chosen shrinkage it is UnitSpaceClassifier, from fewer rows than items and from more."""
+
+    @pytest.mark.parametrize("p", [1, 4, 80])
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_distances_classes_and_attributes(self, p, weighted):
+        (X, y), (new, _) = stars(5, p=p), stars(6, p=p)
+        X[:, 0], new[:, 0] = 7.1, 7.1
+        weight = np.random.default_rng(0).integers(0, 3, size=60) if weighted else None
+        model = UnitSpaceClassifierCV().fit(X, y, weight)
+        plain = UnitSpaceClassifier("shrunk", shrinkage=model.shrinkage_).fit(X, y, weight)
+        for method in ("distance", "expected_class", "predict_proba"):
+            np.testing.assert_allclose(getattr(model, method)(new), getattr(plain, method)(new), rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(model.median_class(new), plain.median_class(new))
+        for name in ("means_", "center_", "class_prior_", "scale_", "log_det_", "coef_", "intercept_"):
+            np.testing.assert_allclose(getattr(model, name), getattr(plain, name), rtol=1e-8, atol=1e-10)
+        assert model.root_.shape == plain.root_.shape
+        inverses = [each.root_[0] @ each.root_[0].T for each in (model, plain)]
+        np.testing.assert_allclose(*inverses, rtol=1e-8, atol=1e-10)
+
+    def test_the_means_are_at_distance_zero_also_of_items_that_vary_between_the_classes_only(self):
+        X, y = stars(0, p=70)
+        X[:, 3] = np.array([7.0, 9.0, 2.0])[y - 1]
+        model = UnitSpaceClassifierCV().fit(X, y)
+        np.testing.assert_allclose(np.diag(model.distance(model.means_)), 0, atol=1e-12)
+        np.testing.assert_array_equal(model.distance(X).argmin(axis=1), y - 1)
+        plain = UnitSpaceClassifier("shrunk", shrinkage=model.shrinkage_).fit(X, y)
+        np.testing.assert_allclose(model.log_det_, plain.log_det_, rtol=1e-9)
+
+    def test_distances_of_float32_items_are_float64(self):
+        X, y = stars(0)
+        model = UnitSpaceClassifierCV().fit(X.astype(np.float32), y)
+        assert model.predict_proba(X.astype(np.float32)).dtype == model.distance(X.astype(np.float32)).dtype == float
+
+    def test_the_expected_class_needs_numbers(self):
+        X, y = stars(0)
+        with pytest.raises(ValueError, match="expected_class needs classes that are numbers"):
+            UnitSpaceClassifierCV().fit(X, np.array(["bad", "fair", "good"])[y - 1]).expected_class(X)
+
+    @pytest.mark.parametrize("p", [4, 80])
+    def test_a_saved_model_measures_alike(self, p):
+        X, y = stars(0, p=p)
+        model = UnitSpaceClassifierCV().fit(X, y)
+        data = skops.io.dumps(model)
+        again = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+        assert type(again.shrinkage_) is float
+        np.testing.assert_array_equal(again.distance(X), model.distance(X))
+
+
+class TestWeights:
+    @settings(max_examples=15)
+    @given(seed=st.integers(0, 2**32 - 1), p=st.sampled_from([1, 4, 80]))
+    def test_they_are_repeated_rows_that_are_held_out_together(self, seed, p):
+        X, y = stars(seed, p=p)
+        times = np.random.default_rng(seed).integers(0, 4, size=len(y))
+        rows = np.repeat(np.arange(len(y)), times)
+        present = np.flatnonzero(times)
+        folds = [
+            (present[train], present[test]) for train, test in KFold(5, shuffle=True, random_state=0).split(present)
+        ]
+        splits = [tuple(np.flatnonzero(np.isin(rows, part)) for part in fold) for fold in folds]
+        weighted = UnitSpaceClassifierCV(GRID).fit(X, y, sample_weight=times)
+        repeated = UnitSpaceClassifierCV(GRID, cv=splits).fit(X[rows], y[rows])
+        np.testing.assert_allclose(weighted.scores_, repeated.scores_, rtol=1e-7, atol=1e-12)
+        assert weighted.shrinkage_ == repeated.shrinkage_
+        np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-8)
+        same_folds = UnitSpaceClassifierCV(GRID, cv=folds).fit(X, y, sample_weight=times)
+        np.testing.assert_array_equal(same_folds.scores_, weighted.scores_)
+
+    def test_rows_of_weight_zero_are_absent(self):
+        X, y = stars(0)
+        a = UnitSpaceClassifierCV().fit(X, y, sample_weight=y != 2)
+        b = UnitSpaceClassifierCV().fit(X[y != 2], y[y != 2])
+        assert a.classes_.tolist() == [1, 3]
+        np.testing.assert_allclose(a.scores_, b.scores_)
+        with pytest.raises(ValueError, match=r"Sample weights .*zero"):
+            UnitSpaceClassifierCV().fit(X, y, sample_weight=np.zeros(60))
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_a_constant_item_whose_mean_is_not_exact_has_no_weight(n):
+    X, y = stars(0, n=n, p=60)
+    X[:, 0] = 7.1
+    assert (UnitSpaceClassifierCV().fit(X, y).coef_[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_values_whose_squares_overflow(n):
+    X, y = stars(0, n=n, p=60)
+    with pytest.raises(ValueError, match="Input X holds values whose squares overflow: scale the items down"):
+        UnitSpaceClassifierCV().fit(1e200 * X, y)

@@ -12,7 +12,7 @@ from pipeline.files import atomic_path, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg", ".html", ".csv")
+_SUFFIXES = (".png", ".svg", ".html", ".csv")
 
 
 def run(
@@ -29,33 +29,32 @@ def run(
     Raises
     ------
     PipelineError
-        If anything that was asked for does not exist.
+        If a layer, head, word, model, kind of file or extra that was asked for is not there.
     """
-    if out is not None and out.suffix.lower() not in SUFFIXES:
-        raise PipelineError(f"--out ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {str(out)!r}")
+    if out is not None and out.suffix.lower() not in _SUFFIXES:
+        raise PipelineError(f"--out ends in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}, got {str(out)!r}")
     if word is not None and layer is not None:
         raise PipelineError(f"--word shows every layer beside the others: leave out --layer {layer}")
     try:
         attention = attention_map(text, model, revision)
         if out is None:
-            width = shutil.get_terminal_size(fallback=(80, 24)).columns
-            if word is None:
-                return terminal.show(attention, layer, head, width)
-            return terminal.show_word(attention, word, head, width)
-        write(attention, out, layer, head, word)
-    except ValueError as error:
+            return _table(attention, layer, head, word)
+        _write(attention, out, layer, head, word)
+    except (ValueError, ImportError) as error:
         raise PipelineError(first_line(error)) from None
     return str(out.resolve())
 
 
-def write(attention: AttentionMap, path: Path, layer: int | None, head: int | None, word: str | None) -> None:
-    """Write a picture, a page or a table, as the end of the path's name says.
+def _table(attention: AttentionMap, layer: int | None, head: int | None, word: str | None) -> str:
+    """Return the weights as wide as the terminal is."""
+    width = shutil.get_terminal_size(fallback=(80, 24)).columns
+    if word is None:
+        return terminal.show(attention, layer, head, width)
+    return terminal.show_word(attention, word, head, width)
 
-    Raises
-    ------
-    ValueError
-        If the map does not have that layer, head or word, or is too large for a page.
-    """
+
+def _write(attention: AttentionMap, path: Path, layer: int | None, head: int | None, word: str | None) -> None:
+    """Write a picture, a page or a table, as the end of the path's name says."""
     kind = path.suffix.lower()
     if kind == ".html":
         write_text(path, page.render(attention, layer, head, word))
@@ -70,6 +69,6 @@ def write(attention: AttentionMap, path: Path, layer: int | None, head: int | No
 def _save(figure: "Figure", path: Path, kind: str) -> None:
     from matplotlib import rc_context
 
-    # Glyphs as paths: the picture looks the same where these fonts are not installed.
+    # Glyphs as paths: the picture looks alike where these fonts are not installed.
     with rc_context({"svg.fonttype": "path"}), atomic_path(path) as temporary:
         figure.savefig(temporary, format=kind)

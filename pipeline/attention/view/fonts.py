@@ -69,7 +69,7 @@ def _path(package: str) -> Path:
     """Return the font file of a package without importing it: matplotlib_fontja would change matplotlib's defaults."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ValueError(f"The package {package} with its fonts is missing: install the project anew.")
+        raise ModuleNotFoundError(f"The package {package} with its fonts is missing.", name=package)
     return Path(spec.origin).parent / _FONTS[package]
 
 

@@ -3,25 +3,27 @@
 import base64
 import hashlib
 
-import jinja2
 import numpy as np
 
 from pipeline.attention.maps import AttentionMap
 from pipeline.attention.view.fonts import web_font
+from pipeline.errors import needs_extra
 
 # Above this a page takes long to open: 6 layers x 12 heads x 256 tokens are 4.7 million weights, or 12 MiB.
-MAX_WEIGHTS = 6_000_000
+_MAX_WEIGHTS = 6_000_000
 _STEPS = 65535  # a weight is written as one of so many steps, which leaves an error below 0.00001
 
 
+@needs_extra("page.render", "maps")
 def render(attention: AttentionMap, layer: int | None = None, head: int | None = None, word: str | None = None) -> str:
     """Return the page: all layers x heads side by side, one of them large, and the layers for a chosen token.
 
     Parameters
     ----------
     attention : AttentionMap
+        From `attention_map`.
     layer, head : int, optional
-        What is large at first; without a number it is their average.
+        The map that is large at first; without a number the average.
     word : str, optional
         Whose first token is chosen at first.
 
@@ -29,6 +31,8 @@ def render(attention: AttentionMap, layer: int | None = None, head: int | None =
     ------
     ValueError
         If the map does not have that layer, head or word, or has too many weights.
+    ImportError
+        If the extra `maps` is not installed.
 
     Examples
     --------
@@ -36,11 +40,14 @@ def render(attention: AttentionMap, layer: int | None = None, head: int | None =
     >>> "<title>Attention: The dog</title>" in render(attention_map("The dog"))
     True
     """
+    import jinja2
+
+    # Refuses a layer or head that is not there.
     attention.matrix(layer, head)
-    if attention.weights.size > MAX_WEIGHTS:
+    if attention.weights.size > _MAX_WEIGHTS:
         raise ValueError(
             f"A page of {attention.n_layers} layers x {attention.n_heads} heads x {len(attention.tokens)} tokens has "
-            f"{attention.weights.size} weights, but {MAX_WEIGHTS} is the most that opens well: shorten the text, or "
+            f"{attention.weights.size} weights, but {_MAX_WEIGHTS} is the most that opens well: shorten the text, or "
             "write a .png."
         )
     steps = np.rint(attention.weights * _STEPS).clip(0, _STEPS).astype("<u2")

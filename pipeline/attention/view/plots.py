@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.attention.maps import AttentionMap, moved, strongest, title, which
+from pipeline.attention.maps import AttentionMap, moved
 from pipeline.attention.tokens import visible
+from pipeline.attention.view.captions import one_or_mean, strongest, weights_shown
 from pipeline.attention.view.fonts import drawable, families
+from pipeline.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +23,30 @@ _VALUES = 14  # tokens up to which each cell shows its value
 _LABELS = 120  # tokens up to which each has its label
 
 
+@needs_extra("heat_map", "maps")
 def heat_map(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> "Figure":
     """Draw the weights of a layer and head, or their average: a row for each query, a column for each key.
 
-    Below, along the same columns, runs the attention that each token receives.
+    Below the columns runs the attention that each token receives.
+
+    Parameters
+    ----------
+    attention : AttentionMap
+        From `attention_map`.
+    layer, head : int, optional
+        From 1 on; without a number the average is drawn.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib, without any global state.
 
     Raises
     ------
     ValueError
         If the model does not have that layer or head.
+    ImportError
+        If the extra `maps` is not installed.
 
     Examples
     --------
@@ -54,17 +71,40 @@ def heat_map(attention: AttentionMap, layer: int | None = None, head: int | None
     lower.set(ylim=(0, None), xlabel="key: the token looked at", ylabel="received\n(mean)")
     lower.spines[["top", "right"]].set_visible(False)
     _name(lower, "x", attention.labels, attention.text)
-    _title(figure, attention, title(attention, layer, head))
+    _title(figure, attention, weights_shown(attention, layer, head))
     return figure
 
 
+@needs_extra("word_by_layer", "maps")
 def word_by_layer(attention: AttentionMap, word: str, head: int | None = None) -> "Figure":
     """Draw what a word looks at in each layer, and how much of its attention moves from one layer to the next.
+
+    Parameters
+    ----------
+    attention : AttentionMap
+        From `attention_map`.
+    word : str
+        A label such as "the (2)", or any part of the text.
+    head : int, optional
+        From 1 on; without a number the average is drawn.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib, without any global state.
 
     Raises
     ------
     ValueError
         If the word is not in the text, or the model does not have that head.
+    ImportError
+        If the extra `maps` is not installed.
+
+    Examples
+    --------
+    >>> from pipeline.attention.maps import attention_map
+    >>> word_by_layer(attention_map("The dog chased the cat"), "dog").axes[0].get_ylabel()
+    'layer'
     """
     table = strongest(attention.by_layer(word, head), 12)
     shares = moved(attention.layer_differences(word, head))
@@ -85,7 +125,7 @@ def word_by_layer(attention: AttentionMap, word: str, head: int | None = None) -
     right.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
     right.spines[["top", "right"]].set_visible(False)
     right.tick_params(left=False, labelleft=False)
-    _title(figure, attention, f"what “{word}” looks at, {which('head', head, attention.n_heads)}")
+    _title(figure, attention, f"what “{word}” looks at, {one_or_mean('head', head, attention.n_heads)}")
     return figure
 
 
@@ -120,20 +160,20 @@ def _cells(axes: "Axes", weights: npt.NDArray[np.float32], values: bool) -> Any:
     return mesh
 
 
-def _name(axes: "Axes", which: Literal["x", "y"], labels: list[str], text: str, top: bool = False) -> None:
+def _name(axes: "Axes", side: Literal["x", "y"], labels: list[str], text: str, top: bool = False) -> None:
     """Write the tokens along an axis, every so many if there are very many of them."""
     step = -(-len(labels) // _LABELS)
     shown = [drawable(label) for label in labels[::step]]
-    if which == "x":
+    if side == "x":
         # A character that is as wide as high stands upright over its number.
         shown = [label.replace(" ", "\n") if _stands(label) else label for label in shown]
-    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis = axes.xaxis if side == "x" else axes.yaxis
     size = 10 if len(labels) <= _VALUES else 7.5
     axis.set_ticks(range(0, len(labels), step), shown, family=families(text), fontsize=size, parse_math=False)
-    axes.tick_params(which, length=0)
+    axes.tick_params(side, length=0)
     if top:
         axes.tick_params("x", top=False, bottom=False, labeltop=True, labelbottom=False)
-    for label in axis.get_ticklabels(which="both") if which == "x" else []:
+    for label in axis.get_ticklabels(which="both") if side == "x" else []:
         label.set_rotation(0 if _stands(label.get_text()) else 90)
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from wcwidth import wcswidth
 
-from pipeline.attention.maps import AttentionMap, moved, strongest, title, which
+from pipeline.attention.maps import AttentionMap, moved
+from pipeline.attention.view.captions import one_or_mean, strongest, weights_shown
+from pipeline.errors import needs_extra
 
 _BARS = " ▏▎▍▌▋▊▉█"
 
 
+@needs_extra("terminal.show", "maps")
 def show(attention: AttentionMap, layer: int | None = None, head: int | None = None, width: int = 80) -> str:
     """Return the weights of a layer and head, or their average, and the attention that each token receives.
 
@@ -31,12 +33,18 @@ def show(attention: AttentionMap, layer: int | None = None, head: int | None = N
     """
     frame = attention.frame(layer, head)
     table = _grid(frame)
-    if max(map(columns, table)) > width:
+    if max(map(_columns, table)) > width:
         table = _strongest_keys(frame, width)
-    lines = [*_heading(attention, title(attention, layer, head)), *table, "", "attention received, mean of all queries"]
+    lines = [
+        *_heading(attention, weights_shown(attention, layer, head)),
+        *table,
+        "",
+        "attention received, mean of all queries",
+    ]
     return "\n".join([*lines, *_bars(attention.received(layer, head), width)])
 
 
+@needs_extra("terminal.show_word", "maps")
 def show_word(attention: AttentionMap, word: str, head: int | None = None, width: int = 80) -> str:
     """Return what a word looks at in each layer, as many tokens as fit, and how much of it moves between layers.
 
@@ -49,23 +57,25 @@ def show_word(attention: AttentionMap, word: str, head: int | None = None, width
     last = ["moved", "-", *(f"{share:.2f}" for share in moved(attention.layer_differences(word, head)))]
     for n in range(len(table.columns), 0, -1):
         lines = _grid(strongest(table, n), last)
-        if max(map(columns, lines)) <= width:
+        if max(map(_columns, lines)) <= width:
             break
     notes = ["moved: the share of its attention that goes elsewhere than in the layer above"]
     if n < len(table.columns):
         notes.append(f"the {n} tokens it looks at most, of {len(table.columns)}")
-    what = f"what {word!r} looks at, {which('head', head, attention.n_heads)}"
+    what = f"what {word!r} looks at, {one_or_mean('head', head, attention.n_heads)}"
     return "\n".join([*_heading(attention, what), *lines, "", *notes])
 
 
-def columns(text: str) -> int:
+def _columns(text: str) -> int:
     """Return how many columns of a terminal `text` takes.
 
     Examples
     --------
-    >>> columns("cat"), columns("猫")
+    >>> _columns("cat"), _columns("猫")
     (3, 2)
     """
+    from wcwidth import wcswidth
+
     return max(wcswidth(text), 0)
 
 
@@ -81,20 +91,20 @@ def _grid(table: pd.DataFrame, last: Sequence[str] = ()) -> list[str]:
     parts = [[str(table.index.name), *map(str, table.index)]]
     parts += [[str(name), *(f"{weight:.2f}" for weight in table[name])] for name in table]
     parts += [list(last)] if last else []
-    widths = [max(map(columns, part)) for part in parts]
+    widths = [max(map(_columns, part)) for part in parts]
     rows = zip(*parts, strict=True)
     return ["  ".join(_fit(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _strongest_keys(frame: pd.DataFrame, width: int) -> list[str]:
     """Return a line for each query with the keys that it looks at most, as many as fit."""
-    name = max(map(columns, frame.index))
+    name = max(map(_columns, frame.index))
     lines = ["each token and what it looks at most"]
     for query, weights in zip(frame.index, frame.to_numpy(), strict=True):
         line = f"{_fit(query, name)} "
         for j in weights.argsort(kind="stable")[::-1]:
             key = f"  {frame.columns[j]} {weights[j]:.2f}"
-            if columns(line + key) > width or weights[j] < 0.005:
+            if _columns(line + key) > width or weights[j] < 0.005:
                 break
             line += key
         lines.append(line)
@@ -103,7 +113,7 @@ def _strongest_keys(frame: pd.DataFrame, width: int) -> list[str]:
 
 def _bars(received: "pd.Series[float]", width: int) -> list[str]:
     """Return a line for each token: its name, its value and a bar."""
-    name = max(map(columns, received.index))
+    name = max(map(_columns, received.index))
     room = max(width - name - 8, 8)
     most = max(float(received.max()), 1e-9)
     lines = []
@@ -115,4 +125,4 @@ def _bars(received: "pd.Series[float]", width: int) -> list[str]:
 
 
 def _fit(text: str, width: int) -> str:
-    return " " * (width - columns(text)) + text
+    return " " * (width - _columns(text)) + text

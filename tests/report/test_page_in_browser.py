@@ -1,7 +1,6 @@
 """The report in a real browser: it sorts, filters, fits, can be read in both schemes, and asks for nothing."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
@@ -11,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
-from report_data import FEATURES, build
+from report_data import FEATURES
 
-from pipeline.stages import report
-from pipeline.report.tables import short
+from pipeline.format import short
+from pipeline.project.paths import DatasetPaths
 
 N_COLUMNS = 22
 SCHEMES = ["light", "dark"]
@@ -45,32 +44,13 @@ CONTRAST = """() => {
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("page")
-    paths = build(directory)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        report.run(paths.dataset)
-    return directory / paths.page
+def page_file(built: tuple[Path, DatasetPaths]) -> Path:
+    return built[0] / built[1].page
 
 
 @pytest.fixture(scope="module")
 def metrics(page_file: Path) -> pd.DataFrame:
     return pd.read_csv(page_file.with_name("metrics.csv"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(names)} is installed")
-    with playwright.sync_playwright() as driver:
-        # Without its sandbox it also starts as root in a container; the only page it opens is our own.
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.stages.near_identical import near_identical_groups
+from pipeline.experiment.near_identical import near_identical_groups
 
 # Three words and short texts, so that many triples are shared by chance.
 TEXT = st.lists(st.sampled_from(["ramen", "cold", "kind"]), min_size=1, max_size=9).map(" ".join)

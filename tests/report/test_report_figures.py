@@ -1,17 +1,22 @@
+"""The figures of the sections: what is drawn, where, and that any data can be drawn."""
+
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.curve_plots import frontier, legend, model_curves, pareto, side_curves
-from pipeline.report.figure import INK, drawing, to_svg
-from pipeline.report.plots import calibration, confusion, looks, predicted_against_true, strongest_items
+from pipeline.report.calibration import _calibration_curves
+from pipeline.report.costs import _pareto, frontier
+from pipeline.report.curves import _legend, _model_curves, _side_curves
+from pipeline.report.figure import INK, _to_svg, drawing, looks
+from pipeline.report.items import _strongest_items
+from pipeline.report.predictions import _confusion, _predicted_against_true
 
 
 def drawn(figure):
     """Render as the report does; whatever is not finite or does not fit warns here."""
-    assert to_svg(figure, "title").startswith("<svg")
+    assert _to_svg(figure, "title").startswith("<svg")
     return figure.axes[0]
 
 
@@ -40,19 +45,19 @@ def item_table(sn_db, beta):
 @pytest.mark.parametrize("constant", [True, False])
 def test_any_selection_of_stars_can_be_drawn(stars, constant):
     predictions = np.full(len(stars), 3.2) if constant else np.linspace(-40, 40, len(stars))
-    axes = drawn(predicted_against_true(pd.Series(stars), pd.Series(predictions), "Ta on text_stats: QWK 0.5"))
+    axes = drawn(_predicted_against_true(pd.Series(stars), pd.Series(predictions), "Ta on text_stats: QWK 0.5"))
     assert len(points(axes)) == len(stars)
 
 
 def test_each_point_stands_at_its_star_and_its_prediction():
     stars, predictions = pd.Series([1, 2, 3, 4, 5]), pd.Series([1.5, 2.5, 0.5, 4.0, 5.5])
-    shown = points(drawn(predicted_against_true(stars, predictions, "Ta")))
+    shown = points(drawn(_predicted_against_true(stars, predictions, "Ta")))
     np.testing.assert_array_equal(np.round(shown[:, 0]), stars)
     np.testing.assert_array_equal(shown[:, 1], predictions)
 
 
 def test_points_outside_the_range_sit_on_its_edge():
-    axes = drawn(predicted_against_true(pd.Series([1, 5, 3]), pd.Series([-1e6, 1e6, 3.0]), "Ta"))
+    axes = drawn(_predicted_against_true(pd.Series([1, 5, 3]), pd.Series([-1e6, 1e6, 3.0]), "Ta"))
     low, high = axes.get_ylim()
     assert low < 1
     assert high > 5
@@ -61,12 +66,14 @@ def test_points_outside_the_range_sit_on_its_edge():
 
 def test_rows_with_another_index_are_drawn_the_same():
     stars, predictions = pd.Series([1, 3, 5, 5]), pd.Series([1.0, 2.0, 3.0, 4.0])
-    moved = predicted_against_true(stars.set_axis([9, 7, 5, 3]), predictions.set_axis([9, 7, 5, 3]), "Ta")
-    np.testing.assert_array_equal(points(drawn(moved)), points(drawn(predicted_against_true(stars, predictions, "Ta"))))
+    moved = _predicted_against_true(stars.set_axis([9, 7, 5, 3]), predictions.set_axis([9, 7, 5, 3]), "Ta")
+    np.testing.assert_array_equal(
+        points(drawn(moved)), points(drawn(_predicted_against_true(stars, predictions, "Ta")))
+    )
 
 
 def test_the_strongest_item_is_on_top_and_its_bar_ends_at_its_sn_ratio():
-    axes = drawn(strongest_items(item_table([-3.5, -12.0, -20.0], [0.2, -0.1, 0.3]), "Ta on text_stats"))
+    axes = drawn(_strongest_items(item_table([-3.5, -12.0, -20.0], [0.2, -0.1, 0.3]), "Ta on text_stats"))
     bars = {bar.get_y() + bar.get_height() / 2: bar for bar in axes.patches}
     bottom, top = axes.get_ylim()
     assert top < min(bars) < max(bars) < bottom
@@ -77,7 +84,7 @@ def test_the_strongest_item_is_on_top_and_its_bar_ends_at_its_sn_ratio():
 
 
 def test_the_colour_tells_the_sign_of_the_sensitivity():
-    axes = drawn(strongest_items(item_table([-1, -2, -3, -4], [1, -1, 2, -2]), "Ta"))
+    axes = drawn(_strongest_items(item_table([-1, -2, -3, -4], [1, -1, 2, -2]), "Ta"))
     by_row = [bar.get_facecolor() for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
     assert by_row[0] == by_row[2] != by_row[1] == by_row[3]
     assert len({bar.get_hatch() for bar in axes.patches}) == 2
@@ -86,25 +93,25 @@ def test_the_colour_tells_the_sign_of_the_sensitivity():
 @pytest.mark.parametrize("n", [0, 1, 30])
 def test_any_number_of_items_can_be_drawn(n):
     table = item_table(np.linspace(5, -60, n), np.where(np.arange(n) % 2, 1, -1))
-    assert len(drawn(strongest_items(table, "T(1) on embedding")).patches) == n
+    assert len(drawn(_strongest_items(table, "T(1) on embedding")).patches) == n
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_items_of_one_sign_only_can_be_drawn(sign):
-    bars = drawn(strongest_items(item_table([-1, -2], [sign, 2 * sign]), "Ta")).patches
+    bars = drawn(_strongest_items(item_table([-1, -2], [sign, 2 * sign]), "Ta")).patches
     assert len({bar.get_facecolor() for bar in bars}) == 1
 
 
 def test_a_confusion_matrix_counts_every_review_once():
     stars, rounded = [1, 1, 1, 2, 5, 5], [1, 1, 2, 2, 5, 4]
-    axes = drawn(confusion(stars, rounded, "T"))
+    axes = drawn(_confusion(stars, rounded, "T"))
     texts = {(text.get_position()[0], round(text.get_position()[1])): text.get_text() for text in axes.texts[1::2]}
     assert texts == {(1, 1): "2", (2, 1): "1", (2, 2): "1", (4, 5): "1", (5, 5): "1"}
     assert [text.get_text() for text in axes.texts[::2]] == ["67%", "33%", "100%", "50%", "50%"]
 
 
 def test_text_on_the_cells_can_be_read_in_both_schemes():
-    axes = drawn(confusion([1], [1], "T"))
+    axes = drawn(_confusion([1], [1], "T"))
     (fill,) = {patch.get_facecolor() for patch in axes.patches if patch.get_facecolor()[3] > 0}
 
     def luminance(colour):
@@ -132,7 +139,7 @@ def crossings(n):
 @pytest.mark.parametrize("n_sizes", [1, 3])
 @pytest.mark.parametrize("n_crossings", [0, 1, 3])
 def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
-    figure = side_curves(sides(n_sizes), crossings(n_crossings))
+    figure = _side_curves(sides(n_sizes), crossings(n_crossings))
     axes = drawn(figure)
     assert len(axes.lines) == 2
     texts = [text.get_text() for strip in figure.axes[1:] for text in strip.texts]
@@ -141,7 +148,7 @@ def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
 
 def test_a_lead_that_does_not_change_is_not_drawn():
     none = crossings(1).assign(n=np.nan, n_low=np.nan, n_high=np.nan)
-    assert len(side_curves(sides(), none).axes) == 1
+    assert len(_side_curves(sides(), none).axes) == 1
 
 
 def test_lines_differ_in_more_than_their_colour():
@@ -153,9 +160,9 @@ def test_lines_differ_in_more_than_their_colour():
 def test_a_model_looks_the_same_in_its_panel_and_in_the_legend():
     curves = sides().rename(columns={"side": "model"})
     known = looks(["attention", "T"])
-    lines = drawn(model_curves(curves, known, (0, 1), "text_stats")).lines
+    lines = drawn(_model_curves(curves, known, (0, 1), "text_stats")).lines
     assert [(line.get_color(), line.get_marker()) for line in lines] == [known["T"][:2], known["attention"][:2]]
-    figure = legend(known)
+    figure = _legend(known)
     handles = figure.legends[0].legend_handles
     assert [(line.get_color(), line.get_marker()) for line in handles] == [look[:2] for look in known.values()]
 
@@ -168,7 +175,7 @@ def cost_rows(qwk):
 
 @pytest.mark.parametrize("qwk", [[0.5, 0.6, 0.7, 0.0], [np.nan, 0.5, 0.4, 0.3], [0.5]])
 def test_quality_against_cost_numbers_the_frontier(qwk):
-    axes = drawn(pareto(cost_rows(qwk), ["Taguchi", "other", "other", "baseline"][: len(qwk)]))
+    axes = drawn(_pareto(cost_rows(qwk), ["Taguchi", "other", "other", "baseline"][: len(qwk)]))
     numbers = [text.get_text() for text in axes.texts if text.get_text().isdigit()]
     assert numbers == [str(place) for place in range(1, len(frontier(cost_rows(qwk))) + 1)]
     left_out = [text.get_text() for text in axes.texts if "not shown" in text.get_text()]
@@ -178,11 +185,11 @@ def test_quality_against_cost_numbers_the_frontier(qwk):
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_any_number_of_calibration_bins_can_be_drawn(n):
     bins = pd.DataFrame({"side": ["T"] * n, "predicted": np.linspace(0, 6, n), "true": np.linspace(1, 5, n)})
-    assert len(drawn(calibration(bins)).lines) == 1 + (n > 0)
+    assert len(drawn(_calibration_curves(bins)).lines) == 1 + (n > 0)
 
 
 def test_what_is_drawn_in_ink_follows_the_scheme():
-    svg = to_svg(side_curves(sides(), crossings(1)), "Curves")
+    svg = _to_svg(_side_curves(sides(), crossings(1)), "Curves")
     assert INK not in svg.split("</style>")[1]
     assert "currentColor" in svg
     assert "<text" in svg
@@ -190,7 +197,7 @@ def test_what_is_drawn_in_ink_follows_the_scheme():
 
 def test_points_are_pixels_and_everything_else_is_not():
     stars = pd.Series([1, 2, 3, 4, 5] * 400)
-    svg = to_svg(predicted_against_true(stars, stars.astype(float), "T"), "Points")
+    svg = _to_svg(_predicted_against_true(stars, stars.astype(float), "T"), "Points")
     assert svg.count("<image") == 1
     assert svg.count("<use") < 50
 

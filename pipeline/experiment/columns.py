@@ -1,0 +1,164 @@
+"""The columns of all features: fitted on the training reviews, what encoders make from one common forward pass."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.digest import value_digest
+from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
+from pipeline.encoder.layers import check_layer
+from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.transformers import pools_tokens
+from pipeline.features.encoded import EncoderTransformer, encode_together, encoder_of
+from pipeline.project.paths import FEATURES_CONF
+
+_COSTS = ("learn_seconds", "encode_seconds", "transform_seconds_per_review")
+_N_TIMED = 32  # held-out reviews by which the seconds of a transformer are measured
+
+Costs = dict[str, dict[str, float]]
+
+
+def fit_transform(
+    transformers: Mapping[str, Any], reviews: pd.DataFrame, cache: Path, tokens: Path
+) -> tuple[dict[str, pd.DataFrame], Costs]:
+    """Fit on the training reviews, transform all of them.
+
+    The training reviews get what `fit_transform` gives them, the others what `transform` does. What encoders make comes
+    from one forward pass over both; token states are recorded there, and what pools them by learned weights reads them.
+
+    Parameters
+    ----------
+    transformers : mapping of str to transformer
+        Fitted in place.
+    reviews : DataFrame with columns review_id, text, stars, split
+    cache : Path
+        Directory for finished shards, see `pipeline.encoder.encode`.
+    tokens : Path
+        Directory for the records.
+
+    Returns
+    -------
+    tables : dict of str to DataFrame
+        review_id and the columns of the feature, in the order of `reviews`.
+    costs : dict of str to dict of str to float
+        What each feature takes if it is made alone: learn_seconds and encode_seconds for all training reviews,
+        transform_seconds_per_review for new ones.
+
+    Raises
+    ------
+    PipelineError
+        If a transformer refuses its parameters or its model is not to be had.
+    """
+    is_train = (reviews["split"] == "train").to_numpy()
+    texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
+    costs: Costs = {name: dict.fromkeys(_COSTS, 0.0) for name in transformers}
+    results: dict[str, npt.NDArray[Any]] = _encode(transformers, texts, stars, is_train, cache, tokens)
+    for name, transformer in transformers.items():
+        if name in results:
+            continue
+        with _naming_conf(name):
+            X = token_record(transformer, tokens) if pools_tokens(transformer) else texts
+            started = time.perf_counter()
+            train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
+            costs[name]["learn_seconds"] = time.perf_counter() - started
+            results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
+            results[name][is_train] = train
+            results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
+    _time_transforms(transformers, texts[~is_train][:_N_TIMED].tolist(), int(is_train.sum()), costs)
+    return {name: _table(each, results[name], reviews["review_id"]) for name, each in transformers.items()}, costs
+
+
+def _encode(
+    transformers: Mapping[str, Any],
+    texts: npt.NDArray[np.object_],
+    stars: npt.NDArray[Any],
+    is_train: npt.NDArray[np.bool_],
+    cache: Path,
+    tokens: Path,
+) -> dict[str, npt.NDArray[Any]]:
+    """Return what encoders make without learned weights; record the token states that learned weights pool."""
+    pooling = {name: each for name, each in transformers.items() if pools_tokens(each)}
+    encoded = {
+        name: each
+        for name, each in transformers.items()
+        if isinstance(each, EncoderTransformer) and name not in pooling
+    }
+    for name, transformer in encoded.items():
+        with _naming_conf(name):
+            transformer.fit(texts[is_train].tolist(), stars[is_train])
+    with _naming_conf():
+        poolings = {name: each.pooling() for name, each in encoded.items()}
+        missing = [each for each in pooling.values() if not has_token_record(each, tokens)]
+        return {**encode_together(encoded, poolings, texts.tolist(), cache, _record_paths(missing, tokens))}
+
+
+def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train: int, costs: Costs) -> None:
+    for name, transformer in transformers.items():
+        started = time.perf_counter()
+        transformer.transform(texts)
+        seconds = (time.perf_counter() - started) / len(texts)
+        costs[name]["transform_seconds_per_review"] = seconds
+        if isinstance(transformer, EncoderTransformer):
+            costs[name]["encode_seconds"] = seconds * n_train
+
+
+def _table(transformer: Any, columns: npt.NDArray[Any], review_id: pd.Series) -> pd.DataFrame:
+    table = pd.DataFrame(columns, columns=transformer.get_feature_names_out())
+    table.insert(0, "review_id", review_id.to_numpy())
+    return table
+
+
+def _record_paths(transformers: list[Any], directory: Path) -> dict[tuple[Any, ...], dict[int, Path]]:
+    """Return, for each encoder that transformers share, the layers that they pool and where their states are kept."""
+    paths: dict[tuple[Any, ...], dict[int, Path]] = defaultdict(dict)
+    for transformer in transformers:
+        paths[encoder_of(transformer)][transformer.layer] = _record_path(transformer, directory)
+    return dict(paths)
+
+
+def token_record(transformer: Any, directory: Path) -> TokenStates:
+    """Return the recorded token states of all reviews that a transformer pools.
+
+    Raises
+    ------
+    PipelineError
+        If they are not there.
+    """
+    path = _record_path(transformer, directory)
+    try:
+        return read_record(
+            path, check_layer(load_encoder(transformer.model, transformer.revision), transformer.layer, 0)
+        )
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path}: {first_line(error)}; run the features stage again") from None
+
+
+def has_token_record(transformer: Any, directory: Path) -> bool:
+    """Return whether the token states that a transformer pools are recorded."""
+    return is_recorded(_record_path(transformer, directory))
+
+
+def _record_path(transformer: Any, directory: Path) -> Path:
+    encoder = value_digest(transformer.model, transformer.revision, transformer.backend, transformer.precision)
+    return directory / encoder[:16] / f"layer{transformer.layer}"
+
+
+def _rows(X: Any, mask: npt.NDArray[np.bool_]) -> Any:
+    return X[mask] if isinstance(X, TokenStates) else X[mask].tolist()
+
+
+@contextmanager
+def _naming_conf(name: str = "") -> Iterator[None]:
+    """Say which file of conf/ led to an error."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        where = f"{FEATURES_CONF / name}.yaml" if name else str(FEATURES_CONF)
+        raise PipelineError(f"{where}: {first_line(error)}") from None

@@ -1,0 +1,142 @@
+"""Figures, tables and texts as they are shown to a reader."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+
+def number(value: Any, digits: int = 2, sign: bool = False) -> str:
+    """Return a figure with so many decimals, a dash where there is none.
+
+    Examples
+    --------
+    >>> number(0.125, 2), number(0.125, 2, sign=True), number(None)
+    ('0.12', '+0.12', '–')
+    """
+    if pd.isna(value):
+        return "–"
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def interval(value: Any, low: Any, high: Any, digits: int = 2, sign: bool = False) -> str:
+    """Return a figure with its 95% interval.
+
+    Examples
+    --------
+    >>> interval(0.7, 0.65, 0.75), interval(float("nan"), 0, 1)
+    ('0.70 (0.65 to 0.75)', '–')
+    """
+    shown = number(value, digits, sign)
+    if pd.isna([value, low, high]).any():
+        return shown
+    return f"{shown} ({number(low, digits, sign)} to {number(high, digits, sign)})"
+
+
+def short(value: Any) -> str:
+    """Return a positive figure of any size with two or three digits.
+
+    Examples
+    --------
+    >>> [short(value) for value in (0, 0.000012, 0.0456, 7.891, 12345.6)]
+    ['0', '0.000012', '0.046', '7.89', '12346']
+    """
+    if pd.isna(value):
+        return "–"
+    if value <= 0:
+        return "0"
+    magnitude = math.floor(math.log10(value))
+    return f"{value:.{max(0, 2 - magnitude) if magnitude >= 0 else 1 - magnitude}f}"
+
+
+def p_text(p: Any) -> str:
+    """Return a p-value; below a thousandth only that it is.
+
+    Examples
+    --------
+    >>> p_text(0.0004), p_text(0.0312)
+    ('< 0.001', '0.031')
+    """
+    return "< 0.001" if p < 0.001 else number(p, 3)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in seconds, from three minutes on in minutes.
+
+    Examples
+    --------
+    >>> duration(4.21), duration(42.1), duration(421)
+    ('4.2 s', '42 s', '7 min')
+    """
+    if seconds < 180:
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+    return f"{seconds / 60:.0f} min"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], n_names: int) -> str:
+    """Return a Markdown table, its first columns to the left and the others, which are figures, to the right.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    rows : sequence of sequence of str
+        Cells in Markdown, see `escape_markdown`.
+    n_names : int
+        How many columns hold names.
+
+    Examples
+    --------
+    >>> print(markdown_table(["model", "QWK"], [["Ta", "0.81"]], n_names=1))
+    | model | QWK |
+    | --- | ---: |
+    | Ta | 0.81 |
+    """
+    rule = ["---" if place < n_names else "---:" for place in range(len(columns))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return text that Markdown shows as it is, on one line.
+
+    Examples
+    --------
+    >>> escape_markdown("t_metrics | *T*")
+    't\\_metrics \\| \\*T\\*'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text as one line of at most so many columns of a terminal; an ellipsis stands for what is cut.
+
+    Examples
+    --------
+    >>> cut("attention", 5), cut("注意力機構", 5), cut("cat", 5)
+    ('atte…', '注意…', 'cat')
+    """
+    from wcwidth import wcswidth
+
+    text = "".join(c if c.isprintable() else " " for c in text).rstrip()
+    if wcswidth(text) <= width:
+        return text
+    while wcswidth(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def split_long(text: str, length: int = 600) -> tuple[str, str]:
+    """Return a text in two parts: what is shown at once, and the rest, empty where the text is short.
+
+    Examples
+    --------
+    >>> split_long("Good food, lovely people", 12)
+    ('Good food,', ' lovely people')
+    """
+    if len(text) <= length:
+        return text, ""
+    place = text.rfind(" ", length // 2, length)
+    place = length if place < 0 else place
+    return text[:place], text[place:]

@@ -1,0 +1,109 @@
+"""The tables of results: which file holds which columns, and which stage writes it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from pipeline.errors import PipelineError, first_line
+from pipeline.files import write_csv
+from pipeline.project.paths import DatasetPaths
+
+_LINE = ("features", "model")
+_QWK = ("qwk", "qwk_low", "qwk_high")
+_MAE = ("mae", "mae_low", "mae_high")
+_RUN = ("fit_seconds", "predict_seconds", "peak_mb")
+_SCORED = ("dataset", *_LINE, "n_train", "n_test", "n_features")
+# Columns that name something; a feature set may be called 1, or None.
+_NAMES = [
+    *("dataset", "features", "model", "side", "item", "a", "b", "ahead_small", "ahead_large"),
+    *("change", "slice", "value", "trained_on", "tested_on"),
+]
+
+
+class Table(NamedTuple):
+    """A file in the reports directory of a dataset."""
+
+    file: str
+    stage: str
+    columns: tuple[str, ...]
+
+
+TABLES = {
+    "leaderboard": Table(
+        "leaderboard.csv",
+        "score",
+        (*_SCORED, "r2", "r2_clipped", "mae", "rmse", "spearman", *_QWK, "accuracy", "sn_db", *_RUN),
+    ),
+    "metrics": Table(
+        "metrics.csv",
+        "score",
+        (*_SCORED, "r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped", "spearman", "qwk", "accuracy")
+        + ("sn_db", "qwk_low", "qwk_high", "mae_low", "mae_high", *_RUN),
+    ),
+    "items": Table("items.csv", "score", (*_LINE, "item", "beta", "eta", "sn_db", "weight")),
+    "curves": Table("curves/curves.csv", "curves", (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", _RUN[0])),
+    "sides": Table("curves/sides.csv", "curves", ("side", "n_train", *_LINE, *_QWK)),
+    "contrasts": Table(
+        "curves/contrasts.csv", "curves", ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm")
+    ),
+    "crossovers": Table(
+        "curves/crossovers.csv",
+        "curves",
+        ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
+    ),
+    "changes": Table(
+        "robustness/changes.csv",
+        "robustness",
+        ("side", *_LINE, "change", "n_reviews", *_QWK, "difference", "low", "high"),
+    ),
+    "transfer": Table(
+        "robustness/transfer.csv",
+        "robustness",
+        ("side", *_LINE, "trained_on", "tested_on", "n_reviews", *_QWK),
+    ),
+    "slices": Table(
+        "robustness/slices.csv", "robustness", ("side", *_LINE, "slice", "value", "n_reviews", *_QWK, *_MAE)
+    ),
+    "calibration": Table(
+        "robustness/calibration.csv", "robustness", ("side", *_LINE, "slope", "slope_true", "sd_ratio", "bias")
+    ),
+    "calibration_bins": Table(
+        "robustness/calibration_bins.csv", "robustness", ("side", *_LINE, "predicted", "true", "n_reviews")
+    ),
+    "costs": Table(
+        "robustness/costs.csv",
+        "robustness",
+        (*_LINE, "encode_seconds", "learn_seconds", "fit_seconds", "total_seconds", "predict_us", "peak_mb", *_QWK),
+    ),
+}
+
+
+def table_path(paths: DatasetPaths, name: str) -> Path:
+    """Return where a table of results is kept."""
+    return paths.reports / TABLES[name].file
+
+
+def write_table(paths: DatasetPaths, name: str, table: pd.DataFrame) -> None:
+    """Write a table of results with its columns in their order, atomically."""
+    write_csv(table_path(paths, name), table.reindex(columns=list(TABLES[name].columns)))
+
+
+def read_table(paths: DatasetPaths, name: str) -> pd.DataFrame:
+    """Read a table of results; what names something stays text, whatever it looks like.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing or damaged, or lacks a column; the error names the stage that writes it.
+    """
+    path, stage = table_path(paths, name), TABLES[name].stage
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "str"), keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {stage} stage first") from None
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {stage} stage again") from None
+    if missing := [column for column in TABLES[name].columns if column not in table]:
+        raise PipelineError(f"{path} lacks the column {missing[0]!r}: run the {stage} stage again")
+    return table

@@ -1,0 +1,170 @@
+"""Learning curves: the sides with their bands, the models by features, and the tables beside them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pipeline.format import short
+from pipeline.report.figure import INK, Look, Picture, looks, new_figure, picture
+from pipeline.report.results import Results, lines_of
+from pipeline.report.table import Table, interval_cells, wide_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_TICKS = [base * 10**power for power in range(7) for base in (1, 3)]
+_DASHES = {"Taguchi": "-", "other": "--", "baseline": ":"}
+
+
+def draws_in_words(curves: pd.DataFrame) -> str:
+    """Return how often the training reviews were drawn at which sizes.
+
+    Examples
+    --------
+    >>> draws_in_words(pd.DataFrame({"n_train": [10, 20, 50, 384], "n_draws": [30, 30, 5, 1]}))
+    '30 draws each of 10 to 20 reviews, 5 draws of 50, all 384 once'
+    """
+    sizes = curves.groupby("n_train")["n_draws"].max()
+    *smaller, last = sizes.index
+    parts: list[str] = []
+    for n_draws, drawn in sizes.loc[smaller].groupby(sizes.loc[smaller], sort=False):
+        first, final = drawn.index[0], drawn.index[-1]
+        draws = f"{n_draws} draws" if n_draws > 1 else "one draw"
+        reviews = "" if parts else " reviews"
+        parts.append(
+            f"{draws} each of {first} to {final}{reviews}" if len(drawn) > 1 else f"{draws} of {first}{reviews}"
+        )
+    return ", ".join([*parts, f"all {last} once"])
+
+
+def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
+    """Return the line of each side with all training reviews, its QWK, and its cost where that was measured."""
+    seconds = dict(zip(lines_of(costs), costs["total_seconds"], strict=True))
+    rows = [
+        [side, f"{line.model} on {line.features}", qwk, short(seconds.get(line))]
+        for side, line, qwk in zip(final["side"], lines_of(final), interval_cells(final, "qwk"), strict=True)
+    ]
+    return Table(
+        f"The sides with all {final['n_train'].max()} training reviews",
+        ["side", "its best line on all of them", "QWK of the side (95%)", "training seconds"],
+        rows,
+        n_names=2,
+    )
+
+
+def sides_by_size(sides: pd.DataFrame) -> Table:
+    """Return QWK with its interval: sides as rows, training reviews as columns."""
+    cells = sides.assign(cell=interval_cells(sides, "qwk"))
+    caption = "QWK (95% interval) by number of training reviews"
+    return wide_table(caption, cells, "side", "n_train", sorted(sides["n_train"].unique()))
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """Draw the sides, then a legend of models and the curves of all models on each feature set."""
+    final = results.final
+    ends = "; ".join(map(" ".join, zip(final["side"], interval_cells(final, "qwk"), strict=True)))
+    text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
+    yield picture("sides", "learning_curves", text, _side_curves(results.sides, results.crossovers))
+
+    curves = results.curves
+    families = {line.model: results.family(line) for line in results.lines}
+    look_of = {
+        model: look._replace(linestyle=_DASHES[families.get(model, "other")])
+        for model, look in looks(curves["model"].tolist()).items()
+    }
+    limits = (min(0.0, float(curves["qwk"].min())) - 0.02, float(curves["qwk"].max()) + 0.03)
+    names = f"Which line is which model in the figures beside this one: {', '.join(look_of)}."
+    yield picture("models", "models", names, _legend(look_of))
+    for features, of_features in curves.groupby("features", sort=False):
+        last = of_features[of_features["n_train"] == of_features["n_train"].max()].dropna(subset="qwk")
+        best = "".join(
+            f" With most reviews {line.model} leads, QWK {line.qwk:.2f}."
+            for line in last.nlargest(1, "qwk").itertuples()
+        )
+        text = f"Learning curves of {of_features['model'].nunique()} models on {features}.{best}"
+        yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
+
+
+def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> "Figure":
+    """Draw the learning curve of each side with its 95% band, and below it where the lead changes.
+
+    Parameters
+    ----------
+    sides : DataFrame with columns side, n_train, qwk, qwk_low, qwk_high
+    crossovers : DataFrame with columns a, b, n, n_low, n_high, ahead_large
+        Rows without `n` are left out: there the lead does not change.
+    """
+    found = crossovers[crossovers["n"].notna()]
+    strip = 0.55 * len(found)
+    figure = new_figure(5.1, 4.1 + strip)
+    axes, *below = np.atleast_1d(
+        figure.subplots(1 + bool(len(found)), sharex=True, height_ratios=[4, strip][: 1 + bool(len(found))])
+    )
+    for side, look in looks(sides["side"].tolist()).items():
+        curve = sides[sides["side"] == side].sort_values("n_train")
+        band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
+        axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
+        axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5)
+    _reviews_axis(axes, sides["n_train"])
+    axes.set(ylabel="QWK on held-out reviews")
+    for strip_axes in below:
+        _lead_changes(strip_axes, found)
+    (below or [axes])[-1].set_xlabel("training reviews (log scale)")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _lead_changes(axes: "Axes", found: pd.DataFrame) -> None:
+    for row, line in enumerate(found.to_dict("records")):
+        behind = line["b"] if line["ahead_large"] == line["a"] else line["a"]
+        axes.plot([line["n_low"], line["n_high"]], [row, row], color=INK, linewidth=2, alpha=0.5)
+        axes.plot([line["n"]], [row], color=INK, marker="D", markersize=5)
+        text = f"{line['ahead_large']} overtakes {behind} at about {line['n']:.0f}"
+        axes.text(0.01, row - 0.4, text, transform=axes.get_yaxis_transform(), fontsize=9, va="center")
+    axes.set(ylim=(len(found) - 0.6, -0.75), yticks=[])
+    axes.spines["left"].set_visible(False)
+
+
+def _model_curves(curves: pd.DataFrame, look_of: dict[str, Look], limits: tuple[float, float], title: str) -> "Figure":
+    """Draw the learning curve of each model on one feature set.
+
+    Parameters
+    ----------
+    curves : DataFrame with columns model, n_train, qwk
+    look_of : dict of str to Look
+        For all models, so that a model looks alike on every feature set; see `_legend`.
+    limits : (float, float)
+        Ends of the QWK axis, equal for all feature sets.
+    title : str
+    """
+    figure = new_figure(4.2, 3.2)
+    axes = figure.subplots()
+    for model, curve in curves.sort_values("n_train").groupby("model", sort=False):
+        axes.plot(curve["n_train"], curve["qwk"], **look_of[str(model)]._asdict(), markersize=4, linewidth=1.3)
+    _reviews_axis(axes, curves["n_train"])
+    axes.set(xlabel="training reviews (log scale)", ylabel="QWK", ylim=limits)
+    axes.set_title(title)
+    return figure
+
+
+def _legend(look_of: dict[str, Look]) -> "Figure":
+    """Draw which line is which, for figures that share their looks."""
+    from matplotlib.lines import Line2D
+
+    figure = new_figure(4.2, 0.3 + 0.22 * len(look_of))
+    handles = [Line2D([], [], **look._asdict(), markersize=5, label=name) for name, look in look_of.items()]
+    figure.legend(handles=handles, loc="center left", handlelength=4)
+    return figure
+
+
+def _reviews_axis(axes: "Axes", sizes: "pd.Series[int]") -> None:
+    """Make a log scale of training reviews with whole numbers on it."""
+    low, high = float(sizes.min()) / 1.15, float(sizes.max()) * 1.15
+    ticks = [tick for tick in _TICKS if low <= tick <= high] or [int(sizes.min())]
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)

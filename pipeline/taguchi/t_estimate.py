@@ -1,0 +1,87 @@
+"""The estimates of a T-method for one target, from its sums: centres, sensitivities, S/N ratios and weights."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
+from pipeline.taguchi.integrated import in_db
+from pipeline.taguchi.moments import Array, Moments, TMoments
+from pipeline.taguchi.shrinkage import oas_shrinkage
+
+# Below this share of the largest eigenvalue a direction of the error is taken as free of error.
+_EIGENVALUE_FLOOR = 1e-8
+
+
+class TEstimate(NamedTuple):
+    """Estimates for one target; see the attributes of `TMethodRegressor`."""
+
+    center: Array
+    item_target_center: Array
+    target_center: float
+    beta: Array
+    eta: Array
+    sn_ratio: Array
+    coef: Array
+    shrinkage: float
+
+
+def t_estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | None) -> TEstimate:
+    """Return centres, sensitivities, S/N ratios and weights; with a `shrinkage` those of the full covariance."""
+    unit, signal = moments.unit, signal_of(moments)
+    center, center_y = unit.x_mean, np.where(unit.weight > 0, unit.y_mean, unit.target[1])
+    r, L, S_T = signal.about(center, center_y)
+    n = signal.weight
+    # An item without centre carries nothing, nor does one that varies by the rounding of its mean only.
+    nothing = (n * (4 * moments.eps * center) ** 2 >= S_T) | (unit.weight == 0) | (r <= moments.least_divider(n))
+    L, S_T = np.where(nothing, 0, L), np.where(nothing, 0, S_T)
+    beta, eta = sensitivity_and_sn_ratio(r, L, S_T, n, subtract_error, moments.eps)
+
+    used = np.flatnonzero(eta)
+    share = np.zeros_like(eta)
+    if shrinkage is None or not len(used):
+        share[used] = eta[used] / eta.sum()
+        shrinkage = 1.0
+    else:
+        raw = sensitivity_and_sn_ratio(r, L, S_T, n, False, moments.eps).eta[used]
+        R = _error_correlation(signal, center, r, L, used, moments.eps)
+        if shrinkage == "auto":
+            shrinkage = oas_shrinkage(R, float(n))
+        share[used] = _shares(R, np.sqrt(raw) * np.sign(beta[used]), eta[used] / raw, float(shrinkage))
+    coef = np.divide(share, beta, out=np.zeros_like(share), where=share != 0)
+    item_center_y = np.broadcast_to(center_y, beta.shape)
+    target_center = unit.target[1] + float(share @ (item_center_y - unit.target[1]))
+    return TEstimate(center, item_center_y, target_center, beta, eta, in_db(eta), coef, float(shrinkage))
+
+
+def _error_correlation(
+    signal: Moments, center: Array, r: Array, L: Array, used: npt.NDArray[np.intp], eps: float
+) -> Array:
+    """Return the correlation matrix of the errors ``x_j - beta_j M`` of the items `used`."""
+    assert signal.gram is not None  # noqa: S101 - the callers ask for it
+    offset, L = (signal.x_mean - center)[used], L[used]
+    total = signal.gram[np.ix_(used, used)] + signal.weight * np.outer(offset, offset)
+    scale = np.sqrt(np.maximum(total.diagonal() - L**2 / r, max(float(signal.weight) * EPS, eps) * total.diagonal()))
+    total -= np.outer(L, L / r)
+    total /= np.outer(scale, scale)
+    np.fill_diagonal(total, 1)
+    return total
+
+
+def _shares(R: Array, u: Array, kept: Array, shrinkage: float) -> Array:
+    """Return ``u * a / (u' a)`` with ``a = ((1 - shrinkage) R + shrinkage I)^-1 (kept * u)``."""
+    values, vectors = np.linalg.eigh(R)
+    shrunk = (1 - shrinkage) * np.maximum(values, 0) + shrinkage
+    inverse = 1 / np.maximum(shrunk, _EIGENVALUE_FLOOR * shrunk[-1])
+    rotated = vectors.T @ u
+    a = vectors @ (inverse * (vectors.T @ (kept * u)))
+    # Correlated items: if shrinking leaves too little signal, use the sensitivities unshrunk.
+    if u @ a < kept.min() * (rotated @ (inverse * rotated)):
+        a = vectors @ (inverse * rotated)
+    return u * a / (u @ a)
+
+
+def signal_of(moments: TMoments) -> Moments:
+    """Return the moments of the signal; in Ta these are the moments of all rows."""
+    return moments.signal if moments.signal.target[0] > 0 else moments.unit

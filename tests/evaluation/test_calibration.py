@@ -1,0 +1,32 @@
+"""Calibration: slopes, spread and bins of predicted stars."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.evaluation.calibration import calibration_bins, calibration_statistics
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=30), st.integers(0, 1000))
+def test_slopes_and_spread_agree_and_bins_keep_the_means(stars: list[int], seed: int) -> None:
+    predictions = np.array(stars) * 1.5 + np.random.default_rng(seed).normal(size=len(stars))
+    result = calibration_statistics(stars, predictions)
+    if len(set(stars)) > 1:
+        correlation = np.corrcoef(stars, predictions)[0, 1]
+        assert result["slope"] == pytest.approx(correlation * result["sd_ratio"], abs=1e-9)
+        assert result["slope"] * result["slope_true"] == pytest.approx(correlation**2, abs=1e-9)
+    else:
+        assert np.isnan(result["slope"])
+    bins = calibration_bins(stars, predictions)
+    assert bins["n_reviews"].sum() == len(stars)
+    assert bins["n_reviews"].max() - bins["n_reviews"].min() <= 1
+    assert bins["predicted"].is_monotonic_increasing
+    for column, mean in (("predicted", predictions.mean()), ("true", np.mean(stars))):
+        assert np.average(bins[column], weights=bins["n_reviews"]) == pytest.approx(mean)
+
+
+def test_a_constant_prediction_has_slope_zero_and_nothing_to_be_taken_at_its_word() -> None:
+    result = calibration_statistics([1, 2, 3], [3, 3, 3])
+    assert (result["slope"], result["sd_ratio"], result["bias"]) == (0, 0, 1)
+    assert np.isnan(result["slope_true"])

@@ -1,0 +1,93 @@
+"""Classifiers of stars, read as regressors."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor
+
+# scikit-learn checks a regressor with targets that are no classes.
+CONTINUOUS = "a classifier of stars takes whole stars only"
+EXPECTED_FAILURES = dict.fromkeys(
+    [
+        "check_regressors_train",
+        "check_regressor_data_not_an_array",
+        "check_regressors_no_decision_function",
+        "check_fit_idempotent",
+        "check_fit_check_is_fitted",
+        "check_n_features_in",
+        "check_n_features_in_after_fitting",
+    ],
+    CONTINUOUS,
+)
+
+
+@parametrize_with_checks(
+    [ExpectedStarRegressor(LogisticRegression())], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+)
+def test_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def table():
+    """Three items that grow or shrink with the stars."""
+    rng = np.random.default_rng(0)
+    y = np.tile([1, 2, 3, 4, 5], 16)
+    return np.outer(y, [1.0, -1.0, 0.5]) + rng.normal(scale=0.8, size=(80, 3)), y
+
+
+class TestExpectedStar:
+    def test_it_is_the_sum_of_star_times_probability(self, table):
+        X, y = table
+        model = ExpectedStarRegressor(LogisticRegression()).fit(X, y)
+        probabilities = LogisticRegression().fit(X, y).predict_proba(X)
+        expected = [sum(p * star for p, star in zip(row, range(1, 6), strict=True)) for row in probabilities]
+        np.testing.assert_allclose(model.predict(X), expected)
+
+    def test_it_stays_between_the_lowest_and_the_highest_star_seen(self, table):
+        X, y = table
+        model = ExpectedStarRegressor(LogisticRegression()).fit(X[(y > 1) & (y < 5)], y[(y > 1) & (y < 5)])
+        predictions = model.predict(1000 * X)
+        assert predictions.min() >= 2 - 1e-9
+        assert predictions.max() <= 4 + 1e-9
+
+    def test_the_stars_count_and_not_their_order(self):
+        X = np.array([[0.0], [1.0], [2.0], [3.0]])
+        model = ExpectedStarRegressor(LogisticRegression()).fit(X, [2, 2, 5, 5])
+        assert model.predict([[1.5]]) == pytest.approx([3.5], abs=1e-3)
+
+    def test_the_given_classifier_is_left_alone(self, table):
+        classifier = LogisticRegression()
+        model = ExpectedStarRegressor(classifier).fit(*table)
+        assert not hasattr(classifier, "coef_")
+        assert model.classifier is classifier
+
+    def test_it_says_so_when_it_is_not_fitted(self):
+        with pytest.raises(NotFittedError, match="ExpectedStarRegressor instance is not fitted"):
+            ExpectedStarRegressor(LogisticRegression()).predict([[1.0]])
+
+    def test_the_classifiers_parameters_are_its_own_in_a_grid_search(self, table):
+        X, y = table
+        search = GridSearchCV(ExpectedStarRegressor(LogisticRegression()), {"classifier__C": [1e-6, 1.0]}, cv=2)
+        assert search.fit(X, y).best_params_ == {"classifier__C": 1.0}
+
+
+class TestMedianStar:
+    def test_it_is_the_star_at_which_half_of_the_probability_is_reached(self, table):
+        X, y = table
+        model = MedianStarRegressor(LogisticRegression()).fit(X, y)
+        for row, star in zip(LogisticRegression().fit(X, y).predict_proba(X), model.predict(X), strict=True):
+            assert row[: int(star)].sum() >= 0.5 - 1e-12
+            assert row[: int(star) - 1].sum() < 0.5
+
+    def test_it_has_less_absolute_error_than_the_expected_star(self, table):
+        X, y = table
+        errors = [
+            np.abs(make(LogisticRegression(C=0.1)).fit(X, y).predict(X) - y).mean()
+            for make in (MedianStarRegressor, ExpectedStarRegressor)
+        ]
+        assert errors[0] < errors[1]

@@ -1,0 +1,136 @@
+"""The page: everything that the stages before it found stands on it, and safely so."""
+
+import base64
+import re
+from html import escape
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from report_data import HOSTILE, SENTENCES, build
+
+from pipeline.experiment.line import Line
+from pipeline.project.conf import ReportConfig, report_config
+from pipeline.project.paths import DatasetPaths
+from pipeline.report.page import draw
+from pipeline.report.results import Results
+from pipeline.stages import report
+
+
+def pictures_of(page: str) -> dict[str, str]:
+    """The SVG of every picture on the page by its alternative text."""
+    found = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"', page)
+    return {text: base64.b64decode(content).decode() for content, text in found}
+
+
+def test_the_three_sentences_of_the_verdict_come_first(page: str) -> None:
+    places = [page.index(sentence) for sentence in SENTENCES]
+    assert places == sorted(places)
+    assert max(places) < page.index("<table")
+
+
+def test_the_page_needs_nothing_beside_it(page: str) -> None:
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\(|@import|https?://""", page)
+    for svg in pictures_of(page).values():
+        assert not re.findall(r"""href\s*=\s*["'](?!data:|#)|url\((?!#)|@import""", svg)
+
+
+def test_every_picture_is_whole_says_what_it_shows_and_is_a_file_too(page: str, paths: DatasetPaths) -> None:
+    pictures = pictures_of(page)
+    assert page.count("<img") == len(pictures)
+    assert min(map(len, pictures)) > 40
+    files = {path.read_text(encoding="utf-8") for path in paths.figures.glob("*.svg")}
+    assert files == set(pictures.values())
+    for svg in files:
+        root = ElementTree.fromstring(svg)
+        assert root[0].tag.endswith("title")
+        assert "prefers-color-scheme:dark" in svg
+
+
+def test_the_dashes_of_a_model_tell_its_family(page: str, results: Results) -> None:
+    (panel,) = (svg for text, svg in pictures_of(page).items() if "models on text." in text)
+    assert len(set(results.curves[results.curves["features"] == "text"]["model"])) == 2
+    assert len(re.findall(r"stroke-dasharray: [^;]+", panel)) == 2
+    (panel,) = (svg for text, svg in pictures_of(page).items() if "models on text_stats." in text)
+    assert len(re.findall(r"stroke-dasharray: [^;]+", panel)) == 3
+
+
+def test_the_same_results_give_the_same_figures_to_the_last_byte(results: Results) -> None:
+    config = report_config()
+    assert draw(results, config) == draw(results, config)
+
+
+def test_the_leaderboard_holds_every_line_with_its_numbers_in_full(page: str, results: Results) -> None:
+    (table,) = re.findall(r'<table id="leaderboard">(.*?)</table>', page, re.DOTALL)
+    rows = re.findall(r"<tr data-family.*?</tr>", table, re.DOTALL)
+    assert len(rows) == len(results.metrics)
+    for row, line in zip(rows, results.metrics.to_dict("records"), strict=True):
+        values = re.findall(r'data-value="([^"]*)"', row)
+        assert float(values[1]) == line["qwk"]
+        assert float(values[4]) == line["mae"]
+        assert re.search(r'data-family="(\w+)"', row)[1] == results.family(Line(line["features"], line["model"]))  # type: ignore[index]
+        assert ("shrinkage = 0.3" in row) == ("chosen" in line["model"])
+
+
+def test_text_of_reviews_stays_text(page: str) -> None:
+    assert "<script>alert" not in page
+    assert "<b>bold" not in page
+    assert escape(HOSTILE) in re.sub(r"</?span[^>]*>", "", page)
+
+
+def test_explained_reviews_are_coloured_by_contribution(page: str) -> None:
+    assert '<span class="up" style="--share: 0.25" title="estimate +1.00, contribution +0.100">alert</span>' in page
+    assert 'class="down" style="--share: 1.0" title="estimate -2.00, contribution -0.400"' in page
+
+
+def test_the_box_says_how_to_run_it_again(page: str) -> None:
+    assert "make all DATA=file NAME=d FILE=&#39;my reviews.csv&#39;" in page
+    assert "a1b2" * 16 in page
+    for stage in ("score", "curves", "robustness", "report"):
+        assert f"conf/{stage}.yaml" in page
+    assert "n_mistakes: 10" in page
+
+
+def test_figures_of_another_time_are_removed(paths: DatasetPaths) -> None:
+    stale = [paths.figures / "stale.svg", paths.figures / "older.png"]
+    for path in stale:
+        path.write_text("old")
+    report.run(paths.dataset)
+    assert not any(path.exists() for path in stale)
+    assert (paths.figures / "learning_curves.svg").exists()
+
+
+@pytest.mark.parametrize("name", ["T | pipes", "<b>T</b>", "T *method* $x$", "Ｔ法 犬"])
+def test_names_from_configuration_stay_plain_text_everywhere(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = build(tmp_path, n_test=40, t_name=name)
+    report.run(paths.dataset)
+    page, summary = (path.read_text(encoding="utf-8") for path in (paths.page, paths.summary))
+    assert "<b>T" not in page
+    assert "<b>T" not in summary.replace("\\<b\\>", "")
+    shown = "".join(ElementTree.fromstring(pictures_of(page)[next(iter(pictures_of(page)))]).itertext())
+    assert name in shown
+    for block in re.findall(r"(?:^\|.*\n)+", summary, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+@pytest.mark.parametrize("n_test", [6, 15])
+def test_a_few_held_out_reviews_of_the_sample_make_a_report_too(
+    n_test: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = build(tmp_path, n_test=n_test, transfer=False)
+    report.run(paths.dataset)
+    page = paths.page.read_text(encoding="utf-8")
+    assert "There is no transfer to another data set here" in page
+    assert ">nan" not in page
+    assert "nan to" not in page
+
+
+def test_only_as_much_is_drawn_as_the_configuration_asks_for(results: Results) -> None:
+    few = draw(results, ReportConfig(n_plots=1, n_items=1, n_mistakes=1))
+    assert [picture.kind for picture in few].count("predictions") == 1
+    more = draw(results, ReportConfig(n_plots=3, n_items=1, n_mistakes=1))
+    assert [picture.kind for picture in more].count("predictions") == 3

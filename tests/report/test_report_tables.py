@@ -1,0 +1,57 @@
+"""The tables of the sections hold the numbers of the results."""
+
+from report_data import SIDES
+
+from pipeline.report.costs import frontier
+from pipeline.report.curves import sides_by_size
+from pipeline.report.differences import contrast_table
+from pipeline.report.items import _item_lines
+from pipeline.report.results import Results
+from pipeline.report.robustness import change_table, slice_tables
+
+
+def test_sides_by_size_has_a_row_a_side_and_a_column_a_size(results: Results) -> None:
+    table = sides_by_size(results.sides)
+    assert [row[0] for row in table.rows] == list(SIDES)
+    assert table.columns[1:] == [str(size) for size in sorted(set(results.sides["n_train"]))]
+    first = results.sides.iloc[0]
+    assert table.rows[0][1] == f"{first.qwk:.2f} ({first.qwk_low:.2f} to {first.qwk_high:.2f})"
+
+
+def test_every_contrast_has_its_interval_and_its_corrected_p_value(results: Results, page: str) -> None:
+    table = contrast_table(results.contrasts)
+    assert len(table.rows) == len(results.contrasts)
+    for row, line in zip(table.rows, results.contrasts.itertuples(), strict=True):
+        assert row[2] == f"{line.difference:+.3f} ({line.low:+.3f} to {line.high:+.3f})"
+        assert row[3:] == ["< 0.001", "0.031"]
+        assert row[2] in page
+
+
+def test_a_change_shows_what_it_takes_from_the_unchanged_reviews(results: Results) -> None:
+    table = change_table(results.changes)
+    assert table.columns == ["side", "unchanged", "typos", "shouting", "truncated", "shuffled"]
+    typos = results.changes[results.changes["change"] == "typos"]
+    assert [row[2].split()[0].lstrip("+-") for row in table.rows] == [f"{abs(d):.2f}" for d in typos["difference"]]
+
+
+def test_within_one_star_the_error_is_shown_and_not_the_agreement(results: Results) -> None:
+    by_kind = {table.columns[0]: table for table in slice_tables(results.slices)}
+    assert by_kind["length"].caption.startswith("QWK")
+    assert by_kind["stars"].caption.startswith("MAE")
+    assert len(by_kind["stars"].rows) == 5
+
+
+def test_no_line_is_both_better_and_cheaper_than_one_on_the_frontier(results: Results) -> None:
+    best = frontier(results.costs)
+    assert len(best)
+    for line in best.itertuples():
+        cheaper = results.costs["total_seconds"] <= line.total_seconds
+        assert results.costs[cheaper]["qwk"].max() == line.qwk
+
+
+def test_the_strongest_item_comes_first_and_the_best_t_method_too(results: Results) -> None:
+    (best, items), (plain, _) = _item_lines(results)
+    assert best["qwk"] >= plain["qwk"]
+    assert plain["features"] == "text_stats"
+    assert items["eta"].is_monotonic_decreasing
+    assert (items["eta"] > 0).all()

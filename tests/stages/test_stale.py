@@ -1,0 +1,178 @@
+"""What a change remakes, and what it leaves alone: real edits of code and settings, real runs of the stages."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from project import ROOT, SMALL_CURVES, SMALL_SCORE, make_project, module_environment
+
+SETS = {"text_stats": ["text_stats"], "attention_pooling+text_stats": ["attention_pooling", "text_stats"]}
+SETS |= {"mean_pooling": ["mean_pooling"]}
+MANIFESTS = {
+    "prepare": "data/prepared/sample/manifest.json",
+    "features": "data/features/sample/manifest.json",
+    "score": "reports/sample/manifest.json",
+    "curves": "reports/sample/curves/manifest.json",
+    "robustness": "reports/sample/robustness/manifest.json",
+    "report": "reports/sample/report.json",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its code in a directory of its own, after all stages but the log."""
+    project = make_project(tmp_path_factory.mktemp("made"), n_per_star=8)
+    settings = SMALL_SCORE | {"feature_sets": SETS, "models": ["T(1)", "Ridge"], "baselines": ["mean"]}
+    (project / "conf/score.yaml").write_text(yaml.safe_dump(settings))
+    sides = {
+        "T-method": {"feature_sets": ["text_stats"], "models": ["T(1)"]},
+        "attention": {"feature_sets": ["attention_pooling+text_stats"], "models": ["Ridge"]},
+    }
+    (project / "conf/curves.yaml").write_text(yaml.safe_dump(SMALL_CURVES | {"sizes": {10: 2}, "sides": sides}))
+    shutil.copytree(ROOT / "pipeline", project / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    ran(project)
+    return project
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "project", copy_function=shutil.copy2))
+
+
+def ran(project: Path) -> list[str]:
+    """Run what is stale up to the report, and return the stages that were run."""
+    before = {stage: written(project / path) for stage, path in MANIFESTS.items()}
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline", "all", "--until", "report"],
+        cwd=project,
+        env=module_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return [stage for stage, path in MANIFESTS.items() if written(project / path) != before[stage]]
+
+
+def written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def features_of(project: Path) -> dict[str, int]:
+    return {path.stem: written(path) for path in (project / "data/features/sample").glob("*.parquet")}
+
+
+def draws_of(project: Path) -> dict[str, dict[str, list[float]]]:
+    """The figures of each model in each piece: seconds among them, which no second fit repeats."""
+    return {
+        path.name: pd.read_parquet(path).attrs["figures"] for path in (project / "reports/sample/draws").iterdir()
+    }
+
+
+def edit(project: Path, path: str, change: Callable[[str], str]) -> None:
+    before = (project / path).read_text(encoding="utf-8")
+    assert change(before) != before
+    (project / path).write_text(change(before), encoding="utf-8")
+
+
+def statement(text: str) -> str:
+    return f"{text}\n_A_NEW_STATEMENT = 1\n"
+
+
+def test_a_docstring_and_a_comment_change_nothing(project: Path) -> None:
+    for path in sorted((project / "pipeline").rglob("*.py")):
+        edit(
+            project,
+            str(path.relative_to(project)),
+            lambda text: re.sub(r'^(\s*r?""")(?=\w)', r"\1Changed: ", text, flags=re.MULTILINE) + "\n# The end.\n",
+        )
+    assert ran(project) == []
+
+
+def test_a_change_in_text_stats_remakes_its_table_and_what_stands_on_it_and_encodes_nothing(project: Path) -> None:
+    features, draws = features_of(project), draws_of(project)
+    edit(project, "pipeline/features/text_stats.py", lambda text: text.replace("_VADER_WORDS = 2000", "_VADER_WORDS = 9"))
+    assert ran(project) == ["features", "score", "curves", "robustness", "report"]
+    again = features_of(project)
+    assert [name for name in again if again[name] != features[name]] == ["text_stats"]
+    kept = {name: figures for name, figures in draws_of(project).items() if draws.get(name) == figures}
+    # Of mean_pooling and the baseline with all reviews, and of the baseline in each of two draws.
+    assert sorted(model for figures in kept.values() for model in figures) == ["Ridge", "T(1)", *["mean"] * 3]
+
+
+def test_a_change_in_a_report_module_remakes_the_report_only(project: Path) -> None:
+    edit(project, "pipeline/report/figure.py", statement)
+    assert ran(project) == ["report"]
+    edit(project, "pipeline/report/templates/report.html", lambda text: text.replace("</h1>", "!</h1>"))
+    assert ran(project) == ["report"]
+
+
+@pytest.mark.parametrize("stage", ["features", "score", "curves"])
+def test_a_change_in_a_stage_remakes_that_stage(project: Path, stage: str) -> None:
+    draws = draws_of(project)
+    edit(project, f"pipeline/stages/{stage}.py", statement)
+    stages = ran(project)
+    assert stages[0] == stage
+    if stage == "curves":
+        # The same results come out, and nothing stands on other ones.
+        assert stages == ["curves"]
+    assert (draws_of(project) == draws) == (stage != "features")
+
+
+def test_a_model_that_is_added_is_the_only_one_that_is_fitted(project: Path) -> None:
+    features, draws = features_of(project), draws_of(project)
+    edit(project, "conf/score.yaml", lambda text: text.replace("- Ridge", "- Ridge\n- T(2)"))
+    assert ran(project) == ["score", "curves", "robustness", "report"]
+    assert features_of(project) == features
+    for name, figures in draws_of(project).items():
+        assert {model: values for model, values in figures.items() if model != "T(2)"} == draws.get(name, {})
+    assert sum("T(2)" in figures for figures in draws_of(project).values()) == len(SETS) + 2 * 2
+
+
+def test_a_feature_set_that_is_added_fits_its_lines_only(project: Path) -> None:
+    features, draws = features_of(project), draws_of(project)
+    settings = yaml.safe_load((project / "conf/score.yaml").read_text())
+    settings["feature_sets"]["t_metrics"] = ["t_metrics"]
+    (project / "conf/score.yaml").write_text(yaml.safe_dump(settings))
+    assert ran(project)[:2] == ["features", "score"]
+    again, after = features_of(project), draws_of(project)
+    assert {name: again[name] for name in features} == features
+    assert set(again) - set(features) == {"t_metrics"}
+    assert {name: after[name] for name in draws} == draws
+    assert sorted(model for name in set(after) - set(draws) for model in after[name]) == ["Ridge", "T(1)"]
+
+
+def test_a_file_that_moves_without_a_change_costs_one_remake_at_most(project: Path) -> None:
+    (project / "pipeline/report/figure.py").rename(project / "pipeline/report/drawing.py")
+    for path in (project / "pipeline").rglob("*.py"):
+        path.write_text(path.read_text().replace("pipeline.report.figure", "pipeline.report.drawing"))
+    assert ran(project) in ([], ["report"])
+    assert ran(project) == []
+
+
+def test_what_is_lost_is_made_again(project: Path) -> None:
+    (project / "reports/sample/curves/sides.csv").unlink()
+    assert ran(project) == ["curves"]
+    (project / "reports/sample/summary.md").unlink()
+    assert ran(project) == ["report"]
+
+
+def test_a_feature_of_the_user_is_made_again_when_its_code_changes(project: Path) -> None:
+    source = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = [code for code in re.findall(r"```python\n(.*?)```", source, re.DOTALL) if "class QuestionMarks" in code]
+    (project / "my_features.py").write_text(block)
+    (project / "conf/features/questions.yaml").write_text("transformer: my_features.QuestionMarks\n")
+    settings = yaml.safe_load((project / "conf/score.yaml").read_text())
+    settings["feature_sets"] |= {"questions": ["questions"]}
+    (project / "conf/score.yaml").write_text(yaml.safe_dump(settings))
+    ran(project)
+    features = features_of(project)
+    edit(project, "my_features.py", lambda text: text.replace('"?"', '"!"'))
+    assert ran(project)[:2] == ["features", "score"]
+    again = features_of(project)
+    assert [name for name in again if again[name] != features[name]] == ["questions"]
