@@ -5,7 +5,7 @@ import hashlib
 import json
 import sysconfig
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def _find(module: str) -> Path:
     return path
 
 
-@lru_cache(maxsize=None)
+@cache
 def _look_up(module: str) -> Path | None:
     top, *parts = module.split(".")
     spec = find_spec(top)
@@ -114,12 +114,12 @@ def _look_up(module: str) -> Path | None:
     return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source_digest(path: Path) -> str:
     return hashlib.sha256(ast.dump(_without_docstrings(_tree(path))).encode()).hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes())
 
@@ -131,7 +131,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(module: str, tops: frozenset[str]) -> tuple[str, ...]:
     """Return the modules of some packages that a module imports, anywhere in its code."""
     return tuple({target: None for package, name in _names(module, tops) for target in _targets(package, name, tops)})

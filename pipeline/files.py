@@ -16,13 +16,6 @@ from pipeline.errors import PipelineError, first_line
 MANIFEST = "manifest.json"
 
 
-# Columns of result tables that name something; a feature set may be called 1, or None.
-_NAMES = [
-    *("dataset", "features", "model", "side", "item", "a", "b", "ahead_small", "ahead_large"),
-    *("change", "slice", "value", "trained_on", "tested_on"),
-]
-
-
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
@@ -67,25 +60,6 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write `table` without its index, atomically."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
-
-
-def read_csv(path: Path, needed: list[str], made_by: str) -> pd.DataFrame:
-    """Read a table of results; what names something stays text, whatever it looks like.
-
-    Raises
-    ------
-    PipelineError
-        If it is missing, damaged or lacks a column that is needed; `made_by` names the stage that makes it.
-    """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "str"), keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {made_by} stage again") from None
-    if missing := [column for column in needed if column not in table]:
-        raise PipelineError(f"{path} lacks the column {missing[0]!r}: run the {made_by} stage again")
-    return table
 
 
 def read_parquet(path: Path, made_by: str) -> pd.DataFrame:

@@ -60,8 +60,9 @@ def make_project(directory: Path, n_per_star: int = 12) -> Path:
 
 
 def module_environment() -> dict[str, str]:
-    """Return the environment in which ``python -m pipeline`` finds the code of the working directory."""
-    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
+    """Return the environment in which ``python -m pipeline`` runs the code of the working directory in one process."""
+    left = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
+    return left | {"LOKY_MAX_CPU_COUNT": "1"}
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

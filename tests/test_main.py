@@ -145,7 +145,11 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
             "score.yaml: sklearn.linear_model.Rigde cannot be imported",
         ),
         (edit("conf/score.yaml", "- Ridge", "- Rigde"), ["all"], "unknown model 'Rigde'; known: T(1), T(1) clipped"),
-        (lambda project: None, ["all", "--until", "scores"], "--until 'scores' is no stage: use one of prepare, features"),
+        (
+            lambda project: None,
+            ["all", "--until", "scores"],
+            "--until 'scores' is no stage: use one of prepare, features",
+        ),
         (lambda project: None, ["all", "--data", "file"], "--data file needs either --file PATH"),
         (lambda project: None, ["score"], "run the prepare stage first"),
         (lambda project: None, ["report"], "holds no complete score: run the score stage first"),

@@ -1,6 +1,6 @@
 """The work of the score and curves stages, cut into pieces that run on all cores and are kept when they are done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, chdir
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -227,83 +227,64 @@ def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[
     PipelineError
         If the features of a piece cannot be made.
     """
-    kept = {piece: _Kept.read(context, piece) for piece in pieces}
-    todo = {piece: replace(piece, models=kept[piece].missing(piece)) for piece in pieces}
+    kept = {piece: _read_kept(context, piece) for piece in pieces}
+    todo = {piece: replace(piece, models=_missing(piece, models)) for piece, (_, models) in kept.items()}
     waiting = sorted((piece for piece in pieces if todo[piece].models), key=lambda piece: -todo[piece].cost)
     with progress_bar(seconds(pieces), desc, "s", seconds=seconds(pieces)) as bar:
         bar.skip(seconds(pieces) - seconds([todo[piece] for piece in waiting]))
         for piece in in_parallel(partial(_run_piece, context), waiting):
-            kept[piece] = _Kept.read(context, piece)
+            kept[piece] = _read_kept(context, piece)
             bar.update(seconds([todo[piece]]))
-    return [kept[piece].result(piece) for piece in pieces]
+    return [_result(piece, *kept[piece]) for piece in pieces]
 
 
 def _run_piece(context: RunContext, piece: Piece) -> Piece:
     """Fit the models of a piece that are missing, and keep them beside the others."""
     with context.in_project_root(), one_thread():
-        material, kept = context.material(), _Kept.read(context, piece)
-        models = {name: make_model(Line(piece.features, name)) for name in kept.missing(piece)}
+        material, (table, kept) = context.material(), _read_kept(context, piece)
+        models = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
         stars = material.stars[material.is_train]
         rows: npt.NDArray[np.intp] = draw(stars, piece.n_train, piece.repeat, context.seed)
         try:
             train, test = material.columns(piece.features, rows)
         except ValueError as error:
             raise PipelineError(f"{piece.features}, {piece.n_train} training reviews: {first_line(error)}") from None
-        results = list(fit_models(models, (train, stars[rows]), test, piece.features))
-        kept.with_models(models, results, context.models).write(context.path(piece))
+        results = fit_models(models, (train, stars[rows]), test, piece.features)
+        for name, result in zip(models, results, strict=True):
+            kept[name] = {"made_from": context.models[name]}
+            if isinstance(result, Fitted):
+                table[name] = result.predictions.astype(np.float32)
+                kept[name]["figures"] = [getattr(result, figure) for figure in _FIGURES]
+            else:
+                kept[name]["refused"] = str(result)
+        table = table[_fitted(kept, kept)]
+        table.attrs = {"models": kept}
+        write_parquet(context.path(piece), table)
     return piece
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """The models that were fitted on a draw; those whose parameters or code have changed are left out."""
+def _read_kept(context: RunContext, piece: Piece) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return what was predicted on the draw of a piece, and by model where that comes from.
 
-    predictions: pd.DataFrame
-    figures: dict[str, list[float]]
-    refused: dict[str, str]
-    made_from: dict[str, str]
+    Models whose parameters or code have changed since are left out.
+    """
+    if not context.path(piece).exists():
+        return pd.DataFrame(), {}
+    table = read_parquet(context.path(piece), made_by="score or curves")
+    models = table.attrs["models"].items()
+    return table, {name: kept for name, kept in models if context.models.get(name) == kept["made_from"]}
 
-    @classmethod
-    def read(cls, context: RunContext, piece: Piece) -> "_Kept":
-        path = context.path(piece)
-        if not path.exists():
-            return cls(pd.DataFrame(), {}, {}, {})
-        table = read_parquet(path, made_by="score or curves")
-        attributes: dict[str, dict[str, Any]] = table.attrs
-        fresh = {name: digest for name, digest in attributes["made_from"].items() if context.models.get(name) == digest}
-        figures, refused = (
-            {name: value for name, value in attributes[key].items() if name in fresh} for key in ("figures", "refused")
-        )
-        return cls(table[list(figures)], figures, refused, fresh)
 
-    def missing(self, piece: Piece) -> tuple[str, ...]:
-        """Return the models of a piece that are not kept."""
-        return tuple(name for name in piece.models if name not in self.made_from)
+def _missing(piece: Piece, kept: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in piece.models if name not in kept)
 
-    def with_models(
-        self, models: Mapping[str, Any], results: Sequence[Fitted | PipelineError], digests: Mapping[str, str]
-    ) -> "_Kept":
-        """Return these models and some that were fitted now."""
-        fitted = [result for result in results if isinstance(result, Fitted)]
-        refused = {
-            name: str(result) for name, result in zip(models, results, strict=True) if isinstance(result, PipelineError)
-        }
-        new = pd.DataFrame({each.model: each.predictions for each in fitted}, dtype=np.float32)
-        return _Kept(
-            pd.concat([self.predictions, new], axis=1) if len(self.predictions.columns) else new,
-            self.figures | {each.model: [getattr(each, name) for name in _FIGURES] for each in fitted},
-            self.refused | refused,
-            self.made_from | {name: digests[name] for name in models},
-        )
 
-    def write(self, path: Path) -> None:
-        table = self.predictions.copy()
-        table.attrs = {"figures": self.figures, "refused": self.refused, "made_from": self.made_from}
-        write_parquet(path, table)
+def _fitted(names: Iterable[str], kept: Mapping[str, Any]) -> list[str]:
+    return [name for name in names if "figures" in kept[name]]
 
-    def result(self, piece: Piece) -> PieceResult:
-        """Return what is kept of the models of a piece, in their order."""
-        names = [name for name in piece.models if name in self.figures]
-        figures = pd.DataFrame.from_dict({name: self.figures[name] for name in names}, orient="index", columns=_FIGURES)
-        refused = {name: self.refused[name] for name in piece.models if name in self.refused}
-        return PieceResult(piece, self.predictions[names], figures, refused)
+
+def _result(piece: Piece, table: pd.DataFrame, kept: Mapping[str, Any]) -> PieceResult:
+    names = _fitted(piece.models, kept)
+    figures = {name: kept[name]["figures"] for name in names}
+    refused = {name: kept[name]["refused"] for name in piece.models if "refused" in kept[name]}
+    return PieceResult(piece, table[names], pd.DataFrame.from_dict(figures, orient="index", columns=_FIGURES), refused)

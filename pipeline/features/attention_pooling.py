@@ -136,8 +136,8 @@ class AttentionPooling(EncoderTransformer):
     temperature_: float | None
     sn_ratio_: npt.NDArray[np.float64]
     shift_: npt.NDArray[np.float64]
-    coef_: npt.NDArray[np.float64]
-    center_: npt.NDArray[np.float64]
+    coef_: npt.NDArray[np.floating]
+    center_: npt.NDArray[np.floating]
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "weights": [StrOptions(set(get_args(_Weights)))],

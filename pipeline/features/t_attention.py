@@ -85,8 +85,8 @@ class _TAttention(NamedTuple):
         S/N ratio of each token id, not in dB.
     """
 
-    coef: Array
-    center: Array
+    coef: npt.NDArray[np.floating]
+    center: npt.NDArray[np.floating]
     error: float
     sn_ratio: Array
 
@@ -164,13 +164,14 @@ def learn(sums: _TokenSums) -> _TAttention:
     """Return query and S/N ratios: no row is looked at again, nothing is iterated."""
     assert isinstance(sums.moments, TMoments)  # noqa: S101 - for mypy
     rows, (lowest, highest) = sums.moments.all, sums.moments.target_range
+    assert rows.gram is not None  # noqa: S101 - for mypy
     if lowest == highest:
         # The texts of the other folds may be alike where those of all folds are not.
         return _TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums)[1].sum(axis=1))
     model = TMethodRegressor("all", "full", shrinkage=_SHRINKAGE).fit_moments(sums.moments)
     coef = model.coef_
     n, _, squares = rows.target
-    variance = (coef @ rows.gram @ coef - 2 * coef @ rows.xy + squares) / n
+    variance = float(coef @ rows.gram @ coef - 2 * coef @ rows.xy + squares) / n
     # An estimate that seems without error is one from too few tokens; a tenth of the target's spread is a lot to know.
     error = float(np.sqrt(max(variance, squares / n / 100))) if coef.any() else np.inf
     return _TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))

@@ -10,6 +10,7 @@ from pipeline.encoder import TokenStates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
 _EPOCHS = 10
 _BATCH = 64
@@ -60,7 +61,37 @@ def train_queries(
         If the target has more than 20 values.
     """
     import torch
-    from torch import nn
+    from torch.nn.functional import cross_entropy
+
+    n_classes, target = _classes(y)
+    # What has no token has no state to learn from: some tokenizers make none of an empty text.
+    rows = np.flatnonzero(tokens.lengths > 0)
+    counts = torch.from_numpy(folds[:, None] != np.arange(n_folds + 1)).float()
+    mean, scale = _mean_and_scale(tokens, rows)
+    query, weight, bias = _parameters(n_folds + 1, len(mean), n_heads, n_classes, random_state)
+    groups = [{"params": [query], "weight_decay": 0.0}, {"params": [weight, bias], "weight_decay": _WEIGHT_DECAY}]
+    optimiser = torch.optim.AdamW(groups, lr=_LEARNING_RATE)
+    n_steps = _EPOCHS * -(-len(rows) // _BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=n_steps + 1)
+    rng = np.random.default_rng(random_state)
+    for some in (batch for _ in range(_EPOCHS) for batch in _batches(tokens, rows, rng)):
+        pooled = (_pooled(*_padded(tokens, some), query / scale[:, None]) - mean) / scale
+        logits = torch.einsum("bmk,mck->bmc", pooled.reshape(len(some), n_folds + 1, -1), weight) + bias
+        losses = cross_entropy(
+            logits.flatten(0, 1), target[some].repeat_interleave(n_folds + 1), reduction="none"
+        ).reshape(len(some), n_folds + 1)
+        counted = counts[some]
+        loss = ((losses * counted).sum(dim=0) / counted.sum(dim=0).clamp_min(1)).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return (query.detach() / scale[:, None]).numpy()
+
+
+def _classes(y: npt.NDArray[np.float64]) -> tuple[int, "Tensor"]:
+    """Return how many classes there are, and the class of each text."""
+    import torch
 
     classes, targets = np.unique(y, return_inverse=True)
     if len(classes) > _MOST_CLASSES:
@@ -69,40 +100,30 @@ def train_queries(
             f"weights='trained' takes each value of the target as a class, got {len(classes)} of them: {few}, ... "
             f"Round them to {_MOST_CLASSES} at most, or use weights='sn-ratio', which takes any numbers."
         )
-    # What has no token has no state to learn from: some tokenizers make none of an empty text.
-    rows = np.flatnonzero(tokens.lengths > 0)
-    target = torch.from_numpy(targets)
-    counts = torch.from_numpy(folds[:, None] != np.arange(n_folds + 1)).float()
-    mean, scale = _mean_and_scale(tokens, rows)
-    generator, rng = torch.Generator().manual_seed(random_state), np.random.default_rng(random_state)
-    n_models, n_dimensions = n_folds + 1, len(mean)
-    start = 0.02 * torch.randn(n_dimensions, n_heads, generator=generator)
-    query = nn.Parameter(start.repeat(n_models, 1, 1))
-    weight = nn.Parameter(torch.zeros(n_models, len(classes), n_heads * n_dimensions))
-    bias = nn.Parameter(torch.zeros(n_models, len(classes)))
-    groups = [{"params": [query], "weight_decay": 0.0}, {"params": [weight, bias], "weight_decay": _WEIGHT_DECAY}]
-    n_steps = _EPOCHS * -(-len(rows) // _BATCH)
-    optimiser = torch.optim.AdamW(groups, lr=_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=n_steps + 1)
-    for _ in range(_EPOCHS):
-        for some in _batches(tokens, rows, rng):
-            states, mask = _padded(tokens, some)
-            # The queries are those of standardised states. Shifting all states of a text changes no softmax, and the
-            # weights sum to 1: so the few pooled states are standardised in place of the many of tokens.
-            scores = states @ (query / scale[:, None]).permute(1, 0, 2).flatten(1)
-            weights = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
-            pooled = (weights.transpose(1, 2) @ states - mean) / scale
-            logits = torch.einsum("bmk,mck->bmc", pooled.reshape(len(some), n_models, -1), weight) + bias
-            losses = nn.functional.cross_entropy(
-                logits.flatten(0, 1), target[some].repeat_interleave(n_models), reduction="none"
-            ).reshape(len(some), n_models)
-            counted = counts[some]
-            loss = ((losses * counted).sum(dim=0) / counted.sum(dim=0).clamp_min(1)).sum()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    return (query.detach() / scale[:, None]).numpy()
+    return len(classes), torch.from_numpy(targets)
+
+
+def _parameters(
+    n_models: int, n_dimensions: int, n_heads: int, n_classes: int, random_state: int
+) -> tuple["Parameter", "Parameter", "Parameter"]:
+    """Return the queries, all models' alike at first, and weight and bias of the classifiers."""
+    import torch
+    from torch.nn import Parameter
+
+    start = 0.02 * torch.randn(n_dimensions, n_heads, generator=torch.Generator().manual_seed(random_state))
+    weight, bias = torch.zeros(n_models, n_classes, n_heads * n_dimensions), torch.zeros(n_models, n_classes)
+    return Parameter(start.repeat(n_models, 1, 1)), Parameter(weight), Parameter(bias)
+
+
+def _pooled(states: "Tensor", mask: "Tensor", query: "Tensor") -> "Tensor":
+    """Return the states pooled by each query of each model, of shape (batch, n_models * n_heads, n_dimensions).
+
+    The queries are those of standardised states. Shifting all states of a text changes no softmax, and the weights sum
+    to 1: so the few pooled states are standardised instead of the many states of tokens.
+    """
+    scores = states @ query.permute(1, 0, 2).flatten(1)
+    weights = scores.masked_fill(~mask[:, :, None], -np.inf).softmax(dim=1)
+    return weights.transpose(1, 2) @ states
 
 
 def _batches(

@@ -18,7 +18,6 @@ from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
 from pipeline.project.tables import TABLES, table_path
 from pipeline.shipped import shipped
 
-_KEY = "fingerprint"
 _REPORT_TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
 
 Settings = Callable[[], Any]
@@ -47,12 +46,8 @@ class _Stage(NamedTuple):
 
 def _features_settings() -> Any:
     configs, parts = feature_configs(), score_config().parts
-    used = {part: configs[part] for part in parts if part in configs}
-    return [
-        parts,
-        {part: config.model_dump() for part, config in used.items()},
-        _code(c.transformer for c in used.values()),
-    ]
+    used = [configs[part] for part in parts if part in configs]
+    return [parts, [config.model_dump() for config in used], _code(config.transformer for config in used)]
 
 
 def _score_settings() -> Any:
@@ -122,8 +117,23 @@ _STAGES = {
 STAGES = tuple(_STAGES)
 
 
-def fingerprint(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> dict[str, str]:
-    """Return digests of the code, the settings and the data that a stage depends on, by their names.
+class MadeFrom(NamedTuple):
+    """What a stage depends on, as digests by their names; part of its manifest.
+
+    Attributes
+    ----------
+    fingerprint : dict of str to str
+        Of code, options and settings.
+    inputs : dict of str to str
+        Of the files that the stage reads.
+    """
+
+    fingerprint: dict[str, str]
+    inputs: dict[str, str]
+
+
+def made_from(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> MadeFrom:
+    """Return what a stage depends on today.
 
     Parameters
     ----------
@@ -137,12 +147,12 @@ def fingerprint(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> 
     files = [*spec.inputs(paths), *(value for value in options.values() if isinstance(value, Path))]
     if options.get("data") == "sample":
         files.append(shipped(SAMPLE))
-    return {
-        "code": code_digest(f"pipeline.stages.{stage}"),
-        "options": value_digest(dict(options)),
-        **{str(CONF / name): value_digest(settings()) for name, settings in spec.settings.items()},
-        **{str(path): _data_digest(path) for path in files},
-    }
+    settings = {str(CONF / name): value_digest(read()) for name, read in spec.settings.items()}
+    return MadeFrom(
+        {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},
+        # Of what lies elsewhere the name will do, so that a project may move.
+        {path.name if path.is_absolute() else str(path): _data_digest(path) for path in files},
+    )
 
 
 def _data_digest(path: Path) -> str:
@@ -152,29 +162,17 @@ def _data_digest(path: Path) -> str:
     return read_made_from(path) or file_digest(path)
 
 
-def changes(stage: str, paths: DatasetPaths, now: Mapping[str, str]) -> list[str]:
-    """Return the names of what has changed since a stage was last run, and of what it should have left.
-
-    Parameters
-    ----------
-    stage : str
-    paths : DatasetPaths
-    now : mapping of str to str
-        The `fingerprint` of today.
-
-    Returns
-    -------
-    list of str
-        Empty where the stage is up to date.
-    """
-    spec = _STAGES[stage]
-    kept = read_json(spec.manifest(paths)).get(_KEY, {})
+def is_stale(stage: str, paths: DatasetPaths, now: MadeFrom) -> bool:
+    """Return whether a stage is to be run: what it depends on has changed, or something that it left is gone."""
+    manifest = read_json(_STAGES[stage].manifest(paths))
+    if any(manifest.get(name) != digests for name, digests in now._asdict().items()):
+        return True
     tables = [table_path(paths, name) for name, table in TABLES.items() if table.stage == stage]
-    lost = [str(path) for path in [*spec.outputs(paths), *tables] if not path.exists()]
-    return [*(name for name in {**kept, **now} if kept.get(name) != now.get(name)), *lost]
+    return not all(path.exists() for path in [*_STAGES[stage].outputs(paths), *tables])
 
 
-def keep(stage: str, paths: DatasetPaths, made_from: Mapping[str, str]) -> None:
-    """Write down from what a stage, which is complete, was made."""
-    manifest = _STAGES[stage].manifest(paths)
-    write_json(manifest, {**read_json(manifest), _KEY: dict(made_from)})
+def write_stage_manifest(stage: str, paths: DatasetPaths, facts: Mapping[str, Any] | None, now: MadeFrom) -> None:
+    """Write the manifest, the last act of a stage; without facts, add to what the stage has written itself."""
+    path = _STAGES[stage].manifest(paths)
+    content = read_json(path) if facts is None else facts
+    write_json(path, {"stage": stage, "dataset": paths.dataset, **content, **now._asdict()})

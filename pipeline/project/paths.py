@@ -76,24 +76,9 @@ class DatasetPaths:
         return self.copied_reports or Path("reports", self.dataset)
 
     @property
-    def leaderboard(self) -> Path:
-        """One line per features x model, best first."""
-        return self.reports / "leaderboard.csv"
-
-    @property
-    def metrics(self) -> Path:
-        """Every metric of every line of the leaderboard, intervals included."""
-        return self.reports / "metrics.csv"
-
-    @property
     def predictions(self) -> Path:
         """The predicted star of every test review, one column per features x model."""
         return self.reports / "predictions.parquet"
-
-    @property
-    def items(self) -> Path:
-        """Sensitivity and S/N ratio of every item of every T-method."""
-        return self.reports / "items.csv"
 
     @property
     def lines(self) -> Path:
@@ -115,10 +100,6 @@ class DatasetPaths:
         """What finished pieces of the score and curves stages predict, so that a run that was killed goes on there."""
         return self.reports / "draws"
 
-    def curve(self, name: str) -> Path:
-        """Return a table of the curves stage: curves, sides, contrasts or crossovers."""
-        return self.curves / f"{name}.csv"
-
     @property
     def verdict(self) -> Path:
         """The verdict in three sentences."""
@@ -128,10 +109,6 @@ class DatasetPaths:
     def robustness(self) -> Path:
         """Directory of the robustness stage."""
         return self.reports / "robustness"
-
-    def robust(self, name: str) -> Path:
-        """Return a table of the robustness stage: changes, transfer, slices, calibration, calibration_bins or costs."""
-        return self.robustness / f"{name}.csv"
 
     @property
     def runs(self) -> Path:

@@ -21,7 +21,7 @@ _NAMES = [
 ]
 
 
-class Table(NamedTuple):
+class _TableFile(NamedTuple):
     """A file in the reports directory of a dataset."""
 
     file: str
@@ -30,48 +30,52 @@ class Table(NamedTuple):
 
 
 TABLES = {
-    "leaderboard": Table(
+    "leaderboard": _TableFile(
         "leaderboard.csv",
         "score",
         (*_SCORED, "r2", "r2_clipped", "mae", "rmse", "spearman", *_QWK, "accuracy", "sn_db", *_RUN),
     ),
-    "metrics": Table(
+    "metrics": _TableFile(
         "metrics.csv",
         "score",
-        (*_SCORED, "r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped", "spearman", "qwk", "accuracy")
-        + ("sn_db", "qwk_low", "qwk_high", "mae_low", "mae_high", *_RUN),
+        (
+            *(*_SCORED, "r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped", "spearman", "qwk"),
+            *("accuracy", "sn_db", "qwk_low", "qwk_high", "mae_low", "mae_high", *_RUN),
+        ),
     ),
-    "items": Table("items.csv", "score", (*_LINE, "item", "beta", "eta", "sn_db", "weight")),
-    "curves": Table("curves/curves.csv", "curves", (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", _RUN[0])),
-    "sides": Table("curves/sides.csv", "curves", ("side", "n_train", *_LINE, *_QWK)),
-    "contrasts": Table(
+    "items": _TableFile("items.csv", "score", (*_LINE, "item", "beta", "eta", "sn_db", "weight")),
+    "curves": _TableFile(
+        "curves/curves.csv", "curves", (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", _RUN[0])
+    ),
+    "sides": _TableFile("curves/sides.csv", "curves", ("side", "n_train", *_LINE, *_QWK)),
+    "contrasts": _TableFile(
         "curves/contrasts.csv", "curves", ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm")
     ),
-    "crossovers": Table(
+    "crossovers": _TableFile(
         "curves/crossovers.csv",
         "curves",
         ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
     ),
-    "changes": Table(
+    "changes": _TableFile(
         "robustness/changes.csv",
         "robustness",
         ("side", *_LINE, "change", "n_reviews", *_QWK, "difference", "low", "high"),
     ),
-    "transfer": Table(
+    "transfer": _TableFile(
         "robustness/transfer.csv",
         "robustness",
         ("side", *_LINE, "trained_on", "tested_on", "n_reviews", *_QWK),
     ),
-    "slices": Table(
+    "slices": _TableFile(
         "robustness/slices.csv", "robustness", ("side", *_LINE, "slice", "value", "n_reviews", *_QWK, *_MAE)
     ),
-    "calibration": Table(
+    "calibration": _TableFile(
         "robustness/calibration.csv", "robustness", ("side", *_LINE, "slope", "slope_true", "sd_ratio", "bias")
     ),
-    "calibration_bins": Table(
+    "calibration_bins": _TableFile(
         "robustness/calibration_bins.csv", "robustness", ("side", *_LINE, "predicted", "true", "n_reviews")
     ),
-    "costs": Table(
+    "costs": _TableFile(
         "robustness/costs.csv",
         "robustness",
         (*_LINE, "encode_seconds", "learn_seconds", "fit_seconds", "total_seconds", "predict_us", "peak_mb", *_QWK),

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.files import read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
-from pipeline.project.fingerprint import STAGES, changes, fingerprint, keep
+from pipeline.project.fingerprint import STAGES, is_stale, made_from, write_stage_manifest
 from pipeline.project.paths import DatasetPaths
 
 logger = logging.getLogger(__name__)
@@ -25,21 +25,19 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
         Of the prepare stage: data, file, train, test, limit.
     until : str
     """
-    started, paths = time.time(), DatasetPaths(dataset)
+    started = time.time()
     stages = STAGES[: STAGES.index(until) + 1]
-    stale = [_why_stale(stage, paths, options) for stage in stages]
-    if not any(stale):
+    first = next((i for i, stage in enumerate(stages) if _is_stale(stage, dataset, options)), None)
+    if first is None:
         logger.info("%s: up to date, nothing to do until %s", dataset, until)
         return
-    first = next(i for i, why in enumerate(stale) if why)
     if first == 0:
         run_stage("prepare", dataset, options)
     waiting = stages[max(first, 1) :]
     expected = _expected_seconds(dataset)
     with overall_progress({stage: expected[stage] for stage in waiting}, started) as overall:
         for stage in waiting:
-            if why := _why_stale(stage, paths, options):
-                logger.debug("%s: changed: %s", stage, ", ".join(why))
+            if _is_stale(stage, dataset, options):
                 with overall.stage(stage):
                     run_stage(stage, dataset)
             else:
@@ -48,15 +46,16 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
 
 
 def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None) -> None:
-    """Run one stage, whether or not anything has changed, and keep what it was made from."""
+    """Run one stage, whether or not anything has changed, and write its manifest."""
     paths = DatasetPaths(dataset)
-    made_from = fingerprint(stage, paths, options or {})
-    import_module(f"pipeline.stages.{stage}").run(dataset, **(options or {}))
-    keep(stage, paths, made_from)
+    now = made_from(stage, paths, options or {})
+    facts = import_module(f"pipeline.stages.{stage}").run(dataset, **(options or {}))
+    write_stage_manifest(stage, paths, facts, now)
 
 
-def _why_stale(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> list[str]:
-    return changes(stage, paths, fingerprint(stage, paths, options if stage == "prepare" else {}))
+def _is_stale(stage: str, dataset: str, options: Mapping[str, Any]) -> bool:
+    paths = DatasetPaths(dataset)
+    return is_stale(stage, paths, made_from(stage, paths, options if stage == "prepare" else {}))
 
 
 def _expected_seconds(dataset: str) -> dict[str, float]:

@@ -3,10 +3,10 @@
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.scores import resample_reviews, score_lines
@@ -27,7 +27,7 @@ from pipeline.experiment.curves import (
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
 from pipeline.experiment.pieces import run_context, run_pieces
-from pipeline.files import read_json, read_manifest, read_parquet, write_json, write_manifest
+from pipeline.files import read_json, read_manifest, read_parquet, write_json
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import read_table, write_table
@@ -35,8 +35,8 @@ from pipeline.project.tables import read_table, write_table
 logger = logging.getLogger(__name__)
 
 
-def run(dataset: str) -> None:
-    """Run the stage: fit all draws that are not done yet, write the tables and the verdict."""
+def run(dataset: str) -> dict[str, Any]:
+    """Run the stage: fit all draws that are not done yet, write the tables and the verdict; return the manifest."""
     started = time.monotonic()
     paths, config, score = DatasetPaths(dataset), curves_config(), score_config()
     check_curves(config, score)
@@ -65,19 +65,13 @@ def run(dataset: str) -> None:
     for name, table in tables.items():
         write_table(paths, name, table)
     write_json(paths.verdict, {"sentences": sentences})
-    write_manifest(
-        paths.curves,
-        {
-            "stage": "curves",
-            "dataset": dataset,
-            "config": config.model_dump(),
-            "inputs": {str(paths.reviews): file_digest(paths.reviews)},
-            "n_draws": len({(piece.n_train, piece.repeat) for piece in pieces}),
-            "seconds": round(time.monotonic() - started, 1),
-        },
-    )
     for sentence in sentences:
         logger.info("%s", sentence)
+    return {
+        "config": config.model_dump(),
+        "n_draws": len({(piece.n_train, piece.repeat) for piece in pieces}),
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
 def _training_seconds(
@@ -85,7 +79,7 @@ def _training_seconds(
 ) -> dict[str, float]:
     """Return what the line of each side takes with all training reviews, from raw texts on."""
     costs = cost_table(read_table(paths, "metrics"), feature_sets, read_json(paths.feature_costs))
-    total: "pd.Series[float]" = costs.set_index(["features", "model"])["total_seconds"]
+    total: pd.Series[float] = costs.set_index(["features", "model"])["total_seconds"]
     return {name: float(total[of_size[max(of_size)].line]) for name, of_size in sides.items()}
 
 

@@ -12,15 +12,15 @@ from pipeline.experiment.columns import Costs, fit_transform, has_token_record
 from pipeline.experiment.explained import explain_reviews
 from pipeline.experiment.saved import save
 from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
-from pipeline.files import read_json, read_made_from, read_parquet, write_json, write_manifest, write_parquet
+from pipeline.files import read_json, read_made_from, read_parquet, write_json, write_parquet
 from pipeline.project.conf import feature_configs, score_config
 from pipeline.project.paths import CONF, DatasetPaths
 
 logger = logging.getLogger(__name__)
 
 
-def run(dataset: str) -> None:
-    """Run the stage: make the tables that are not up to date, each with its fitted transformer."""
+def run(dataset: str) -> dict[str, Any]:
+    """Run the stage: make the tables that are not up to date, each with its transformer; return the manifest."""
     paths, configs, parts = DatasetPaths(dataset), feature_configs(), score_config().parts
     transformers = make_transformers(parts, configs, str(CONF / "score.yaml"))
     reviews = read_parquet(paths.reviews, made_by="prepare")
@@ -43,17 +43,11 @@ def run(dataset: str) -> None:
         if part not in stale:
             logger.info("%s: up to date", part)
     _forget(paths, tokens)
-    write_manifest(
-        paths.features,
-        {
-            "stage": "features",
-            "dataset": dataset,
-            "config": {part: configs[part].model_dump() for part in parts},
-            "inputs": {str(paths.reviews): file_digest(paths.reviews)},
-            "made_from": made_from,
-            "tokens": tokens.name,
-        },
-    )
+    return {
+        "config": {part: configs[part].model_dump() for part in parts},
+        "made_from": made_from,
+        "tokens": tokens.name,
+    }
 
 
 def _is_up_to_date(paths: DatasetPaths, part: str, transformer: Any, made_from: str, tokens: Path) -> bool:

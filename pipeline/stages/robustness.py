@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.deal import stratified
-from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
@@ -27,9 +27,9 @@ from pipeline.experiment.robustness import (
 )
 from pipeline.experiment.saved import load
 from pipeline.experiment.transformers import make_transformer
-from pipeline.files import read_json, read_parquet, write_manifest
+from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
-from pipeline.project.conf import RobustnessConfig, check_names, feature_configs, robustness_config, score_config
+from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
 from pipeline.project.paths import SAMPLE, DatasetPaths
 from pipeline.project.tables import read_table, table_path, write_table
 from pipeline.shipped import shipped
@@ -38,8 +38,8 @@ from pipeline.stages.sources import read_file
 logger = logging.getLogger(__name__)
 
 
-def run(dataset: str) -> None:
-    """Run the stage: change, transfer, slice, calibrate, and count the costs; one table each."""
+def run(dataset: str) -> dict[str, Any]:
+    """Run the stage: change, transfer, slice, calibrate, and count the costs; return the manifest."""
     paths, config, parts = DatasetPaths(dataset), robustness_config(), score_config().feature_sets
     sides = _read_sides(paths, parts)
     reviews = read_parquet(paths.reviews, made_by="prepare")
@@ -74,23 +74,9 @@ def run(dataset: str) -> None:
     }
     for name, table in tables.items():
         write_table(paths, name, table)
-    _write_manifest(paths, config, list(reader.transformers), len(some))
     worst = tables["changes"].sort_values("difference", kind="stable").iloc[0]
     logger.info("%s: %s minds %s most, QWK %+.3f", dataset, worst["side"], worst["change"], worst["difference"])
-
-
-def _write_manifest(paths: DatasetPaths, config: RobustnessConfig, used: list[str], n_reviews: int) -> None:
-    inputs = [paths.reviews, paths.predictions, table_path(paths, "sides"), *(paths.feature(part) for part in used)]
-    write_manifest(
-        paths.robustness,
-        {
-            "stage": "robustness",
-            "dataset": paths.dataset,
-            "config": config.model_dump(),
-            "inputs": {str(path): file_digest(path) for path in inputs},
-            "n_reviews": n_reviews,
-        },
-    )
+    return {"config": config.model_dump(), "n_reviews": len(some)}
 
 
 def _read_again(

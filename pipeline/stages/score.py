@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.digest import file_digest
 from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, item_table, score
 from pipeline.experiment.line import Line
 from pipeline.experiment.named import packages
@@ -16,7 +15,7 @@ from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load, save
 from pipeline.experiment.workers import in_parallel
-from pipeline.files import file_name, read_parquet, write_json, write_manifest, write_parquet
+from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
@@ -24,8 +23,8 @@ from pipeline.project.tables import write_table
 logger = logging.getLogger(__name__)
 
 
-def run(dataset: str) -> None:
-    """Run the stage: fit and score all lines, write the results and the best line of each model."""
+def run(dataset: str) -> dict[str, Any]:
+    """Run the stage: fit and score all lines, write results and models; return the manifest."""
     paths, config = DatasetPaths(dataset), score_config()
     context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
@@ -54,20 +53,9 @@ def run(dataset: str) -> None:
             for line in (each.line for each in scored)
         ],
     )
-    inputs = (paths.reviews, *(paths.feature(part) for part in config.parts))
-    write_manifest(
-        paths.reports,
-        {
-            "stage": "score",
-            "dataset": dataset,
-            "config": config.model_dump(),
-            "inputs": {str(path): file_digest(path) for path in inputs},
-            "n_train": n_train,
-            "n_test": len(held_out),
-        },
-    )
     first = scored[0]
     logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.line, first.metrics["qwk"])
+    return {"config": config.model_dump(), "n_train": n_train, "n_test": len(held_out)}
 
 
 def _best_of_each_model(scored: list[ScoredLine], config: ScoreConfig) -> list[Line]:

@@ -120,7 +120,7 @@ def t_attention(names: Names) -> Iterator[str]:
     d, eta = sn_ratios(reviews, pooling, prior, quarters)
     yield f"$$d = \\frac{{T - n \\bar M}}{{n + {prior}}},\\quad V_e = \\frac{{n V}}{{(n + {prior})^2}},"
     yield "\\quad \\eta = \\frac{\\max(d^2 - V_e, 0)}{V}$$ The signal is $d^2$;"
-    yield f"the {prior} holds rare words back"
+    yield f"the {prior} added to n shrinks rare words"
     yield f"from {quarters[0]:.0%}, {quarters[1]:.0%} and {quarters[2]:.0%} of their scale"
     yield from words_alone(names, d, eta, least)
 

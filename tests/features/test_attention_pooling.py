@@ -261,7 +261,7 @@ class TestOutOfFold:
     def test_a_texts_own_star_does_not_change_its_columns(self, tiny_encoder: str, weights: str, n_heads: int) -> None:
         pooling = AttentionPooling(weights, 1, n_heads, cv=3, model=tiny_encoder)
         folds = deal_folds(STARS, 3, 0)
-        changed = folds == 2
+        inside = folds == 2
         # Two texts of a fold that change their stars and stay in it.
         changed = STARS.copy()
         changed[[12, 33]] = STARS[[33, 12]]
@@ -270,8 +270,8 @@ class TestOutOfFold:
         before = pooling.fit_transform(REVIEWS, STARS)
         new_before = pooling.transform(["the food was never good"])
         after = pooling.fit_transform(REVIEWS, changed)
-        np.testing.assert_array_equal(before[changed], after[changed])
-        for fold in set(folds[~changed].tolist()):
+        np.testing.assert_array_equal(before[inside], after[inside])
+        for fold in set(folds[~inside].tolist()):
             assert (before[folds == fold] != after[folds == fold]).any()
         assert np.abs(new_before - pooling.transform(["the food was never good"])).max() > 0
 

@@ -173,7 +173,7 @@ def test_only_the_pinned_revision_is_asked_for(prepared: tuple[Project, Hub]) ->
         "yelp_review_full/test-00000-of-00001.parquet",
     }
     assert all(YELP["revision"] in path for _, path in hub.requests if path.startswith("/api/"))
-    assert project.manifest()["inputs"] == {YELP["repository"]: YELP["revision"]}
+    assert project.manifest()["config"]["yelp"] == YELP
 
 
 def test_labels_0_to_4_become_stars_1_to_5(prepared: tuple[Project, Hub]) -> None:

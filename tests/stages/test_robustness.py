@@ -70,7 +70,9 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def table_of(name: str, dataset: str = "sample") -> pd.DataFrame:
-    return pd.read_csv(table_path(DatasetPaths(dataset), name), keep_default_na=False, na_values=[""], dtype={"side": str})
+    return pd.read_csv(
+        table_path(DatasetPaths(dataset), name), keep_default_na=False, na_values=[""], dtype={"side": str}
+    )
 
 
 def test_every_change_is_measured_for_every_side_on_the_same_reviews(here: Path) -> None:
