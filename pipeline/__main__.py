@@ -92,41 +92,25 @@ def prepare(
     stages.run_stage("prepare", dataset, options)
 
 
-@app.command()
-def features(dataset: _Dataset = "sample") -> None:
-    """Turn the texts into the features of conf/features; what encoders make comes from one common pass."""
-    stages.run_stage("features", dataset_name(dataset))
+_STAGES = {
+    "features": "Turn the texts into the features of conf/features; what encoders make comes from one common pass.",
+    "score": "Fit and score every feature set x model of conf/score.yaml on all training reviews.",
+    "curves": "Fit the models of conf/curves.yaml on growing draws of training reviews; say what that shows.",
+    "robustness": "Try the best line of each side on changed reviews, slices and other data; measure the costs.",
+    "report": "Write the self-contained page reports/<dataset>/index.html and print its path.",
+    "log": "Send the results to MLflow: the file mlflow.db, or the server that MLFLOW_TRACKING_URI names.",
+}
 
 
-@app.command()
-def score(dataset: _Dataset = "sample") -> None:
-    """Fit and score every feature set x model of conf/score.yaml on all training reviews."""
-    stages.run_stage("score", dataset_name(dataset))
+def _run_stage(context: typer.Context, dataset: _Dataset = "sample") -> None:
+    stage = str(context.info_name)
+    stages.run_stage(stage, dataset_name(dataset))
+    if stage == "report":
+        typer.echo(DatasetPaths(dataset).page.resolve())
 
 
-@app.command()
-def curves(dataset: _Dataset = "sample") -> None:
-    """Fit the models of conf/curves.yaml on growing draws of training reviews; say what that shows."""
-    stages.run_stage("curves", dataset_name(dataset))
-
-
-@app.command()
-def robustness(dataset: _Dataset = "sample") -> None:
-    """Try the best line of each side on changed reviews, slices and other data; measure calibration and costs."""
-    stages.run_stage("robustness", dataset_name(dataset))
-
-
-@app.command()
-def report(dataset: _Dataset = "sample") -> None:
-    """Write the self-contained page reports/<dataset>/index.html and print its path."""
-    stages.run_stage("report", dataset_name(dataset))
-    typer.echo(DatasetPaths(dataset).page.resolve())
-
-
-@app.command()
-def log(dataset: _Dataset = "sample") -> None:
-    """Send the results to MLflow: the file mlflow.db, or the server that MLFLOW_TRACKING_URI names."""
-    stages.run_stage("log", dataset_name(dataset))
+for _stage, _help in _STAGES.items():
+    app.command(_stage, help=_help)(_run_stage)
 
 
 @app.command()

@@ -93,6 +93,7 @@ def is_library(module: str) -> bool:
     return spec is not None and (not spec.has_location or str(spec.origin).startswith(_INSTALLED))
 
 
+@cache
 def _find(module: str) -> Path:
     """Return the file of a module without importing it."""
     path = _look_up(module)
@@ -101,7 +102,6 @@ def _find(module: str) -> Path:
     return path
 
 
-@cache
 def _look_up(module: str) -> Path | None:
     top, *parts = module.split(".")
     spec = find_spec(top)

@@ -104,7 +104,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest: the last act of a stage, and what make looks at."""
+    """Write the manifest."""
     write_json(directory / MANIFEST, manifest)
 
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -74,28 +73,6 @@ def duration(seconds: float) -> str:
     if seconds < 180:
         return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     return f"{seconds / 60:.0f} min"
-
-
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], n_names: int) -> str:
-    """Return a Markdown table, its first columns to the left and the others, which are figures, to the right.
-
-    Parameters
-    ----------
-    columns : sequence of str
-    rows : sequence of sequence of str
-        Cells in Markdown, see `escape_markdown`.
-    n_names : int
-        How many columns hold names.
-
-    Examples
-    --------
-    >>> print(markdown_table(["model", "QWK"], [["Ta", "0.81"]], n_names=1))
-    | model | QWK |
-    | --- | ---: |
-    | Ta | 0.81 |
-    """
-    rule = ["---" if place < n_names else "---:" for place in range(len(columns))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
 
 
 def escape_markdown(text: str) -> str:

@@ -15,22 +15,27 @@ _ENOUGH = 0.05
 _overall: "Overall | None" = None
 
 
+# Seconds that a stage takes beside other work: those of each bar in it, by what the bar shows, and those of the rest.
+Expected = Mapping[str, Mapping[str, float]]
+
+
 class Overall:
     """The bar of all stages, in expected seconds of work.
 
     Parameters
     ----------
-    expected : mapping of str to float
-        Seconds that each stage takes.
+    expected : mapping of str to mapping of str to float
+        For each stage the seconds of its bars, by what they show, and of the rest.
     started : float
         When the call began, in seconds since 1970: the average speed since then tells the time left.
     """
 
-    def __init__(self, expected: Mapping[str, float], started: float):
-        self._expected = expected
-        self._enough = _ENOUGH * sum(expected.values())
-        self._end = 0.0
-        self.bar = tqdm(total=sum(expected.values()), leave=False, delay=2, mininterval=1, smoothing=0)
+    def __init__(self, expected: Expected, started: float):
+        self._expected = {stage: sum(seconds.values()) for stage, seconds in expected.items()}
+        self._bars = {stage: dict(seconds) for stage, seconds in expected.items()}
+        self._of_stage: dict[str, float] = {}
+        self._end, self._total = 0.0, sum(self._expected.values())
+        self.bar = tqdm(total=self._total, leave=False, delay=2, mininterval=1, smoothing=0)
         self.bar.bar_format = _BEGINNING
         self.bar.start_t = started
 
@@ -38,9 +43,14 @@ class Overall:
     def stage(self, name: str) -> Iterator[None]:
         """Show the progress of a stage, which the block runs."""
         self.bar.desc = name
+        self._of_stage = self._bars[name]
         self._end += self._expected[name]
         yield
         self.advance(self._expected[name])
+
+    def seconds(self, desc: str) -> float:
+        """Return what a bar counts in the stage that runs; a second one that shows the same counts nothing."""
+        return self._of_stage.pop(desc, 0.0)
 
     def skip_stage(self, name: str) -> None:
         """Count a stage that is up to date."""
@@ -49,7 +59,7 @@ class Overall:
 
     def advance(self, seconds: float) -> None:
         """Count work; a stage that takes longer than expected waits for its end."""
-        if self.bar.n - self.bar.initial > self._enough:
+        if self.bar.n - self.bar.initial > _ENOUGH * self._total:
             self.bar.bar_format = _WITH_TIME_LEFT
         self.bar.update(min(seconds, self._end - self.bar.n))
 
@@ -89,7 +99,7 @@ class _Bar(tqdm):
         self.update(n)
 
 
-def progress_bar(total: float, desc: str, unit: str, seconds: float = 0.0) -> Any:
+def progress_bar(total: float, desc: str, unit: str) -> Any:
     """Return a bar that shows itself only once the work has lasted two seconds.
 
     Parameters
@@ -98,20 +108,18 @@ def progress_bar(total: float, desc: str, unit: str, seconds: float = 0.0) -> An
         How many units the work has.
     desc, unit : str
         What is shown.
-    seconds : float, default=0.0
-        How long the work takes beside other work, for the bar of all stages.
 
     Returns
     -------
     context manager with `update(n)`, and `skip(n)` for what was done before
     """
     if _overall is not None:
-        return _Part(_overall, total, seconds)
+        return _Part(_overall, total, _overall.seconds(desc))
     return _Bar(total=total, desc=desc, unit=unit, delay=2, mininterval=1, leave=False)
 
 
 @contextmanager
-def overall_progress(expected: Mapping[str, float], started: float) -> Iterator[Overall]:
+def overall_progress(expected: Expected, started: float) -> Iterator[Overall]:
     """Advance one bar for all stages in the block, in place of a bar for each piece of work.
 
     Parameters

@@ -42,7 +42,7 @@ def forget() -> None:
     """Read all files again, as the next process would."""
     importlib.invalidate_caches()
     sys.modules.pop("mine", None)
-    for cached in (digest._look_up, digest._source_digest, digest._tree, digest._imports):
+    for cached in (digest._find, digest._source_digest, digest._tree, digest._imports):
         cached.cache_clear()
 
 

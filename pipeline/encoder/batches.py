@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
-SECONDS = 0.02  # for a review, about: how far the bar of all stages moves
 _SHARD = 1024
 # Tokens of a forward pass, padding included: few enough for the caches, many enough for the matrix products.
 _CPU_TOKENS, _GPU_TOKENS = 1024, 65536
@@ -114,7 +113,7 @@ def token_batches(
     (384, 384)
     """
     run = make_runner(encoder, layers, attention, sentence, backend)
-    with progress_bar(len(texts), "encode", "review", seconds=SECONDS * len(texts)) as bar:
+    with progress_bar(len(texts), "encode", "review") as bar:
         for shard in shards(texts, range(len(texts))):
             for batch in run(shard):
                 yield batch

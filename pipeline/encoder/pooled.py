@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.encoder.backend import Backend
-from pipeline.encoder.batches import SECONDS, Runner, make_runner, shards
+from pipeline.encoder.batches import Runner, make_runner, shards
 from pipeline.encoder.layers import check_layer
 from pipeline.encoder.load import check_extra
 from pipeline.encoder.pooling import TokenPooling
@@ -148,7 +148,7 @@ def _run(
     def runner(missing: tuple[PooledVectors | Recorder, ...]) -> Runner:
         return _runner(encoder, [output.reads for output in missing], backend)
 
-    with progress_bar(len(rows), "encode", "review", seconds=SECONDS * len(rows)) as bar:
+    with progress_bar(len(rows), "encode", "review") as bar:
         for shard in shards(texts, rows):
             missing = tuple(output for output in outputs if not output.restore(shard))
             if not missing:

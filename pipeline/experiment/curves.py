@@ -115,7 +115,7 @@ def check_curves(config: CurvesConfig, score: ScoreConfig) -> None:
         )
 
 
-def curve_table(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mapping[Line, float]]) -> pd.DataFrame:
+def curves_frame(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mapping[Line, float]]) -> pd.DataFrame:
     """Return curves.csv: every line at every size.
 
     Parameters
@@ -128,16 +128,13 @@ def curve_table(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mappin
     rows = []
     for n_train, of_size in scores.items():
         for i, line in enumerate(of_size.lines):
-            qwk, mae = of_size.qwk[:, i], of_size.mae[:, i]
             rows.append(
                 {
                     **line._asdict(),
                     "n_train": n_train,
                     "n_draws": of_size.n_draws,
-                    "qwk": qwk[0],
-                    **dict(zip(("qwk_low", "qwk_high"), percentile_interval(qwk), strict=True)),
-                    "mae": mae[0],
-                    **dict(zip(("mae_low", "mae_high"), percentile_interval(mae), strict=True)),
+                    **_estimate("qwk", of_size.qwk[:, i]),
+                    **_estimate("mae", of_size.mae[:, i]),
                     "qwk_sd": of_size.qwk_sd[i],
                     "fit_seconds": seconds[n_train][line],
                 }
@@ -145,15 +142,20 @@ def curve_table(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mappin
     return pd.DataFrame(rows)
 
 
-def side_table(sides: Mapping[str, Mapping[int, Side[Line]]]) -> pd.DataFrame:
+def _estimate(name: str, resampled: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return a value, the first one, with the interval of its resamples."""
+    low, high = percentile_interval(resampled)
+    return {name: resampled[0], f"{name}_low": low, f"{name}_high": high}
+
+
+def sides_frame(sides: Mapping[str, Mapping[int, Side[Line]]]) -> pd.DataFrame:
     """Return sides.csv: every side at every size."""
     rows = [
         {
             "side": name,
             "n_train": n_train,
             **side.line._asdict(),
-            "qwk": side.qwk[0],
-            **dict(zip(("qwk_low", "qwk_high"), percentile_interval(side.qwk), strict=True)),
+            **_estimate("qwk", side.qwk),
         }
         for name, of_size in sides.items()
         for n_train, side in of_size.items()
@@ -161,7 +163,7 @@ def side_table(sides: Mapping[str, Mapping[int, Side[Line]]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def contrast_table(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+def contrasts_frame(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Return contrasts.csv: the first side of each pair less the second, at every size, adjusted for all of them."""
     rows = []
     for a, b in contrasts:
@@ -174,7 +176,7 @@ def contrast_table(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Seq
     return table.assign(p_holm=holm(table["p"]))
 
 
-def crossover_table(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
+def crossovers_frame(sides: Mapping[str, Mapping[int, Side[Line]]], contrasts: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Return crossovers.csv: at how many training reviews the lead of a pair changes, and how sure that is.
 
     Between two sizes the difference is taken as a straight line over the logarithm of the training reviews; where the

@@ -98,7 +98,7 @@ def _models_of(features: str, config: ScoreConfig) -> list[str]:
     return [*config.models, *(name for name in extra if name not in config.models)]
 
 
-def item_table(fitted: Mapping[Line, Any], names: Mapping[str, list[str]]) -> pd.DataFrame:
+def items_frame(fitted: Mapping[Line, Any], names: Mapping[str, list[str]]) -> pd.DataFrame:
     """Return sensitivity, S/N ratio and weight (its share of the integrated estimate) of every item of every T-method.
 
     Parameters

@@ -111,8 +111,8 @@ def run_context(dataset: str) -> RunContext:
     """
     paths, config, where = DatasetPaths(dataset), score_config(), str(CONF / "score.yaml")
     check_score(config)
-    read_parquet(paths.reviews, made_by="prepare")
     transformers = make_transformers(config.parts, feature_configs(), where)
+    read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)
     for part, digest in made_from.items():
         check_feature(paths, part, digest)
@@ -230,7 +230,7 @@ def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[
     kept = {piece: _read_kept(context, piece) for piece in pieces}
     todo = {piece: replace(piece, models=_missing(piece, models)) for piece, (_, models) in kept.items()}
     waiting = sorted((piece for piece in pieces if todo[piece].models), key=lambda piece: -todo[piece].cost)
-    with progress_bar(seconds(pieces), desc, "s", seconds=seconds(pieces)) as bar:
+    with progress_bar(seconds(pieces), desc, "s") as bar:
         bar.skip(seconds(pieces) - seconds([todo[piece] for piece in waiting]))
         for piece in in_parallel(partial(_run_piece, context), waiting):
             kept[piece] = _read_kept(context, piece)

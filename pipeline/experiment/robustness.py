@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 _UNCLIPPED = ("T(1)", "Ta")
 
 
-def slice_table(
+def slices_frame(
     sides: Mapping[str, Line], reviews: pd.DataFrame, predictions: Mapping[Line, Array], config: RobustnessConfig
 ) -> pd.DataFrame:
     """Return how each side's line does on each slice of the held-out reviews.
@@ -43,7 +43,7 @@ def slice_table(
     return pd.DataFrame(rows)
 
 
-def calibration_tables(
+def calibration_frames(
     lines: list[tuple[str, Line]], stars: npt.ArrayLike, predictions: Mapping[Line, Array]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the calibration of each line, and its bins.
@@ -62,7 +62,7 @@ def calibration_tables(
     return pd.DataFrame(spreads), pd.concat(bins, ignore_index=True)
 
 
-def change_table(
+def changes_frame(
     sides: Mapping[str, Line],
     stars: npt.ArrayLike,
     predictions: Mapping[str, Mapping[Line, Array]],
@@ -89,7 +89,7 @@ def change_table(
     return pd.DataFrame(rows)
 
 
-def transfer_table(
+def transfer_frame(
     sides: Mapping[str, Line],
     results: Mapping[tuple[str, str], tuple[npt.ArrayLike, Mapping[Line, Array]]],
     config: RobustnessConfig,

@@ -1,19 +1,34 @@
 """Fitted transformers and models in files that run no code when they are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import skops.io
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.named import packages
 from pipeline.files import atomic_path
+from pipeline.project.conf import feature_configs
+from pipeline.project.paths import DatasetPaths
 
 
 def save(path: Path, estimator: Any) -> None:
     """Write a fitted estimator, atomically."""
     with atomic_path(path) as temporary:
         skops.io.dump(estimator, temporary)
+
+
+def load_transformers(paths: DatasetPaths, parts: Iterable[str]) -> dict[str, Any]:
+    """Read the fitted transformers of some features.
+
+    Raises
+    ------
+    PipelineError
+        As in `load`.
+    """
+    configs = feature_configs()
+    return {part: load(paths.transformer(part), "features", packages([configs[part].transformer]))[0] for part in parts}
 
 
 def load(path: Path, made_by: str, packages: Sequence[str] = ()) -> tuple[Any, list[str]]:

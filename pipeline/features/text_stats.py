@@ -81,7 +81,7 @@ class TextStats(TransformerMixin, BaseEstimator):
         """
         texts = check_texts(X)
         table = np.empty((len(texts), len(_NAMES)))
-        with progress_bar(len(texts), "text statistics", "review", seconds=0.002 * len(texts)) as bar:
+        with progress_bar(len(texts), "text statistics", "review") as bar:
             for row, text in zip(table, texts, strict=True):
                 row[:] = list(_statistics(text).values())
                 bar.update()

@@ -18,30 +18,42 @@ from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
 from pipeline.project.tables import TABLES, table_path
 from pipeline.shipped import shipped
 
-_REPORT_TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
-
-Settings = Callable[[], Any]
+_TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
 
 
 class _Stage(NamedTuple):
-    """What a stage reads and leaves, beside its tables.
+    """Where the manifest of a stage is, which files of conf it reads, what it reads and leaves beside its tables.
 
-    Attributes
-    ----------
-    manifest : callable
-        Where its fingerprint is kept.
-    settings : mapping of str to callable
-        What it reads of conf, by the name of the file.
-    inputs : callable
-        The files that it reads.
-    outputs : callable
-        Files that it leaves.
+    Files are named as in `_files`.
     """
 
-    manifest: Callable[[DatasetPaths], Path]
-    settings: Mapping[str, Settings]
-    inputs: Callable[[DatasetPaths], list[Path]]
-    outputs: Callable[[DatasetPaths], list[Path]]
+    manifest: str
+    conf: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+_RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
+_STAGES = {
+    "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),
+    "features": _Stage(f"features/{MANIFEST}", ("features",), ("reviews",), ("parts", "feature_costs")),
+    "score": _Stage(f"reports/{MANIFEST}", ("score.yaml",), ("reviews", "parts"), ("predictions", "lines")),
+    "curves": _Stage(
+        f"curves/{MANIFEST}",
+        ("score.yaml", "curves.yaml"),
+        ("reviews", "parts", "feature_costs", "metrics"),
+        ("verdict",),
+    ),
+    "robustness": _Stage(
+        f"robustness/{MANIFEST}",
+        ("score.yaml", "robustness.yaml"),
+        ("reviews", "parts", "feature_costs", "metrics", "predictions", "curves", "sides", "sample"),
+        (),
+    ),
+    "report": _Stage("reports/report.json", ("report.yaml",), (*_RESULTS, "templates"), ("page", "summary")),
+    "log": _Stage("reports/runs.json", (), _RESULTS, ()),
+}
+STAGES = tuple(_STAGES)
 
 
 def _features_settings() -> Any:
@@ -56,65 +68,40 @@ def _score_settings() -> Any:
     return [config.model_dump(), _code([*config.models, *config.baselines, *ablations])]
 
 
+_SETTINGS: dict[str, Callable[[], Any]] = {
+    "prepare.yaml": lambda: prepare_config().model_dump(),
+    "features": _features_settings,
+    "score.yaml": _score_settings,
+    "curves.yaml": lambda: curves_config().model_dump(),
+    "robustness.yaml": lambda: robustness_config().model_dump(),
+    "report.yaml": lambda: report_config().model_dump(),
+}
+
+
 def _code(names: Iterable[str]) -> list[str]:
     """Return digests of the user's modules that dotted names come from."""
     modules = sorted({name.rpartition(".")[0] for name in names if "." in name})
-    return [code_digest(module) for module in modules if not is_library(module)]
+    return [_module_digest(module) for module in modules if not is_library(module)]
 
 
-def _parts(paths: DatasetPaths) -> list[Path]:
-    return [paths.feature(part) for part in score_config().parts]
+def _module_digest(module: str) -> str:
+    try:
+        return code_digest(module)
+    except ModuleNotFoundError:
+        # The stage that imports it says so, with the file of conf that names it.
+        return "missing"
 
 
-def _results(paths: DatasetPaths) -> list[Path]:
-    tables = [table_path(paths, name) for name in TABLES]
-    return [paths.reviews, *tables, paths.predictions, paths.lines, paths.verdict]
-
-
-_SCORE, _CURVES = {"score.yaml": _score_settings}, {"curves.yaml": lambda: curves_config().model_dump()}
-_STAGES = {
-    "prepare": _Stage(
-        lambda paths: paths.prepared / MANIFEST,
-        {"prepare.yaml": lambda: prepare_config().model_dump()},
-        lambda paths: [],
-        lambda paths: [paths.reviews],
-    ),
-    "features": _Stage(
-        lambda paths: paths.features / MANIFEST,
-        {"features": _features_settings},
-        lambda paths: [paths.reviews],
-        lambda paths: [*_parts(paths), paths.feature_costs],
-    ),
-    "score": _Stage(
-        lambda paths: paths.reports / MANIFEST,
-        _SCORE,
-        lambda paths: [paths.reviews, *_parts(paths)],
-        lambda paths: [paths.predictions, paths.lines],
-    ),
-    "curves": _Stage(
-        lambda paths: paths.curves / MANIFEST,
-        _SCORE | _CURVES,
-        lambda paths: [paths.reviews, *_parts(paths), table_path(paths, "metrics"), paths.feature_costs],
-        lambda paths: [paths.verdict],
-    ),
-    "robustness": _Stage(
-        lambda paths: paths.robustness / MANIFEST,
-        _SCORE | {"robustness.yaml": lambda: robustness_config().model_dump()},
-        lambda paths: [
-            *(paths.reviews, *_parts(paths), paths.predictions, paths.feature_costs, shipped(SAMPLE)),
-            *(table_path(paths, name) for name in ("metrics", "curves", "sides")),
-        ],
-        lambda paths: [],
-    ),
-    "report": _Stage(
-        lambda paths: paths.reports / "report.json",
-        {"report.yaml": lambda: report_config().model_dump()},
-        lambda paths: [*_results(paths), *sorted(_REPORT_TEMPLATES.iterdir())],
-        lambda paths: [paths.page, paths.summary],
-    ),
-    "log": _Stage(lambda paths: paths.runs, {}, _results, lambda paths: []),
-}
-STAGES = tuple(_STAGES)
+def _files(paths: DatasetPaths, name: str) -> list[Path]:
+    """Return the files behind a name: a table of results, an attribute of the paths, or one of three groups."""
+    groups: dict[str, Callable[[], list[Path]]] = {
+        "parts": lambda: [paths.feature(part) for part in score_config().parts],
+        "sample": lambda: [shipped(SAMPLE)],
+        "templates": lambda: sorted(_TEMPLATES.iterdir()),
+    }
+    if name in groups:
+        return groups[name]()
+    return [table_path(paths, name) if name in TABLES else getattr(paths, name)]
 
 
 class MadeFrom(NamedTuple):
@@ -143,11 +130,10 @@ def made_from(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> Ma
     options : mapping
         What the stage is called with beside the data set; of a path the content counts too.
     """
-    spec = _STAGES[stage]
-    files = [*spec.inputs(paths), *(value for value in options.values() if isinstance(value, Path))]
-    if options.get("data") == "sample":
-        files.append(shipped(SAMPLE))
-    settings = {str(CONF / name): value_digest(read()) for name, read in spec.settings.items()}
+    files = [path for name in _STAGES[stage].inputs for path in _files(paths, name)]
+    files += [value for value in options.values() if isinstance(value, Path)]
+    files += [shipped(SAMPLE)] if options.get("data") == "sample" else []
+    settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].conf}
     return MadeFrom(
         {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},
         # Of what lies elsewhere the name will do, so that a project may move.
@@ -164,15 +150,20 @@ def _data_digest(path: Path) -> str:
 
 def is_stale(stage: str, paths: DatasetPaths, now: MadeFrom) -> bool:
     """Return whether a stage is to be run: what it depends on has changed, or something that it left is gone."""
-    manifest = read_json(_STAGES[stage].manifest(paths))
+    manifest = read_json(_manifest(stage, paths))
     if any(manifest.get(name) != digests for name, digests in now._asdict().items()):
         return True
-    tables = [table_path(paths, name) for name, table in TABLES.items() if table.stage == stage]
-    return not all(path.exists() for path in [*_STAGES[stage].outputs(paths), *tables])
+    left = [*_STAGES[stage].outputs, *(name for name, table in TABLES.items() if table.stage == stage)]
+    return not all(path.exists() for name in left for path in _files(paths, name))
 
 
 def write_stage_manifest(stage: str, paths: DatasetPaths, facts: Mapping[str, Any] | None, now: MadeFrom) -> None:
     """Write the manifest, the last act of a stage; without facts, add to what the stage has written itself."""
-    path = _STAGES[stage].manifest(paths)
+    path = _manifest(stage, paths)
     content = read_json(path) if facts is None else facts
     write_json(path, {"stage": stage, "dataset": paths.dataset, **content, **now._asdict()})
+
+
+def _manifest(stage: str, paths: DatasetPaths) -> Path:
+    directory, name = _STAGES[stage].manifest.split("/")
+    return Path(getattr(paths, directory), name)

@@ -58,8 +58,8 @@ def _is_stale(stage: str, dataset: str, options: Mapping[str, Any]) -> bool:
     return is_stale(stage, paths, made_from(stage, paths, options if stage == "prepare" else {}))
 
 
-def _expected_seconds(dataset: str) -> dict[str, float]:
-    """Return about how many seconds each stage takes for prepared reviews, in the order of the stages.
+def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:
+    """Return about how many seconds the bars of each stage take for prepared reviews, and the rest of the stage.
 
     They were measured on two cores. Their proportions matter: the time left is corrected by the speed that is seen.
     """
@@ -68,17 +68,17 @@ def _expected_seconds(dataset: str) -> dict[str, float]:
     from pipeline.experiment.pieces import check_score, seconds
 
     kept = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
-    n_train, n_test = kept.get("train", 0), kept.get("test", 0)
+    n_train, n = kept.get("train", 0), sum(kept.values())
     config, curves = score_config(), curves_config()
     check_score(config)
     check_curves(curves, config)
     full = full_pieces(config, n_train)
     drawn = [piece for piece in curve_pieces(curves, config, n_train) if piece.n_train < n_train]
     return {
-        "features": 10 + 0.020 * (n_train + n_test) + 0.006 * n_train,
-        "score": 20 + seconds(full),
-        "curves": 15 + seconds(drawn),
-        "robustness": 60,
-        "report": 10,
-        "log": 20 + 0.1 * sum(len(piece.models) for piece in full),
+        "features": {"rest": 10 + 0.006 * n_train, "encode": 0.018 * n, "text statistics": 0.002 * n},
+        "score": {"rest": 20, "score": seconds(full)},
+        "curves": {"rest": 15, "learning curves": seconds(drawn)},
+        "robustness": {"rest": 45, "robustness": 15},
+        "report": {"rest": 10},
+        "log": {"rest": 20, "log to MLflow": 0.1 * sum(len(piece.models) for piece in full)},
     }

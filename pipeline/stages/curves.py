@@ -15,14 +15,14 @@ from pipeline.evaluation.verdict import three_sentences
 from pipeline.experiment.curves import (
     by_size,
     check_curves,
-    contrast_table,
-    crossover_table,
+    contrasts_frame,
+    crossovers_frame,
     curve_pieces,
-    curve_table,
+    curves_frame,
     make_sides,
     predictions_of,
     seconds_of,
-    side_table,
+    sides_frame,
 )
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
@@ -54,10 +54,10 @@ def run(dataset: str) -> dict[str, Any]:
     scores = {n: score_lines(stars, predictions_of(lines), resamples) for n, lines in sizes.items()}
     sides = make_sides(config, scores)
     tables = {
-        "curves": curve_table(scores, {n: seconds_of(lines) for n, lines in sizes.items()}),
-        "sides": side_table(sides),
-        "contrasts": contrast_table(sides, config.contrasts),
-        "crossovers": crossover_table(sides, config.contrasts),
+        "curves": curves_frame(scores, {n: seconds_of(lines) for n, lines in sizes.items()}),
+        "sides": sides_frame(sides),
+        "contrasts": contrasts_frame(sides, config.contrasts),
+        "crossovers": crossovers_frame(sides, config.contrasts),
     }
     seconds = _training_seconds(paths, score.feature_sets, sides)
     sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)

@@ -13,19 +13,18 @@ from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
-from pipeline.experiment.named import packages
 from pipeline.experiment.pieces import RunContext, run_context
 from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
 from pipeline.experiment.reviews import MIN_REVIEWS, check
 from pipeline.experiment.robustness import (
     calibrated_lines,
-    calibration_tables,
-    change_table,
+    calibration_frames,
+    changes_frame,
     last_lines,
-    slice_table,
-    transfer_table,
+    slices_frame,
+    transfer_frame,
 )
-from pipeline.experiment.saved import load
+from pipeline.experiment.saved import load_transformers
 from pipeline.experiment.transformers import make_transformer
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
@@ -50,7 +49,7 @@ def run(dataset: str) -> dict[str, Any]:
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
 
-    with progress_bar(len(CHANGES) + 2, "robustness", "step", seconds=15) as bar:
+    with progress_bar(len(CHANGES) + 2, "robustness", "step") as bar:
         reader = _read_again(context, paths, sides, parts)
         bar.update()
         tables_of_test = {
@@ -63,11 +62,11 @@ def run(dataset: str) -> dict[str, Any]:
         transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some)
         bar.update()
 
-    spreads, bins = calibration_tables(calibrated_lines(sides, predictions), held_out["stars"], predictions)
+    spreads, bins = calibration_frames(calibrated_lines(sides, predictions), held_out["stars"], predictions)
     tables = {
-        "changes": change_table(sides, some["stars"], changed, config),
-        "transfer": transfer_table(sides, transfers, config),
-        "slices": slice_table(sides, held_out, predictions, config),
+        "changes": changes_frame(sides, some["stars"], changed, config),
+        "transfer": transfer_frame(sides, transfers, config),
+        "slices": slices_frame(sides, held_out, predictions, config),
         "calibration": spreads,
         "calibration_bins": bins,
         "costs": costs,
@@ -83,11 +82,8 @@ def _read_again(
     context: RunContext, paths: DatasetPaths, sides: Mapping[str, Line], parts: Mapping[str, list[str]]
 ) -> Reader:
     """Return the lines of the sides, fitted on all training reviews, with the transformers below them."""
-    configs = feature_configs()
     used = sorted({part for line in sides.values() for part in parts[line.features]})
-    transformers = {
-        part: load(paths.transformer(part), "features", packages([configs[part].transformer]))[0] for part in used
-    }
+    transformers = load_transformers(paths, used)
     return Reader(parts, transformers, dict(refit(context, line) for line in dict.fromkeys(sides.values())))
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, item_table, score
+from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, items_frame, score
 from pipeline.experiment.line import Line
 from pipeline.experiment.named import packages
 from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.experiment.refits import from_raw_text, refit
-from pipeline.experiment.saved import load, save
+from pipeline.experiment.saved import load_transformers, save
 from pipeline.experiment.workers import in_parallel
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
@@ -38,7 +38,7 @@ def run(dataset: str) -> dict[str, Any]:
     seconds = {each.line: each.metrics["fit_seconds"] for each in scored}
     again = sorted(dict.fromkeys([*with_items, *best]), key=lambda line: -seconds[line])
     fitted = dict(in_parallel(partial(refit, context), again))
-    items = item_table({line: fitted[line] for line in with_items}, _item_names(paths, config))
+    items = items_frame({line: fitted[line] for line in with_items}, _item_names(paths, config))
     files = _save_models(paths, config, {line: fitted[line] for line in best})
 
     metrics = pd.DataFrame([{"dataset": dataset, **each.line._asdict(), **each.metrics} for each in scored])
@@ -84,11 +84,7 @@ def _packages(line: Line, config: ScoreConfig) -> list[str]:
 
 def _save_models(paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line, Any]) -> dict[Line, str]:
     """Write the lines as pipelines that predict from raw texts; return the names of the files."""
-    configs = feature_configs()
-    transformers = {
-        part: load(paths.transformer(part), "features", packages([configs[part].transformer]))[0]
-        for part in config.parts
-    }
+    transformers = load_transformers(paths, config.parts)
     shutil.rmtree(paths.models, ignore_errors=True)
     files = {line: f"{file_name(str(line))}.skops" for line in fitted}
     for line, estimator in fitted.items():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation.scores import resample_reviews, score_lines
 from pipeline.evaluation.sides import Side
-from pipeline.experiment.curves import contrast_table, crossover_table, curve_table
+from pipeline.experiment.curves import contrasts_frame, crossovers_frame, curves_frame
 from pipeline.experiment.line import Line
 
 
@@ -19,7 +19,7 @@ def test_intervals_of_a_curve_hold_its_value_and_narrow_with_more_reviews():
         stars = rng.integers(1, 6, n)
         predictions = {Line("f", "m0"): stars + rng.normal(0, 1.0, (3, n))}
         scores = {30: score_lines(stars, predictions, resample_reviews(stars, 400, 0))}
-        (row,) = curve_table(scores, {30: pd.Series({Line("f", "m0"): 0.5})}).to_dict("records")
+        (row,) = curves_frame(scores, {30: pd.Series({Line("f", "m0"): 0.5})}).to_dict("records")
         assert row["qwk_low"] < row["qwk"] < row["qwk_high"]
         assert row["mae_low"] < row["mae"] < row["mae_high"]
         assert (row["n_train"], row["n_draws"], row["fit_seconds"]) == (30, 3, 0.5)
@@ -38,7 +38,7 @@ def test_every_contrast_at_every_size_counts_for_holm():
         name: {n: side_with(level + 0.01 * rng.normal(size=401)) for n in (10, 100)}
         for name, level in (("a", 0.8), ("b", 0.5), ("c", 0.8))
     }
-    table = contrast_table(sides, [["a", "b"], ["a", "c"]])
+    table = contrasts_frame(sides, [["a", "b"], ["a", "c"]])
     assert table[["a", "b", "n_train"]].to_numpy().tolist() == [
         ["a", "b", 10], ["a", "b", 100], ["a", "c", 10], ["a", "c", 100]
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_a_crossover_lies_where_the_lines_meet_on_a_logarithmic_scale(where):
         "steady": {n: side_with(0.5 * resamples) for n in sizes},
         "rising": {n: side_with((0.5 + 0.1 * (np.log10(n) - where)) * resamples) for n in sizes},
     }
-    (row,) = crossover_table(sides, [["steady", "rising"]]).to_dict("records")
+    (row,) = crossovers_frame(sides, [["steady", "rising"]]).to_dict("records")
     assert row["n"] == pytest.approx(10**where, rel=1e-6)
     assert row["n_low"] == pytest.approx(row["n_high"])
     assert (row["found"], row["ahead_small"], row["ahead_large"]) == (1, "steady", "rising")
@@ -67,7 +67,7 @@ def test_where_the_lead_never_changes_there_is_no_crossover_but_the_share_of_res
         "a": {10: side_with(0.5 + noise), 100: side_with(0.5 - noise)},
         "b": {n: side_with(np.full(401, 0.45)) for n in (10, 100)},
     }
-    (row,) = crossover_table(sides, [["a", "b"]]).to_dict("records")
+    (row,) = crossovers_frame(sides, [["a", "b"]]).to_dict("records")
     assert np.isnan(row["n"])
     # The lead changes where the noise is larger than the lead, either way: half a standard deviation.
     assert row["found"] == pytest.approx(0.617, abs=0.06)

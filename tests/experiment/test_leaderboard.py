@@ -17,7 +17,7 @@ from pipeline.experiment.leaderboard import (
     describe,
     full_pieces,
     has_items,
-    item_table,
+    items_frame,
     score,
 )
 from pipeline.experiment.line import Line
@@ -97,7 +97,7 @@ def test_items_of_a_selection_keep_their_names_and_weights_sum_up_to_one():
     X = np.outer(STARS, [1.0, -1.0, 0.0]) + rng.normal(size=(40, 3))
     names = ["T(1)", "Ta", "T(1) selected", "T(1) full"]
     fitted = {Line("f", name): MODELS[name]().fit(X, STARS) for name in names}
-    items = item_table(fitted, {"f": ["praise", "anger", "noise"]})
+    items = items_frame(fitted, {"f": ["praise", "anger", "noise"]})
     weights = items.groupby("model")["weight"].sum()
     assert set(weights.index) == set(names)
     np.testing.assert_allclose(weights, 1)

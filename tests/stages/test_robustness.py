@@ -12,7 +12,7 @@ from project import ROOT, make_project
 
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.experiment.robustness import calibrated_lines, change_table, last_lines
+from pipeline.experiment.robustness import calibrated_lines, changes_frame, last_lines
 from pipeline.files import read_manifest
 from pipeline.project.conf import RobustnessConfig
 from pipeline.project.paths import DatasetPaths
@@ -215,7 +215,7 @@ def test_a_change_that_reverses_the_predictions_is_seen_for_what_it_is() -> None
     stars = np.tile([1, 2, 3, 4, 5], 20)
     line = Line("x", "Ta")
     predictions = {"none": {line: stars.astype(float)}, "typos": {line: 6.0 - stars}}
-    changes = change_table({"side": line}, stars, predictions, CONFIG)
+    changes = changes_frame({"side": line}, stars, predictions, CONFIG)
     assert changes["qwk"].tolist() == [1, -1]
     assert changes["difference"].tolist() == [0, -2]
     assert changes["high"][1] < -1.8
