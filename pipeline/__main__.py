@@ -4,9 +4,8 @@ import logging
 import os
 import re
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pipeline.errors import PipelineError, first_line, needs_extra
 
@@ -29,19 +28,12 @@ app = typer.Typer(
 )
 
 
-class Data(StrEnum):
-    """Where reviews come from."""
-
-    sample = "sample"
-    yelp = "yelp"
-    file = "file"
-
-
 # What is wrong with the options themselves; typer exports no other name for it.
 _UsageError: Any = typer.BadParameter.__base__
 
 _Data = Annotated[
-    Data, typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own.")
+    Literal["sample", "yelp", "file"],
+    typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own."),
 ]
 _File = Annotated[
     Path | None,
@@ -61,7 +53,7 @@ _Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare
 
 @app.command("all")
 def run_all(
-    data: _Data = Data.sample,
+    data: _Data = "sample",
     file: _File = None,
     train: _Train = None,
     test: _Test = None,
@@ -80,7 +72,7 @@ def run_all(
 
 @app.command()
 def prepare(
-    data: _Data = Data.sample,
+    data: _Data = "sample",
     file: _File = None,
     train: _Train = None,
     test: _Test = None,
@@ -161,21 +153,21 @@ def ui(
 
 
 def _source(
-    data: Data, file: Path | None, train: Path | None, test: Path | None, limit: int | None, name: str | None
+    data: str, file: Path | None, train: Path | None, test: Path | None, limit: int | None, name: str | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the name of the dataset and the options of the prepare stage."""
     given = {"--file": file, "--train": train, "--test": test}
     names = [option for option, value in given.items() if value is not None]
-    if data is not Data.file and names:
+    if data != "file" and names:
         raise PipelineError(f"{names[0]} goes with --data file (DATA=file), got --data {data}")
-    if data is Data.file and names not in (["--file"], ["--train", "--test"]):
+    if data == "file" and names not in (["--file"], ["--train", "--test"]):
         raise PipelineError(
             "--data file needs either --file PATH (FILE=) or both --train PATH and --test PATH (TRAIN= TEST=), "
             f"got {', '.join(names) or 'neither'}"
         )
     main_file = file or train
-    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else str(data)
-    options = {"data": str(data), "file": file, "train": train, "test": test, "limit": limit}
+    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else data
+    options = {"data": data, "file": file, "train": train, "test": test, "limit": limit}
     return dataset_name(name or stem), options
 
 

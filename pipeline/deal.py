@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 
-def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArray[np.intp]:
+def deal_folds(y: ArrayLike, cv: int, random_state: Any = None) -> NDArray[np.intp]:
     """Return the fold of each row, stratified for any target.
 
     The rows are sorted by their target, ties in random order, and dealt to the folds in turn: every fold gets its share
@@ -46,9 +46,7 @@ def deal_folds(y: npt.ArrayLike, cv: int, random_state: Any = None) -> npt.NDArr
     return folds
 
 
-def stratified(
-    stars: npt.ArrayLike, n: int, rng: np.random.Generator, sizes: npt.ArrayLike | None = None
-) -> npt.NDArray[np.bool_]:
+def stratified(stars: ArrayLike, n: int, rng: np.random.Generator, sizes: ArrayLike | None = None) -> NDArray[np.bool_]:
     """Draw `n` of the reviews so that every star keeps its share, to within one review.
 
     Systematic sampling: sort by star, ties in random order, and take evenly spaced positions.
@@ -87,7 +85,7 @@ def stratified(
     return taken
 
 
-def nested_order(stars: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def nested_order(stars: ArrayLike, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return an order of the reviews in which the first n are a stratified draw, for every n.
 
     The k-th of the m reviews of a star, in random order, comes at the position (k - 1/2) / m of the whole.
@@ -117,6 +115,6 @@ def nested_order(stars: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[
     return _sorted_rows(position, rng)
 
 
-def _sorted_rows(values: npt.NDArray[Any], rng: np.random.Generator | np.random.RandomState) -> npt.NDArray[np.intp]:
+def _sorted_rows(values: NDArray[Any], rng: np.random.Generator | np.random.RandomState) -> NDArray[np.intp]:
     """Return the rows in ascending order of their values, ties in random order."""
     return np.lexsort((rng.random(len(values)), values))

@@ -14,6 +14,7 @@ Positions = npt.NDArray[np.intp]
 MaskFunction = Callable[[Positions, Positions], Bools]
 _Mask = npt.ArrayLike | MaskFunction | None
 _Over = Literal["keys", "all"]
+_MaskOfBlock = Callable[[slice, slice], Bools | None]
 
 
 class Attention(NamedTuple):
@@ -76,21 +77,14 @@ class Attention(NamedTuple):
         """
         keys = tokens if key_tokens is None else key_tokens
         if max(array.ndim for array in self) > 3:
-            raise ValueError(
-                f"A table shows one text, got weights of the shape {self.weights.shape}: attend to it alone."
-            )
+            raise ValueError(f"A table shows one text, got weights of shape {self.weights.shape}: attend to it alone.")
         n_queries, n_keys = self.weights.shape[-2:]
         if (len(tokens), len(keys)) != (n_queries, n_keys):
             raise ValueError(f"Got {len(tokens)} tokens for {n_queries} queries, and {len(keys)} for {n_keys} keys.")
         asking, asked = pd.Index(list(tokens), name="query"), pd.Index(list(keys), name="key")
-        return {
-            "q": _frame(self.q, asking),
-            "k": _frame(self.k, asked),
-            "v": _frame(self.v, asked),
-            "scores": _frame(self.scores, asking, asked),
-            "weights": _frame(self.weights, asking, asked),
-            "output": _frame(self.output, asking),
-        }
+        rows, columns = {"k": asked, "v": asked}, {"scores": asked, "weights": asked}
+        steps = self._asdict().items()
+        return {name: _frame(array, rows.get(name, asking), columns.get(name)) for name, array in steps}
 
 
 def _frame(array: Floats, rows: pd.Index, columns: pd.Index | None = None) -> pd.DataFrame:
@@ -275,7 +269,7 @@ def _aligned(q: Floats, k: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
     return Q, K, V
 
 
-def _mask_of_block(mask: _Mask, shape: tuple[int, ...]) -> Callable[[slice, slice], Bools | None]:
+def _mask_of_block(mask: _Mask, shape: tuple[int, ...]) -> _MaskOfBlock:
     """Return a function of rows and columns that cuts their block out of the mask for `shape`."""
     if mask is None:
         return lambda rows, columns: None
@@ -333,13 +327,7 @@ def _or_one(total: Floats) -> Floats:
 
 
 def _blockwise(
-    q: Floats,
-    k: Floats,
-    v: Floats,
-    allowed: Callable[[slice, slice], Bools | None],
-    normalize: _Over,
-    scale: float,
-    block_size: int,
+    q: Floats, k: Floats, v: Floats, allowed: _MaskOfBlock, normalize: _Over, scale: float, block_size: int
 ) -> Floats:
     """Return the output block by block: each query carries its mean so far, its highest score and its sum."""
     output = np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype)

@@ -16,6 +16,7 @@ __all__ = ["AttentionMap", "attention_map", "moved"]
 
 # Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
 _MAX_TOKENS = 512
+_USE = "use an encoder or a causal model, such as BERT or GPT-2."
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +105,8 @@ class AttentionMap:
 
     def frame(self, layer: int | None = None, head: int | None = None) -> pd.DataFrame:
         """Return `matrix` as a table: a row for each query, a column for each key."""
-        labels = self.labels
-        matrix = self.matrix(layer, head)
-        return pd.DataFrame(matrix, pd.Index(labels, name="query"), pd.Index(labels, name="key"))
+        queries, keys = (pd.Index(self.labels, name=name) for name in ("query", "key"))
+        return pd.DataFrame(self.matrix(layer, head), queries, keys)
 
     def received(self, layer: int | None = None, head: int | None = None) -> "pd.Series[float]":
         """Return the attention that each token receives: the mean over all queries, which sums to 1 over the tokens.
@@ -173,21 +173,16 @@ class AttentionMap:
         if number is None:
             return slice(None)
         if number not in range(1, count + 1):
-            raise ValueError(
-                f"Got {what}={number}, but {self.model} has the {what}s 1 to {count}; without a number it is "
-                "their average."
-            )
+            known = f"{self.model} has the {what}s 1 to {count}"
+            raise ValueError(f"Got {what}={number}, but {known}; without a number it is their average.")
         return slice(number - 1, number)
 
 
 def _places(wanted: str, whole: str) -> list[int]:
     """Return where `wanted` begins: as a whole word if there is one, else anywhere, as scripts without spaces need."""
+    n = len(wanted)
     starts = [i for i in range(len(whole)) if wanted and whole.startswith(wanted, i)]
-    alone = [
-        i
-        for i in starts
-        if not whole[i - 1 : i].isalnum() and not whole[i + len(wanted) : i + len(wanted) + 1].isalnum()
-    ]
+    alone = [i for i in starts if not whole[i - 1 : i].isalnum() and not whole[i + n : i + n + 1].isalnum()]
     return alone or starts
 
 
@@ -237,10 +232,7 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     check_extra("attention_map")
     tokenizer, network = load_network(model, revision)
     if network.config.is_encoder_decoder:
-        raise ValueError(
-            f"{model} is an encoder-decoder ({type(network).__name__}): use an encoder or a causal model, such as BERT "
-            "or GPT-2."
-        )
+        raise ValueError(f"{model} is an encoder-decoder ({type(network).__name__}): {_USE}")
     encoding = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
     numbers = list(encoding["input_ids"])
     limit = _longest(tokenizer, network.config)
@@ -248,11 +240,8 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
         raise ValueError(f"The text has {len(numbers)} tokens, but 1 to {limit} are needed with {model}: shorten it.")
     spans = token_spans(tokenizer, text, encoding)
     tokens = readable(tokenizer.convert_ids_to_tokens(numbers), spans, text)
-    unknown = [
-        token
-        for token, number, (start, end) in zip(tokens, numbers, spans, strict=True)
-        if number == tokenizer.unk_token_id and start < end
-    ]
+    named = zip(tokens, numbers, spans, strict=True)
+    unknown = [token for token, number, (start, end) in named if number == tokenizer.unk_token_id and start < end]
     names = [name for name in tokenizer.model_input_names if name in encoding]
     weights = _weights(network, {name: encoding[name] for name in names}, len(numbers), model)
     return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)))
@@ -264,9 +253,8 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(
-            f"Got {text[error.start]!r} in the text, half of a surrogate pair, which is no character: leave it out."
-        ) from None
+        half = f"{text[error.start]!r} in the text, half of a surrogate pair, which is no character"
+        raise ValueError(f"Got {half}: leave it out.") from None
 
 
 def _longest(tokenizer: Any, config: Any) -> int:
@@ -288,10 +276,8 @@ def _weights(network: Any, inputs: dict[str, list[int]], n_tokens: int, model: s
     attentions = getattr(output, "attentions", None) or ()
     shapes = {tuple(layer.shape[2:]) if torch.is_tensor(layer) else None for layer in attentions}
     if shapes != {(n_tokens, n_tokens)} or len({layer.shape[1] for layer in attentions}) != 1:
-        raise ValueError(
-            f"{model} ({type(network).__name__}) hands out no token x token weights in every layer: use an encoder or "
-            "a causal model, such as BERT or GPT-2."
-        )
+        kind = type(network).__name__
+        raise ValueError(f"{model} ({kind}) hands out no token x token weights in every layer: {_USE}")
     weights: npt.NDArray[np.float32] = torch.cat(list(attentions)).float().numpy()
     if not np.isfinite(weights).all():
         raise ValueError(f"{model} hands out attention weights that are not finite: its weights are damaged.")

@@ -5,13 +5,15 @@ from operator import and_
 from typing import Literal, Self, overload
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from pipeline.attention.checks import Bools, Floats, check_count, floats
 from pipeline.attention.core import Attention, MaskFunction, causal_mask, scaled_dot_product_attention, sliding_mask
 from pipeline.taguchi import TMethodRegressor
 
 _Mask = Literal["causal", "sliding"] | None
+_Padding = ArrayLike | None
+_Size = int | None
 
 # An error below this share of the target's spread is rounding.
 _ROUNDING = 1e-10
@@ -65,17 +67,17 @@ class SelfAttention:
 
     def __init__(
         self,
-        w_q: npt.ArrayLike,
-        w_k: npt.ArrayLike,
-        w_v: npt.ArrayLike,
+        w_q: ArrayLike,
+        w_k: ArrayLike,
+        w_v: ArrayLike,
         n_heads: int = 1,
         mask: _Mask = None,
         window: int | None = None,
         *,
-        w_o: npt.ArrayLike | None = None,
-        b_q: npt.ArrayLike | None = None,
-        b_k: npt.ArrayLike | None = None,
-        b_v: npt.ArrayLike | None = None,
+        w_o: ArrayLike | None = None,
+        b_q: ArrayLike | None = None,
+        b_k: ArrayLike | None = None,
+        b_v: ArrayLike | None = None,
     ):
         check_count("n_heads", n_heads)
         _check_mask(mask, window)
@@ -129,12 +131,7 @@ class SelfAttention:
 
     @classmethod
     def t_method(
-        cls,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        w_v: npt.ArrayLike | None = None,
-        mask: _Mask = None,
-        window: int | None = None,
+        cls, X: ArrayLike, y: ArrayLike, w_v: ArrayLike | None = None, mask: _Mask = None, window: int | None = None
     ) -> Self:
         r"""Make the projections by the T-method: one pass of sums over labelled tokens, no back-propagation.
 
@@ -184,9 +181,7 @@ class SelfAttention:
         sigma = np.sqrt(np.mean((target - model.predict(X).reshape(target.shape)) ** 2, axis=0))
         exact = np.flatnonzero(sigma <= _ROUNDING * target.std(axis=0))
         if len(exact):
-            raise ValueError(
-                f"Target {exact[0]} is estimated without error, which is the unit of the scores: add tokens."
-            )
+            raise ValueError(f"Target {exact[0]} is estimated without error, the unit of the scores: add tokens.")
         w = coef.T / sigma
         b = -(center * coef).sum(axis=1) / sigma
         n_targets = len(coef)
@@ -195,29 +190,14 @@ class SelfAttention:
 
     @overload
     def __call__(
-        self,
-        X: npt.ArrayLike,
-        padding: npt.ArrayLike | None = None,
-        *,
-        intermediates: Literal[False] = False,
-        block_size: int | None = None,
+        self, X: ArrayLike, padding: _Padding = ..., *, intermediates: Literal[False] = ..., block_size: _Size = ...
     ) -> Floats: ...
     @overload
     def __call__(
-        self,
-        X: npt.ArrayLike,
-        padding: npt.ArrayLike | None = None,
-        *,
-        intermediates: Literal[True],
-        block_size: int | None = None,
+        self, X: ArrayLike, padding: _Padding = ..., *, intermediates: Literal[True], block_size: _Size = ...
     ) -> Attention: ...
     def __call__(
-        self,
-        X: npt.ArrayLike,
-        padding: npt.ArrayLike | None = None,
-        *,
-        intermediates: bool = False,
-        block_size: int | None = None,
+        self, X: ArrayLike, padding: _Padding = None, *, intermediates: bool = False, block_size: _Size = None
     ) -> Floats | Attention:
         """Return every token's new vector.
 
@@ -248,10 +228,8 @@ class SelfAttention:
         if X.shape[-1] != len(self.w_q):
             raise ValueError(f"X must have the {len(self.w_q)} columns that w_q has rows, got the shape {X.shape}.")
         X = X.astype(np.promote_types(X.dtype, np.float32), copy=False)
-        Q, K, V = (
-            self._by_head(X @ weight + offset)
-            for weight, offset in ((self.w_q, self.b_q), (self.w_k, self.b_k), (self.w_v, self.b_v))
-        )
+        projections = ((self.w_q, self.b_q), (self.w_k, self.b_k), (self.w_v, self.b_v))
+        Q, K, V = (self._by_head(X @ weight + offset) for weight, offset in projections)
         mask = self._mask(None if padding is None else _padding(padding, X.shape[:-1]))
         if intermediates:
             steps = scaled_dot_product_attention(Q, K, V, mask, intermediates=True, block_size=block_size)
@@ -300,14 +278,14 @@ def _check_mask(mask: _Mask, window: int | None) -> None:
         check_count("window", window)
 
 
-def _matrix(name: str, values: npt.ArrayLike) -> Floats:
+def _matrix(name: str, values: ArrayLike) -> Floats:
     array = floats(name, values)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} must be a matrix with rows and columns, got the shape {array.shape}.")
     return array
 
 
-def _offset(name: str, values: npt.ArrayLike | None, weight: Floats) -> Floats:
+def _offset(name: str, values: ArrayLike | None, weight: Floats) -> Floats:
     if values is None:
         return np.zeros(weight.shape[1], weight.dtype)
     array = floats(name, values, n_axes=1)
@@ -316,12 +294,10 @@ def _offset(name: str, values: npt.ArrayLike | None, weight: Floats) -> Floats:
     return array
 
 
-def _padding(values: npt.ArrayLike, shape: tuple[int, ...]) -> Bools:
-    array = np.asarray(values)
-    if array.dtype != np.bool_:
-        raise ValueError(
-            f"padding must be bool, True where a token is real, got dtype {array.dtype}: use padding == 1."
-        )
-    if array.shape != shape:
-        raise ValueError(f"padding must have the shape {shape} of the tokens, got {array.shape}.")
-    return array
+def _padding(values: ArrayLike, shape: tuple[int, ...]) -> Bools:
+    real = np.asarray(values)
+    if real.dtype != np.bool_:
+        raise ValueError(f"padding must be bool, True where a token is real, got dtype {real.dtype}: use padding == 1.")
+    if real.shape != shape:
+        raise ValueError(f"padding must have the shape {shape} of the tokens, got {real.shape}.")
+    return real

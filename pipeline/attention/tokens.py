@@ -60,17 +60,12 @@ def readable(pieces: Sequence[str], spans: Sequence[Span], text: str) -> list[st
     labels = []
     for i, (start, end) in enumerate(spans):
         surface = text[start:end].strip()
-        if start == end:
-            label = visible(pieces[i].translate(_SPACES))
-        elif not surface:
-            label = visible(text[start:end].translate(_SPACES))
-        else:
-            label = visible(surface)
-            if i and spans[i - 1][1] == start and _inside_word(text, start):
-                label = f"·{label}"
-            if parts[start, end] > 1:
-                seen[start, end] += 1
-                label = f"{label} {seen[start, end]}/{parts[start, end]}"
+        label = visible(surface or (text[start:end] or pieces[i]).translate(_SPACES))
+        if surface and i and spans[i - 1][1] == start and _inside_word(text, start):
+            label = f"·{label}"
+        if surface and parts[start, end] > 1:
+            seen[start, end] += 1
+            label = f"{label} {seen[start, end]}/{parts[start, end]}"
         labels.append(label)
     return labels
 

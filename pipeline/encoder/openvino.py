@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.layers import count_layers
+from pipeline.encoder.load import quiet_transformers
 from pipeline.encoder.trunk import Forward, Seen, make_trunk, model_inputs
 from pipeline.errors import needs_extra
 
@@ -37,9 +38,7 @@ _MODELS: "weakref.WeakKeyDictionary[SentenceTransformer, dict[str, tuple[Backend
 _MODELS = weakref.WeakKeyDictionary()
 
 
-def openvino_forward(
-    encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend
-) -> Forward:
+def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Forward:
     """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
     models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention))
     if key not in models:
@@ -114,7 +113,8 @@ def _converted(encoder: "SentenceTransformer", layers: set[int], attention: set[
     outputs = _outputs(layers, attention)
     # One of the two is padded, so that the mask is part of what is traced.
     inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
-    flat = _Flat(make_trunk(encoder, layers, attention, device=torch.device("cpu")), list(inputs), outputs)
+    trunk = make_trunk(encoder, layers, attention, torch.float32, torch.device("cpu"))
+    flat = _Flat(trunk, list(inputs), outputs)
     with _quiet(), torch.no_grad():
         model = openvino.convert_model(flat, example_input=tuple(tensor.cpu() for tensor in inputs.values()))
     for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
@@ -131,15 +131,12 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
         import nncf
     n_layers = count_layers(encoder)
     model = _converted(encoder, set(range(n_layers + 1)), set(range(1, n_layers + 1)))
-    samples = [
-        {name: tensor.cpu().numpy() for name, tensor in model_inputs(encoder, encoder.preprocess([text])).items()}
-        for text in texts
-    ]
+    inputs = (model_inputs(encoder, encoder.preprocess([text])) for text in texts)
+    samples = [{name: tensor.cpu().numpy() for name, tensor in of_text.items()} for of_text in inputs]
     nncf.set_log_level(logging.ERROR)
+    kind = nncf.ModelType.TRANSFORMER
     with _quiet():
-        return nncf.quantize(
-            model, nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(samples)
-        )
+        return nncf.quantize(model, nncf.Dataset(samples), model_type=kind, subset_size=len(samples))
 
 
 def _cut(model: Any, outputs: list[str]) -> Any:
@@ -150,12 +147,5 @@ def _cut(model: Any, outputs: list[str]) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the warnings of a trace and the progress bars of the quantiser from the terminal."""
-    from transformers.utils import logging as transformers_logging
-
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        transformers_logging.set_verbosity(level)
+    with quiet_transformers(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        yield

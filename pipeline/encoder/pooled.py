@@ -21,6 +21,9 @@ from pipeline.progress import progress_bar
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+_Output = PooledVectors | Recorder
+_Vectors = npt.NDArray[np.float32]
+
 
 def encode(
     encoder: "SentenceTransformer",
@@ -30,7 +33,7 @@ def encode(
     backend: Backend = Backend(),  # noqa: B008 - frozen
     cache: Path | None = None,
     records: Mapping[int, Path] | None = None,
-) -> list[npt.NDArray[np.float32]]:
+) -> list[_Vectors]:
     """Return one array of shape (n_texts, n_dimensions) per pooling, all from the same forward pass.
 
     Texts longer than the encoder's `max_seq_length` are cut there, as sentence-transformers does. A text that occurs
@@ -83,7 +86,9 @@ def encode(
     for recorder in recorders:
         recorder.finish([position[row] for row in first])
     for array in arrays:
-        _repeat(array, first)
+        for row, source in enumerate(first):
+            if source != row:
+                array[row] = array[source]
     return arrays
 
 
@@ -136,17 +141,16 @@ def record(
 
 
 def _run(
-    encoder: "SentenceTransformer",
-    texts: Sequence[str],
-    rows: Sequence[int],
-    outputs: Sequence[PooledVectors | Recorder],
-    backend: Backend,
+    encoder: "SentenceTransformer", texts: Sequence[str], rows: list[int], outputs: Sequence[_Output], backend: Backend
 ) -> None:
     """Encode these rows of the texts for each output that has no finished shard of them."""
 
     @lru_cache(maxsize=1)
-    def runner(missing: tuple[PooledVectors | Recorder, ...]) -> Runner:
-        return _runner(encoder, [output.reads for output in missing], backend)
+    def runner(missing: tuple[_Output, ...]) -> Runner:
+        of_tokens = [output.reads for output in missing if not output.reads.sentence]
+        layers = {pooling.layer for pooling in of_tokens}
+        attention = {pooling.layer for pooling in of_tokens if pooling.attention}
+        return make_runner(encoder, layers, attention, len(of_tokens) < len(missing), backend)
 
     with progress_bar(len(rows), "encode", "review") as bar:
         for shard in shards(texts, rows):
@@ -163,16 +167,11 @@ def _run(
 
 
 def _pool_recorded(
-    encoder: "SentenceTransformer",
-    tokens: TokenStates,
-    poolings: Sequence[TokenPooling],
-    arrays: Sequence[npt.NDArray[np.float32]],
+    encoder: "SentenceTransformer", tokens: TokenStates, poolings: Sequence[TokenPooling], arrays: list[_Vectors]
 ) -> None:
-    for pooling in poolings:
-        if pooling.attention or pooling.sentence:
-            raise ValueError(
-                f"Recorded token states hold no attention and no sentence embedding, which {pooling} reads."
-            )
+    more = [pooling for pooling in poolings if pooling.attention or pooling.sentence]
+    if more:
+        raise ValueError(f"Recorded token states hold no attention and no sentence embedding, which {more[0]} reads.")
     for batch in tokens.batches(encoder, {pooling.layer for pooling in poolings}):
         for pooling, array in zip(poolings, arrays, strict=True):
             array[batch.rows] = pooling.pool(batch).numpy()
@@ -194,21 +193,3 @@ def _first_of_duplicates(texts: Sequence[str], poolings: Sequence[TokenPooling])
     sets = [pooling.query_set for pooling in poolings if pooling.query_set is not None]
     first: dict[Hashable, int] = {}
     return [first.setdefault((text, *(int(each[row]) for each in sets)), row) for row, text in enumerate(texts)]
-
-
-def _runner(encoder: "SentenceTransformer", poolings: Sequence[TokenPooling], backend: Backend) -> Runner:
-    of_tokens = [pooling for pooling in poolings if not pooling.sentence]
-    return make_runner(
-        encoder,
-        layers={pooling.layer for pooling in of_tokens},
-        attention={pooling.layer for pooling in of_tokens if pooling.attention},
-        sentence=len(of_tokens) < len(poolings),
-        backend=backend,
-    )
-
-
-def _repeat(array: npt.NDArray[np.float32], first: Sequence[int]) -> None:
-    """Give each text the vector of its first duplicate."""
-    for row, source in enumerate(first):
-        if source != row:
-            array[row] = array[source]

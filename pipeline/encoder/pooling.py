@@ -81,11 +81,8 @@ class TokenPooling(ABC):
 
         Arrays count with type, shape and content.
         """
-        content = [
-            (field.name, _content(getattr(self, field.name)))
-            for field in fields(self)  # type: ignore[arg-type]
-            if field.name != "query_set"
-        ]
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        content = [(name, _content(value)) for name, value in named if name != "query_set"]
         return value_digest([_code(kind) for kind in type(self).__mro__ if issubclass(kind, TokenPooling)], content)
 
 

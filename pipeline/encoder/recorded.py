@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.encoder.backend import Backend
-from pipeline.encoder.batches import TokenBatch, token_batches
+from pipeline.encoder.batches import TokenBatch, by_length, token_batches
 from pipeline.encoder.layers import check_layer
 
 if TYPE_CHECKING:
@@ -70,26 +70,24 @@ class TokenStates:
         ValueError
             If another layer than the recorded one is asked for.
         """
-        import torch
-        from torch.nn.utils.rnn import pad_sequence
-
         for layer in layers:
             if check_layer(encoder, layer, lowest=0) != self.layer:
                 raise ValueError(f"Got token states of layer {self.layer}, but layer={layer} is asked for.")
-        order = np.argsort(-self.lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            longest = max(1, int(self.lengths[order[start]]))
-            rows = order[start : start + max(1, _TOKENS_AT_ONCE // longest)].tolist()
-            start += len(rows)
-            tokens = [self.of(row) for row in rows]
-            ids = pad_sequence([torch.from_numpy(self.ids[part].astype(np.int64)) for part in tokens], batch_first=True)
-            states = pad_sequence(
-                [torch.from_numpy(self.states[part].astype(np.float32)) for part in tokens], batch_first=True
-            )
-            lengths = torch.from_numpy(self.lengths[rows].astype(np.int64))
-            mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
-            yield TokenBatch(rows, ids, mask, dict.fromkeys(layers, states), {}, {}, None)
+        for rows in by_length(self.lengths.tolist(), _TOKENS_AT_ONCE):
+            yield self.batch(rows, layers)
+
+    def batch(self, rows: Sequence[int], layers: Collection[int]) -> TokenBatch:
+        """Return some of the texts, padded to one length, under the layers' given names."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        tokens = [self.of(row) for row in rows]
+        ids = pad_sequence([torch.from_numpy(self.ids[part].astype(np.int64)) for part in tokens], batch_first=True)
+        states = [torch.from_numpy(self.states[part].astype(np.float32)) for part in tokens]
+        lengths = torch.from_numpy(self.lengths[rows].astype(np.int64))
+        mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
+        padded = pad_sequence(states, batch_first=True)
+        return TokenBatch(list(rows), ids, mask, dict.fromkeys(layers, padded), {}, {}, None)
 
 
 Texts = Sequence[str] | TokenStates

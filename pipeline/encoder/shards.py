@@ -98,9 +98,7 @@ def _encoder_digest(encoder: "SentenceTransformer") -> str:
         weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     config = transformer_of(encoder).config.to_dict() if has_transformer(encoder) else None
-    modules = [
-        (type(module).__name__, getattr(module, "get_config_dict", module.__repr__)()) for module in encoder.children()
-    ]
+    modules = [(type(each).__name__, getattr(each, "get_config_dict", each.__repr__)()) for each in encoder.children()]
     return value_digest(weights.hexdigest(), modules, config, encoder.max_seq_length, _tokenizer(encoder.tokenizer))
 
 

@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from pipeline.encoder.backend import Backend
 from pipeline.encoder.layers import count_layers, transformer_of
 
 _SUMMED = "summed_attention"
@@ -98,9 +99,8 @@ class _WholeModel(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Seen:
         """Run a batch, given as the transformer's inputs."""
-        output = self.model(
-            **inputs, output_hidden_states=True, output_attentions=bool(self.attention), return_dict=True
-        )
+        wanted = {"output_hidden_states": True, "output_attentions": bool(self.attention)}
+        output = self.model(**inputs, **wanted, return_dict=True)
         real = inputs["attention_mask"].float()
         first = real * (real.cumsum(dim=1) == 1)
         seen = Seen({layer: output.hidden_states[layer] for layer in self.layers}, {}, {})
@@ -111,16 +111,25 @@ class _WholeModel(nn.Module):
         return seen
 
 
+def make_forward(encoder: SentenceTransformer, layers: set[int], attention: set[int], backend: Backend) -> Forward:
+    """Return what runs batches of inputs with torch, and yields in their order what was seen of each."""
+    trunk = make_trunk(encoder, layers, attention, getattr(torch, backend.precision), encoder.device)
+
+    def forward(batches: Iterable[dict[str, Tensor]]) -> Iterator[Seen]:
+        for inputs in batches:
+            # Around the call alone: what the caller does between two batches is not this function's to decide.
+            with torch.inference_mode():
+                seen = trunk(inputs)
+            yield seen
+
+    return forward
+
+
 def make_trunk(
-    encoder: SentenceTransformer,
-    layers: set[int],
-    attention: set[int],
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | None = None,
+    encoder: SentenceTransformer, layers: set[int], attention: set[int], dtype: torch.dtype, device: torch.device
 ) -> nn.Module:
     """Return the encoder's transformer up to the highest layer needed; as the encoder is, it shares the weights."""
     kind, transformer = _Trunk if _can_be_cut(encoder) else _WholeModel, transformer_of(encoder)
-    device = device or encoder.device
     if dtype != torch.float32 or device != encoder.device:
         # `to` would change the weights of whoever shares them.
         transformer = copy.deepcopy(transformer).to(device, dtype)

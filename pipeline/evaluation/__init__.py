@@ -1,13 +1,6 @@
 """How good predicted stars are, and what may be claimed from them: arrays in, numbers out."""
 
-from pipeline.evaluation.bootstrap import (
-    evaluate_clipped,
-    holm,
-    intervals,
-    p_value,
-    percentile_interval,
-    qwk_difference,
-)
+from pipeline.evaluation.bootstrap import evaluate_clipped, holm, intervals, p_value, qwk_difference
 from pipeline.evaluation.calibration import calibration_bins, calibration_statistics
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.draws import draw, draw_sizes
@@ -40,7 +33,6 @@ __all__ = [
     "intervals",
     "last_change",
     "p_value",
-    "percentile_interval",
     "qwk",
     "qwk_difference",
     "resample_reviews",

@@ -42,10 +42,7 @@ def cost_table(
         return pd.Series(sums, index=metrics.index, dtype=float)
 
     encode, learn, transform = map(paid, ("encode_seconds", "learn_seconds", "transform_seconds_per_review"))
-    table = metrics.assign(
-        encode_seconds=encode,
-        learn_seconds=learn,
-        total_seconds=encode + learn + metrics["fit_seconds"],
-        predict_us=1e6 * (transform + metrics["predict_seconds"] / metrics["n_test"]),
-    )
+    total = encode + learn + metrics["fit_seconds"]
+    predict = 1e6 * (transform + metrics["predict_seconds"] / metrics["n_test"])
+    table = metrics.assign(encode_seconds=encode, learn_seconds=learn, total_seconds=total, predict_us=predict)
     return table.reindex(columns=_COLUMNS)

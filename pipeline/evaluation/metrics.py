@@ -1,6 +1,5 @@
 """How good a predicted star is: errors, ranks, agreement, S/N ratio."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -112,11 +111,7 @@ def evaluate(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> dict[str, float]:
     y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     signal = sn_ratio(y, raw)
     clipped, stars = clip_to_stars(raw), round_to_stars(raw)
-    errors: dict[str, Callable[[Array, Array], float]] = {
-        "r2": r2_score,
-        "mae": mean_absolute_error,
-        "rmse": root_mean_squared_error,
-    }
+    errors = {"r2": r2_score, "mae": mean_absolute_error, "rmse": root_mean_squared_error}
     result = {name: float(metric(y, raw)) for name, metric in errors.items()}
     result |= {f"{name}_clipped": float(metric(y, clipped)) for name, metric in errors.items()}
     return result | {

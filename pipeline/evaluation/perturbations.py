@@ -73,12 +73,8 @@ def _shuffled(text: str, rng: np.random.Generator) -> str:
     return "".join(gap + word for gap, word in zip(between, [*found, ""], strict=True))
 
 
-CHANGES: dict[str, Callable[[str, np.random.Generator], str]] = {
-    "typos": _typos,
-    "shouting": _shouting,
-    "truncated": _truncated,
-    "shuffled": _shuffled,
-}
+_Change = Callable[[str, np.random.Generator], str]
+CHANGES: dict[str, _Change] = {"typos": _typos, "shouting": _shouting, "truncated": _truncated, "shuffled": _shuffled}
 
 
 def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from pipeline.deal import deal_folds
 from pipeline.evaluation.bootstrap import qwk_of_sums, resample_counts, star_sums
@@ -30,12 +30,12 @@ class Resamples:
         Of the resamples of draws.
     """
 
-    counts: npt.NDArray[np.float32]
-    half: npt.NDArray[np.intp]
+    counts: NDArray[np.float32]
+    half: NDArray[np.intp]
     seed: int
 
 
-def resample_reviews(stars: npt.ArrayLike, n_resamples: int, seed: int) -> Resamples:
+def resample_reviews(stars: ArrayLike, n_resamples: int, seed: int) -> Resamples:
     """Draw resamples of the held-out reviews.
 
     Parameters
@@ -76,9 +76,7 @@ class Scores(Generic[LineT]):
     qwk_sd: Array
 
 
-def score_lines(
-    stars: npt.ArrayLike, predictions: Mapping[LineT, npt.ArrayLike], resamples: Resamples
-) -> Scores[LineT]:
+def score_lines(stars: ArrayLike, predictions: Mapping[LineT, ArrayLike], resamples: Resamples) -> Scores[LineT]:
     """Return QWK and error of every line in every resample of held-out reviews and draws.
 
     Parameters

@@ -32,45 +32,35 @@ def three_sentences(
     """
     first = crossovers.iloc[0]
     a, b = first["a"], first["b"]
-    at = contrasts[(contrasts["a"] == a) & (contrasts["b"] == b)].sort_values("n_train")
+    asked = (contrasts["a"] == a) & (contrasts["b"] == b)
+    at = contrasts[asked].sort_values("n_train")
     full = at.iloc[-1]
-    one, other = (_side(sides, name, full["n_train"]) for name in (a, b))
-    measured = f"on {n_test:,} held-out reviews"
-    if n_test < _FEW:
-        measured += ", too few to tell sides apart"
-    others = contrasts[(contrasts["n_train"] == full["n_train"]) & ~((contrasts["a"] == a) & (contrasts["b"] == b))]
-    rest = [
-        f"{row['a']} against {row['b']}, {_difference(row)}, {_outcome(row, n_test)}" for _, row in others.iterrows()
-    ]
+    n_train, too_few = full["n_train"], ", too few to tell sides apart" if n_test < _FEW else ""
+    reached = " and ".join(_reached(sides, name, n_train) for name in (a, b))
+    others = contrasts[~asked & (contrasts["n_train"] == n_train)]
+    rest = [f"{row['a']} against {row['b']}, {_outcome(row, n_test)}" for _, row in others.iterrows()]
     costs = f"training from raw texts takes {duration(seconds[a])} for {a} and {duration(seconds[b])} for {b}"
     return [
-        f"With all {full['n_train']:,} training reviews {_reached(a, one)} and {_reached(b, other)} {measured}: "
-        f"{_difference(full)}, {_outcome(full, n_test)}.",
+        f"With all {n_train:,} training reviews {reached} on {n_test:,} held-out reviews{too_few}: "
+        f"{_outcome(full, n_test)}.",
         f"{_who_is_ahead(at, n_test)}; {_where_the_lead_changes(first)}.",
         f"With all of them, too: {'; '.join([*rest, costs])}.",
     ]
 
 
-def _side(sides: pd.DataFrame, name: str, n_train: int) -> Any:
-    return sides[(sides["side"] == name) & (sides["n_train"] == n_train)].iloc[0]
-
-
-def _reached(name: str, side: Any) -> str:
-    return (
-        f"{name} reaches QWK {side['qwk']:.3f} (95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f}; "
-        f"its best line is {side['model']} on {side['features']})"
-    )
-
-
-def _difference(row: Any) -> str:
-    p = f"Holm p {p_text(row['p_holm'])}"
-    return f"difference {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}, {p})"
+def _reached(sides: pd.DataFrame, name: str, n_train: int) -> str:
+    side = sides[(sides["side"] == name) & (sides["n_train"] == n_train)].iloc[0]
+    interval = f"95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f}"
+    return f"{name} reaches QWK {side['qwk']:.3f} ({interval}; its best line is {side['model']} on {side['features']})"
 
 
 def _outcome(row: Any, n_test: int) -> str:
-    if n_test < _FEW or row["p_holm"] >= SURE:
-        return "so neither is shown to be ahead"
-    return f"so {row['a'] if row['difference'] > 0 else row['b']} is ahead"
+    """Return the difference between two sides with its interval, and who is ahead where that is sure."""
+    interval = f"{row['low']:+.3f} to {row['high']:+.3f}, Holm p {p_text(row['p_holm'])}"
+    ahead = "neither is shown to be ahead"
+    if n_test >= _FEW and row["p_holm"] < SURE:
+        ahead = f"{row['a'] if row['difference'] > 0 else row['b']} is ahead"
+    return f"difference {row['difference']:+.3f} ({interval}), so {ahead}"
 
 
 def _who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
@@ -83,9 +73,10 @@ def _who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
         wins = sure[ahead]
         if len(wins):
             most = wins.iloc[int(wins["difference"].abs().argmax())]
+            low, high = sorted((abs(most["low"]), abs(most["high"])))
             parts.append(
                 f"{name} is ahead with {_sizes(wins['n_train'].tolist())} training reviews (Holm p below {SURE}), "
-                f"by up to {abs(most['difference']):.3f} ({_abs_interval(most)}) with {most['n_train']:,}"
+                f"by up to {abs(most['difference']):.3f} ({low:.3f} to {high:.3f}) with {most['n_train']:,}"
             )
         else:
             parts.append(f"{name} is ahead at no size")
@@ -107,11 +98,6 @@ def _where_the_lead_changes(crossover: Any) -> str:
 
 def _sizes(sizes: list[int]) -> str:
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{', '.join(f'{n:,}' for n in sizes[:-1])} and {sizes[-1]:,}"
-
-
-def _abs_interval(row: Any) -> str:
-    low, high = sorted((abs(row["low"]), abs(row["high"])))
-    return f"{low:.3f} to {high:.3f}"
 
 
 def _rough(n: float) -> str:

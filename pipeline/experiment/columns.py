@@ -59,7 +59,7 @@ def fit_transform(
     is_train = (reviews["split"] == "train").to_numpy()
     texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
     costs: Costs = {name: dict.fromkeys(_COSTS, 0.0) for name in transformers}
-    results: dict[str, npt.NDArray[Any]] = _encode(transformers, texts, stars, is_train, cache, tokens)
+    results = _encode(transformers, reviews, cache, tokens)
     for name, transformer in transformers.items():
         if name in results:
             continue
@@ -76,12 +76,7 @@ def fit_transform(
 
 
 def _encode(
-    transformers: Mapping[str, Any],
-    texts: npt.NDArray[np.object_],
-    stars: npt.NDArray[Any],
-    is_train: npt.NDArray[np.bool_],
-    cache: Path,
-    tokens: Path,
+    transformers: Mapping[str, Any], reviews: pd.DataFrame, cache: Path, tokens: Path
 ) -> dict[str, npt.NDArray[Any]]:
     """Return what encoders make without learned weights; record the token states that learned weights pool."""
     pooling = {name: each for name, each in transformers.items() if pools_tokens(each)}
@@ -90,13 +85,14 @@ def _encode(
         for name, each in transformers.items()
         if isinstance(each, EncoderTransformer) and name not in pooling
     }
+    train = reviews[reviews["split"] == "train"]
     for name, transformer in encoded.items():
         with _naming_conf(name):
-            transformer.fit(texts[is_train].tolist(), stars[is_train])
+            transformer.fit(train["text"].tolist(), train["stars"].to_numpy())
     with _naming_conf():
         poolings = {name: each.pooling() for name, each in encoded.items()}
         missing = [each for each in pooling.values() if not has_token_record(each, tokens)]
-        return {**encode_together(encoded, poolings, texts.tolist(), cache, _record_paths(missing, tokens))}
+        return {**encode_together(encoded, poolings, reviews["text"].tolist(), cache, _record_paths(missing, tokens))}
 
 
 def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train: int, costs: Costs) -> None:

@@ -22,7 +22,7 @@ from pipeline.experiment.models import BASELINES, MODELS, check_models, make_mod
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.transformers import learns, make_transformer, make_transformers, pools_tokens, table_digests
 from pipeline.experiment.workers import in_parallel, n_cores
-from pipeline.files import read_made_from, read_manifest, read_parquet, write_parquet
+from pipeline.files import read_manifest, read_parquet, write_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
 from pipeline.project.paths import CONF, DatasetPaths
@@ -115,7 +115,8 @@ def run_context(dataset: str) -> RunContext:
     read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)
     for part, digest in made_from.items():
-        check_feature(paths, part, digest)
+        if read_parquet(paths.feature(part), made_by="features").attrs.get("made_from") != digest:
+            raise PipelineError(f"{paths.feature(part)} is of other reviews or settings: run the features stage again")
     columns = {name: value_digest([made_from[part] for part in parts]) for name, parts in config.feature_sets.items()}
     ablations = config.ablations.models if config.ablations else []
     lines = [Line(RAW_TEXT, name) for name in config.baselines]
@@ -124,20 +125,6 @@ def run_context(dataset: str) -> RunContext:
     return RunContext(
         dataset, Path.cwd(), config.seed, {**columns, RAW_TEXT: value_digest(file_digest(paths.reviews))}, models
     )
-
-
-def check_feature(paths: DatasetPaths, part: str, made_from: str) -> pd.DataFrame:
-    """Return the table of a feature.
-
-    Raises
-    ------
-    PipelineError
-        If it is missing, or made from anything else than `made_from`.
-    """
-    table = read_parquet(paths.feature(part), made_by="features")
-    if read_made_from(paths.feature(part)) != made_from:
-        raise PipelineError(f"{paths.feature(part)} is of other reviews or settings: run the features stage again")
-    return table
 
 
 def check_score(config: ScoreConfig) -> None:

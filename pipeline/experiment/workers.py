@@ -13,13 +13,13 @@ import joblib
 
 from pipeline.errors import PipelineError
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
     """Yield what a function makes of each item, in the order in which they are done.
 
     There is a worker for each core, or as many as LOKY_MAX_CPU_COUNT says; a single one is this process itself. Unlike

@@ -6,11 +6,4 @@ from pipeline.features.rt_metrics import RTMetrics
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
 
-__all__ = [
-    "AttentionPooling",
-    "RTMetrics",
-    "SentenceEmbedding",
-    "TMetrics",
-    "TextStats",
-    "transform_together",
-]
+__all__ = ["AttentionPooling", "RTMetrics", "SentenceEmbedding", "TMetrics", "TextStats", "transform_together"]

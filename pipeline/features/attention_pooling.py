@@ -20,14 +20,8 @@ from pipeline.encoder.backend import BackendName, Precision
 from pipeline.encoder.layers import check_layer, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
-from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target
-from pipeline.features.token_weights import (
-    QueryPooling,
-    document_frequency,
-    idf_weights,
-    length_weights,
-    vocabulary_size,
-)
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, Folds, check_target
+from pipeline.features.token_weights import QueryPooling, vocabulary_size, word_weights
 from pipeline.features.trained_query import train_queries
 from pipeline.text import check_texts
 
@@ -200,12 +194,8 @@ class AttentionPooling(EncoderTransformer):
             return self.pooling()
         y = check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
-        learn = {
-            "sn-ratio": self._learn_sn_attention,
-            "t-method": self._learn_t_attention,
-            "trained": self._learn_by_gradient,
-        }[self.weights]
-        poolings = learn(texts, y, folds, n_heads)
+        ways = {"sn-ratio": self._by_sn_ratio, "t-method": self._by_t_method, "trained": self._by_gradient}
+        poolings = replace(ways[self.weights](texts, y, folds, n_heads), query_set=folds.tolist())
         self.query_, self.log_weights_ = poolings.queries[-1], poolings.log_weights[-1]
         return poolings
 
@@ -268,56 +258,41 @@ class AttentionPooling(EncoderTransformer):
 
     def _learn_words(self, texts: Texts) -> None:
         encoder = self.load()
-        if self.weights == "idf":
-            weights = idf_weights(document_frequency(encoder, texts), len(texts))
-        else:
-            weights = length_weights(encoder.tokenizer, vocabulary_size(encoder))
-        self.log_weights_ = np.log(weights).astype(np.float32)
+        self.log_weights_ = np.log(word_weights(encoder, texts, self.weights)).astype(np.float32)
         self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
 
-    def _learn_sn_attention(
-        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
-    ) -> QueryPooling:
+    def _by_sn_ratio(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
         encoder = self.load()
         sums = t_attention.word_sums(encoder, texts, y, folds, self.cv)
-        groups = [*_without_each(sums), sum(sums)]
+        groups = _without_each(sums)
         shift, sn_ratio = t_attention.word_sn_ratios(groups[-1])
         self.shift_, self.sn_ratio_ = shift[:, 0], sn_ratio.sum(axis=1)
-        pooling = t_attention.word_pooling(groups, state_size(encoder), n_heads, self.layer)
-        return replace(pooling, query_set=folds.tolist())
+        return t_attention.word_pooling(groups, state_size(encoder), n_heads, self.layer)
 
-    def _learn_t_attention(
-        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
-    ) -> QueryPooling:
+    def _by_t_method(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
         encoder, backend = self.load(), self.make_backend()
         sums = t_attention.token_sums(encoder, texts, y, folds, self.cv, self.layer, backend)
-        outside = [t_attention.learn(group) for group in _without_each(sums)]
-        everything = t_attention.learn(sum(sums[1:], start=sums[0]))
+        *outside, everything = (t_attention.learn(group) for group in _without_each(sums))
         self.temperature_ = None
         if n_heads == 2:
             self.temperature_ = t_attention.choose_temperature(encoder, texts, y, folds, outside, self.layer, backend)
         self.sn_ratio_, self.coef_, self.center_ = everything.sn_ratio, everything.coef, everything.center
-        pooling = t_attention.pooling([*outside, everything], self.temperature_, self.layer)
-        return replace(pooling, query_set=folds.tolist())
+        return t_attention.pooling([*outside, everything], self.temperature_, self.layer)
 
-    def _learn_by_gradient(
-        self, texts: Texts, y: npt.NDArray[np.float64], folds: npt.NDArray[np.intp], n_heads: int
-    ) -> QueryPooling:
+    def _by_gradient(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with TemporaryDirectory() as directory:
-            tokens = (
-                texts
-                if isinstance(texts, TokenStates)
-                else record(self.load(), texts, self.layer, Path(directory), self.make_backend())
-            )
+            tokens = texts
+            if not isinstance(tokens, TokenStates):
+                tokens = record(self.load(), tokens, self.layer, Path(directory), self.make_backend())
             queries = train_queries(tokens, y, folds, self.cv, n_heads, seed)
         nothing = np.zeros((self.cv + 1, vocabulary_size(self.load())), dtype=np.float32)
-        return QueryPooling(queries, nothing, self.layer, folds.tolist())
+        return QueryPooling(queries, nothing, self.layer)
 
 
 def _without_each(sums: list[Any]) -> list[Any]:
-    """Return the sums of all groups but one, for each of them."""
-    return [sum(part for i, part in enumerate(sums) if i != fold) for fold in range(len(sums))]
+    """Return the sums of all groups but one, for each of them, and at last those of all groups."""
+    return [sum(part for i, part in enumerate(sums) if i != left_out) for left_out in range(len(sums) + 1)]
 
 
 def _places(encoder: Any, text: str, ids: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -13,17 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.encoder import (
-    BUNDLED,
-    Backend,
-    Pooling,
-    Texts,
-    TokenPooling,
-    TokenStates,
-    encode,
-    load_encoder,
-    output_size,
-)
+from pipeline.encoder import BUNDLED, Backend, Pooling, Texts, TokenPooling, TokenStates, encode, load_encoder
 from pipeline.encoder.backend import BackendName, Precision
 from pipeline.encoder.load import check_extra
 from pipeline.text import check_texts
@@ -144,13 +134,12 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if self.precision == "int8":
             if isinstance(texts, TokenStates):
                 raise ValueError("precision='int8' is calibrated with texts, got recorded token states.")
-            self.calibration_ = [
-                texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, _CALIBRATION_TEXTS, dtype=int))
-            ]
+            rows = np.unique(np.linspace(0, len(texts) - 1, _CALIBRATION_TEXTS, dtype=int))
+            self.calibration_ = [texts[row] for row in rows]
         self.make_backend()
         encoder = self.load()
         pooling = self.learn(texts, y)
-        self._n_features_out = output_size(encoder, pooling)
+        self._n_features_out = pooling.size(encoder)
         return pooling
 
     def load(self) -> Any:

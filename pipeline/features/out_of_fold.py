@@ -1,7 +1,7 @@
 """Text transformers that learn from the target: out of fold in `fit_transform`, so that nothing leaks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sized
+from collections.abc import Sized
 from numbers import Integral
 from typing import Any, Generic, Self, TypeVar
 
@@ -16,15 +16,11 @@ from pipeline.deal import deal_folds
 from pipeline.text import check_texts
 
 Array = npt.NDArray[np.float64]
-
-
+Folds = npt.NDArray[np.intp]
 Metrics = TypeVar("Metrics")
 
-
-FOLD_CONSTRAINTS: dict[str, list[Any]] = {
-    "cv": [Interval(Integral, 2, None, closed="left")],
-    "random_state": ["random_state"],
-}
+_FOLDS = Interval(Integral, 2, None, closed="left")
+FOLD_CONSTRAINTS: dict[str, list[Any]] = {"cv": [_FOLDS], "random_state": ["random_state"]}
 
 
 def check_target(estimator: object, texts: Sized, y: Any) -> Array:
@@ -134,8 +130,8 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         rows = self._begin(texts, y)
         self.metrics_ = self._learn(rows, y)
         columns = np.empty((len(y), len(self.get_feature_names_out())))
-        for inside, outside in _each_fold(folds, self.cv):
-            columns[inside] = self._columns(rows[inside], self._learn(rows[outside], y[outside]))
+        for inside in (folds == fold for fold in range(self.cv)):
+            columns[inside] = self._columns(rows[inside], self._learn(rows[~inside], y[~inside]))
         return columns
 
     def transform(self, X: Any) -> Array:
@@ -164,8 +160,3 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
     def _check(self, X: Any, y: Any) -> tuple[list[str], Array]:
         texts = check_texts(X)
         return texts, check_target(self, texts, y)
-
-
-def _each_fold(folds: npt.NDArray[np.intp], cv: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    for fold in range(cv):
-        yield np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from sklearn.utils.multiclass import type_of_target
 
-from pipeline.encoder import BUNDLED, Pooling, load_encoder, output_size
+from pipeline.encoder import BUNDLED, Pooling, load_encoder
 from pipeline.encoder.load import check_extra
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.taguchi.rt import rt_variables
@@ -46,21 +46,16 @@ def _token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.ND
     ValueError
         If the encoder has no token states.
     """
-    output_size(encoder, Pooling("uniform", 0))
+    Pooling("uniform", 0).size(encoder)
     transformer: Any = encoder[0].auto_model
     table = transformer.get_input_embeddings().weight.detach().float().cpu().numpy()
     # The tokenizer does not take an empty list.
     tokens = encoder.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if len(texts) else []
     distinct = [sorted(set(ids)) for ids in tokens]
     sizes = np.array([len(ids) for ids in distinct], dtype=np.int64)
-    has_token = csr_array(
-        (
-            np.ones(sizes.sum(), dtype=np.float32),
-            np.fromiter(chain.from_iterable(distinct), dtype=np.int64),
-            np.concatenate([[0], np.cumsum(sizes)]),
-        ),
-        shape=(len(distinct), len(table)),
-    )
+    ones, ids = np.ones(sizes.sum(), dtype=np.float32), np.fromiter(chain.from_iterable(distinct), dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    has_token = csr_array((ones, ids, starts), shape=(len(distinct), len(table)))
     return (has_token @ table) / np.maximum(sizes, 1).astype(np.float32)[:, None]
 
 
@@ -139,10 +134,8 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
 
     def _begin(self, texts: list[str], y: Array) -> npt.NDArray[np.float32]:
         if type_of_target(y) == "continuous":
-            raise ValueError(
-                "RTMetrics has one unit space per star: the target must hold whole numbers, "
-                f"got {y[y != np.rint(y)][0]:g}."
-            )
+            got = y[y != np.rint(y)][0]
+            raise ValueError(f"RTMetrics has one unit space per star: the target must hold whole numbers, got {got:g}.")
         self.stars_ = np.unique(y)
         return self._rows(texts)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.encoder import Backend, Texts, TokenStates, batches_of, encode
+from pipeline.features.out_of_fold import Array, Folds
 from pipeline.features.t_metrics import distances
 from pipeline.features.token_weights import QueryPooling, each_text, vocabulary_size
 from pipeline.taguchi import TMethodRegressor, TMoments, t_moments
@@ -15,8 +17,8 @@ from pipeline.taguchi import TMethodRegressor, TMoments, t_moments
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Array = npt.NDArray[np.float64]
-Folds = npt.NDArray[np.intp]
+# States, position of the text and token id of some tokens.
+_Tokens = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 # The tokens of a text are no independent rows, so that a rule which counts rows would hardly shrink at all.
 _SHRINKAGE = 0.03
@@ -29,7 +31,7 @@ _TEXTS_FOR_TEMPERATURE = 2000
 _TOKENS_AT_ONCE = 16_000
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _TokenSums:
     """Sums over a group of texts from which T-attention is computed; groups add up with ``+``.
 
@@ -57,14 +59,7 @@ class _TokenSums:
     def __add__(self, other: Union["_TokenSums", int]) -> "_TokenSums":
         if isinstance(other, int):
             return self
-        return _TokenSums(
-            self.moments + other.moments,
-            self.n_texts + other.n_texts,
-            self.document_frequency + other.document_frequency,
-            self.totals + other.totals,
-            self.all_totals + other.all_totals,
-            self.all_squares + other.all_squares,
-        )
+        return _TokenSums(*map(add, vars(self).values(), vars(other).values()))
 
     __radd__ = __add__
 
@@ -92,13 +87,7 @@ class _TAttention(NamedTuple):
 
 
 def token_sums(
-    encoder: "SentenceTransformer",
-    texts: Texts,
-    y: Array,
-    folds: Folds,
-    n_folds: int,
-    layer: int,
-    backend: Backend,
+    encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Folds, n_folds: int, layer: int, backend: Backend
 ) -> list[_TokenSums]:
     """Return the sums of each fold, from one pass over the texts.
 
@@ -123,25 +112,21 @@ def token_sums(
     -------
     list of _TokenSums
     """
+    sums, targets = _without_words(encoder, y, folds, n_folds)
     n_vocabulary = vocabulary_size(encoder)
-    targets = distances(y, float(y.min()), float(y.max()))
-    moments: list[TMoments | int] = [0] * n_folds
-    frequency, totals = np.zeros((n_folds, n_vocabulary)), np.zeros((n_folds, n_vocabulary, targets.shape[1]))
     for states, text, ids in _tokens(encoder, texts, layer, backend):
         rows, words = np.divmod(np.unique(text * n_vocabulary + ids), n_vocabulary)
-        np.add.at(frequency, (folds[rows], words), 1)
-        np.add.at(totals, (folds[rows], words), targets[rows])
         for fold in np.unique(folds[text]):
-            inside = folds[text] == fold
-            moments[fold] = moments[fold] + t_moments(states[inside], y[text[inside]], gram=True)
-    return _sums(moments, frequency, totals, targets, folds)
+            of_fold, tokens, distinct = sums[fold], folds[text] == fold, folds[rows] == fold
+            of_fold.moments += t_moments(states[tokens], y[text[tokens]], gram=True)
+            np.add.at(of_fold.document_frequency, words[distinct], 1)
+            np.add.at(of_fold.totals, words[distinct], targets[rows[distinct]])
+    return sums
 
 
-def _tokens(
-    encoder: "SentenceTransformer", texts: Texts, layer: int, backend: Backend
-) -> Iterator[tuple[npt.NDArray[np.float32], Folds, Folds]]:
-    """Yield states, position of the text and token id of some 16,000 tokens at a time, never half a text."""
-    waiting: list[tuple[npt.NDArray[np.float32], Folds, Folds]] = []
+def _tokens(encoder: "SentenceTransformer", texts: Texts, layer: int, backend: Backend) -> Iterator[_Tokens]:
+    """Yield some 16,000 tokens at a time, never half a text."""
+    waiting: list[_Tokens] = []
     for batch in batches_of(encoder, texts, layer, backend):
         real = batch.mask.bool()
         text = np.repeat(batch.rows, real.sum(dim=1).cpu().numpy())
@@ -153,9 +138,7 @@ def _tokens(
         yield _together(waiting)
 
 
-def _together(
-    parts: list[tuple[npt.NDArray[np.float32], Folds, Folds]],
-) -> tuple[npt.NDArray[np.float32], Folds, Folds]:
+def _together(parts: list[_Tokens]) -> _Tokens:
     states, text, ids = (np.concatenate(each) for each in zip(*parts, strict=True))
     return states, text, ids
 
@@ -164,17 +147,18 @@ def learn(sums: _TokenSums) -> _TAttention:
     """Return query and S/N ratios: no row is looked at again, nothing is iterated."""
     assert isinstance(sums.moments, TMoments)  # noqa: S101 - for mypy
     rows, (lowest, highest) = sums.moments.all, sums.moments.target_range
+    sn_ratio = word_sn_ratios(sums)[1].sum(axis=1)
     assert rows.gram is not None  # noqa: S101 - for mypy
     if lowest == highest:
         # The texts of the other folds may be alike where those of all folds are not.
-        return _TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, word_sn_ratios(sums)[1].sum(axis=1))
+        return _TAttention(np.zeros_like(rows.x_mean), rows.x_mean, np.inf, sn_ratio)
     model = TMethodRegressor("all", "full", shrinkage=_SHRINKAGE).fit_moments(sums.moments)
     coef = model.coef_
     n, _, squares = rows.target
     variance = float(coef @ rows.gram @ coef - 2 * coef @ rows.xy + squares) / n
     # An estimate that seems without error is one from too few tokens; a tenth of the target's spread is a lot to know.
     error = float(np.sqrt(max(variance, squares / n / 100))) if coef.any() else np.inf
-    return _TAttention(coef, model.center_, error, word_sn_ratios(sums)[1].sum(axis=1))
+    return _TAttention(coef, model.center_, error, sn_ratio)
 
 
 def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Folds, n_folds: int) -> list[_TokenSums]:
@@ -185,29 +169,24 @@ def word_sums(encoder: "SentenceTransformer", texts: Texts, y: Array, folds: Fol
     encoder, texts, y, folds, n_folds
         As in `token_sums`.
     """
-    n_vocabulary = vocabulary_size(encoder)
-    targets = distances(y, float(y.min()), float(y.max()))
-    frequency, totals = np.zeros((n_folds, n_vocabulary)), np.zeros((n_folds, n_vocabulary, targets.shape[1]))
+    sums, targets = _without_words(encoder, y, folds, n_folds)
     for row, ids in enumerate(each_text(encoder, texts)):
-        frequency[folds[row], ids] += 1
-        totals[folds[row], ids] += targets[row]
-    return _sums([0] * n_folds, frequency, totals, targets, folds)
+        of_fold = sums[folds[row]]
+        of_fold.document_frequency[ids] += 1
+        of_fold.totals[ids] += targets[row]
+    return sums
 
 
-def _sums(
-    moments: list[TMoments | int], frequency: Array, totals: Array, targets: Array, folds: Folds
-) -> list[_TokenSums]:
-    return [
-        _TokenSums(
-            moments[fold],
-            int((folds == fold).sum()),
-            frequency[fold],
-            totals[fold],
-            targets[folds == fold].sum(axis=0),
-            (targets[folds == fold] ** 2).sum(axis=0),
-        )
-        for fold in range(len(moments))
-    ]
+def _without_words(
+    encoder: "SentenceTransformer", y: Array, folds: Folds, n_folds: int
+) -> tuple[list[_TokenSums], Array]:
+    """Return the sums of each fold before any token is counted, and the target's distances."""
+    n, targets = vocabulary_size(encoder), distances(y, float(y.min()), float(y.max()))
+    sums = []
+    for group in (targets[folds == fold] for fold in range(n_folds)):
+        zeros = np.zeros(n), np.zeros((n, targets.shape[1]))
+        sums.append(_TokenSums(0, len(group), *zeros, group.sum(axis=0), (group**2).sum(axis=0)))
+    return sums, targets
 
 
 def word_sn_ratios(sums: _TokenSums) -> tuple[Array, Array]:
@@ -294,18 +273,15 @@ def choose_temperature(
     float
         1, 2 or 4: the one with the least squared error; the highest where all are alike.
     """
-    some = np.arange(len(texts)) if len(texts) <= _TEXTS_FOR_TEMPERATURE else _spread(len(texts))
+    n = len(texts)
+    many = n > _TEXTS_FOR_TEMPERATURE
+    some = np.random.default_rng(0).permutation(n)[:_TEXTS_FOR_TEMPERATURE] if many else np.arange(n)
     candidates = sorted(_TEMPERATURES, reverse=True)
-    poolings = [
-        replace(pooling(attentions, temperature, layer), query_set=folds[some].tolist()) for temperature in candidates
-    ]
+    made = [pooling(attentions, temperature, layer) for temperature in candidates]
+    poolings = [replace(each, query_set=folds[some].tolist()) for each in made]
     drawn = texts[some] if isinstance(texts, TokenStates) else [texts[i] for i in some]
     columns = encode(encoder, drawn, poolings, backend=backend)
     return candidates[int(np.argmin([_squared_error(X, y[some], folds[some]) for X in columns]))]
-
-
-def _spread(n: int) -> Folds:
-    return np.random.default_rng(0).permutation(n)[:_TEXTS_FOR_TEMPERATURE]
 
 
 def _squared_error(X: npt.NDArray[np.float32], y: Array, folds: Folds) -> float:

@@ -15,19 +15,8 @@ from pipeline.text import words
 
 # Percent of the target's range: 1, 2, 3 and 4 stars. The distance from 100 is the one from 0 with its sign changed.
 _ORIGINS = (0, 25, 50, 75)
-_NAMES = (
-    "log_n_items",
-    *(f"t_{origin}" for origin in _ORIGINS),
-    *(f"sn_{origin}" for origin in _ORIGINS),
-    "up",
-    "down",
-    "mean",
-    "sd",
-    "balance",
-    "strongest_up",
-    "strongest_down",
-    "t_estimate",
-)
+_NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in _ORIGINS)]
+_NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
 
 
 class WordMetrics(NamedTuple):
@@ -47,6 +36,9 @@ def words_and_pairs(text: str) -> list[str]:
     """
     single = [word.lower().replace("’", "'") for word in words(text)]
     return single + [f"{first} {second}" for first, second in pairwise(single)]
+
+
+_COUNTED: dict[str, Any] = {"analyzer": words_and_pairs, "binary": True, "dtype": np.float64}
 
 
 def distances(y: Array, low: float, high: float) -> Array:
@@ -142,9 +134,8 @@ def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
     known = (explained > 0).any(axis=1)
     v, w = value[:, 0], np.abs(strength[:, 0])
 
-    sums = X @ np.column_stack(
-        [known, value, strength, np.maximum(v, 0), np.minimum(v, 0), w, w * v, w * v**2, w * np.sign(v)]
-    )
+    parts = [known, value, strength, np.maximum(v, 0), np.minimum(v, 0), w, w * v, w * v**2, w * np.sign(v)]
+    sums = X @ np.column_stack(parts)
     n_items, by_length, (weight, *weighted) = sums[:, 0], sums[:, 1:-4], sums[:, -4:].T
     weight = np.where(weight > 0, weight, 1)
     mean, mean_square, balance = (total / weight for total in weighted)
@@ -263,23 +254,19 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         return np.asarray(_NAMES, dtype=object)
 
     def _begin(self, texts: list[str], y: Array) -> csr_array:
-        counter = CountVectorizer(analyzer=words_and_pairs, binary=True, dtype=np.float64, min_df=self.min_df)
+        counter = CountVectorizer(min_df=self.min_df, **_COUNTED)
         try:
             X = counter.fit_transform(texts)
         except ValueError:
-            raise ValueError(
-                f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts: lower min_df or give more."
-            ) from None
+            none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
+            raise ValueError(f"{none}: lower min_df or give more.") from None
         # One str: skops would write a list or a dict of names one by one, which takes a hundred times as long.
         self._items = "\n".join(counter.get_feature_names_out())
         self.range_ = (float(y.min()), float(y.max()))
         return csr_array(X)
 
     def _rows(self, texts: list[str]) -> csr_array:
-        counter = CountVectorizer(
-            analyzer=words_and_pairs, binary=True, dtype=np.float64, vocabulary=self._items.split("\n")
-        )
-        return csr_array(counter.transform(texts))
+        return csr_array(CountVectorizer(vocabulary=self._items.split("\n"), **_COUNTED).transform(texts))
 
     def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
         return _word_metrics(rows, distances(y, *self.range_), self.min_df)

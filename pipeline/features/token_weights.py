@@ -83,6 +83,13 @@ def each_text(encoder: "SentenceTransformer", texts: Texts) -> Iterator[npt.NDAr
             yield np.unique(ids[mask > 0])
 
 
+def word_weights(encoder: "SentenceTransformer", texts: Texts, kind: str) -> npt.NDArray[np.float64]:
+    """Return the weight of each token id, of shape (n_vocabulary,), by its frequency ("idf") or its length."""
+    if kind == "idf":
+        return idf_weights(document_frequency(encoder, texts), len(texts))
+    return length_weights(encoder.tokenizer, vocabulary_size(encoder))
+
+
 def document_frequency(encoder: "SentenceTransformer", texts: Texts) -> npt.NDArray[np.float64]:
     """Return in how many of the texts each token id occurs, of shape (n_vocabulary,)."""
     frequency = np.zeros(vocabulary_size(encoder))

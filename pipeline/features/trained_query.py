@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.encoder import TokenStates
+from pipeline.features.out_of_fold import Array, Folds
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
+_Rows = npt.NDArray[np.intp]
 _EPOCHS = 10
 _BATCH = 64
 _LEARNING_RATE = 3e-3
@@ -21,12 +23,7 @@ _MOST_CLASSES = 20
 
 
 def train_queries(
-    tokens: TokenStates,
-    y: npt.NDArray[np.float64],
-    folds: npt.NDArray[np.intp],
-    n_folds: int,
-    n_heads: int,
-    random_state: int,
+    tokens: TokenStates, y: Array, folds: Folds, n_folds: int, n_heads: int, random_state: int
 ) -> npt.NDArray[np.float32]:
     r"""Return queries that were trained together with softmax classifiers of the pooled states, out of fold.
 
@@ -75,12 +72,10 @@ def train_queries(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=n_steps + 1)
     rng = np.random.default_rng(random_state)
     for some in (batch for _ in range(_EPOCHS) for batch in _batches(tokens, rows, rng)):
-        pooled = (_pooled(*_padded(tokens, some), query / scale[:, None]) - mean) / scale
+        pooled = (_pooled(tokens, some, query / scale[:, None]) - mean) / scale
         logits = torch.einsum("bmk,mck->bmc", pooled.reshape(len(some), n_folds + 1, -1), weight) + bias
-        losses = cross_entropy(
-            logits.flatten(0, 1), target[some].repeat_interleave(n_folds + 1), reduction="none"
-        ).reshape(len(some), n_folds + 1)
-        counted = counts[some]
+        counted, classes = counts[some], target[some].repeat_interleave(n_folds + 1)
+        losses = cross_entropy(logits.flatten(0, 1), classes, reduction="none").reshape(counted.shape)
         loss = ((losses * counted).sum(dim=0) / counted.sum(dim=0).clamp_min(1)).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -89,7 +84,7 @@ def train_queries(
     return (query.detach() / scale[:, None]).numpy()
 
 
-def _classes(y: npt.NDArray[np.float64]) -> tuple[int, "Tensor"]:
+def _classes(y: Array) -> tuple[int, "Tensor"]:
     """Return how many classes there are, and the class of each text."""
     import torch
 
@@ -115,20 +110,20 @@ def _parameters(
     return Parameter(start.repeat(n_models, 1, 1)), Parameter(weight), Parameter(bias)
 
 
-def _pooled(states: "Tensor", mask: "Tensor", query: "Tensor") -> "Tensor":
-    """Return the states pooled by each query of each model, of shape (batch, n_models * n_heads, n_dimensions).
+def _pooled(tokens: TokenStates, rows: _Rows, query: "Tensor") -> "Tensor":
+    """Return the states pooled by each query of each model, of shape (n_rows, n_models * n_heads, n_dimensions).
 
     The queries are those of standardised states. Shifting all states of a text changes no softmax, and the weights sum
     to 1: so the few pooled states are standardised instead of the many states of tokens.
     """
+    batch = tokens.batch(rows.tolist(), [tokens.layer])
+    states = batch.states[tokens.layer]
     scores = states @ query.permute(1, 0, 2).flatten(1)
-    weights = scores.masked_fill(~mask[:, :, None], -np.inf).softmax(dim=1)
+    weights = scores.masked_fill(batch.mask[:, :, None] == 0, -np.inf).softmax(dim=1)
     return weights.transpose(1, 2) @ states
 
 
-def _batches(
-    tokens: TokenStates, rows: npt.NDArray[np.intp], rng: np.random.Generator
-) -> Iterator[npt.NDArray[np.intp]]:
+def _batches(tokens: TokenStates, rows: _Rows, rng: np.random.Generator) -> Iterator[_Rows]:
     """Yield the texts in random order, those of similar length together so that there is little padding."""
     shuffled = rng.permutation(rows)
     groups = [shuffled[i : i + 8 * _BATCH] for i in range(0, len(rows), 8 * _BATCH)]
@@ -141,26 +136,11 @@ def _batches(
         yield batches[i]
 
 
-def _mean_and_scale(tokens: TokenStates, rows: npt.NDArray[np.intp]) -> tuple["Tensor", "Tensor"]:
+def _mean_and_scale(tokens: TokenStates, rows: _Rows) -> tuple["Tensor", "Tensor"]:
     """Return mean and standard deviation of the dimensions, from some texts that stand for the others."""
     import torch
 
-    some = np.concatenate([_states(tokens, row) for row in rows[:: max(1, len(rows) // _TEXTS_FOR_SCALE)]])
+    drawn = rows[:: max(1, len(rows) // _TEXTS_FOR_SCALE)]
+    some = np.concatenate([tokens.states[tokens.of(row)] for row in drawn]).astype(np.float32)
     scale = some.std(axis=0)
     return torch.from_numpy(some.mean(axis=0)), torch.from_numpy(np.where(scale > 0, scale, 1))
-
-
-def _states(tokens: TokenStates, row: int) -> npt.NDArray[np.float32]:
-    return tokens.states[tokens.of(row)].astype(np.float32)
-
-
-def _padded(tokens: TokenStates, rows: npt.NDArray[np.intp]) -> tuple["Tensor", "Tensor"]:
-    """Return the states of some texts with zeros as padding, and where they are real."""
-    import torch
-
-    lengths = tokens.lengths[rows]
-    states = np.zeros((len(rows), int(lengths.max()), tokens.states.shape[1]), dtype=tokens.states.dtype)
-    for padded, row, length in zip(states, rows, lengths, strict=True):
-        padded[:length] = tokens.states[tokens.of(row)]
-    mask = np.arange(states.shape[1])[None, :] < lengths[:, None]
-    return torch.from_numpy(states).float(), torch.from_numpy(mask)

@@ -23,7 +23,7 @@ def _unique(names: list[str]) -> list[str]:
 
 
 Names = Annotated[list[str], AfterValidator(_unique)]
-SomeNames = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+_SomeNames = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,11 +64,11 @@ class FeatureConfig(_Config):
     params: dict[str, Any] = {}
 
 
-class AblationConfig(_Config):
+class _AblationConfig(_Config):
     """More models, on some of the feature sets only."""
 
-    feature_sets: SomeNames
-    models: SomeNames
+    feature_sets: _SomeNames
+    models: _SomeNames
 
 
 class ScoreConfig(_Config):
@@ -76,9 +76,9 @@ class ScoreConfig(_Config):
 
     seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
-    feature_sets: Annotated[dict[str, SomeNames], Field(min_length=1)]
-    models: SomeNames
-    ablations: AblationConfig | None = None
+    feature_sets: Annotated[dict[str, _SomeNames], Field(min_length=1)]
+    models: _SomeNames
+    ablations: _AblationConfig | None = None
     baselines: Names
 
     @property
@@ -87,11 +87,11 @@ class ScoreConfig(_Config):
         return sorted({part for parts in self.feature_sets.values() for part in parts})
 
 
-class SideConfig(_Config):
+class _SideConfig(_Config):
     """A group of lines that stands for one answer: each of these models on each of these feature sets."""
 
-    feature_sets: SomeNames
-    models: SomeNames
+    feature_sets: _SomeNames
+    models: _SomeNames
 
 
 class CurvesConfig(_Config):
@@ -100,8 +100,8 @@ class CurvesConfig(_Config):
     seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
     sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    feature_sets: SomeNames
-    sides: Annotated[dict[str, SideConfig], Field(min_length=2)]
+    feature_sets: _SomeNames
+    sides: Annotated[dict[str, _SideConfig], Field(min_length=2)]
     contrasts: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(min_length=1)]
 
 
@@ -121,10 +121,10 @@ class ReportConfig(_Config):
     n_mistakes: Annotated[int, Field(ge=1)]
 
 
-ConfigT = TypeVar("ConfigT", bound=_Config)
+_ConfigT = TypeVar("_ConfigT", bound=_Config)
 
 
-def load_config(path: Path, model: type[ConfigT]) -> ConfigT:
+def load_config(path: Path, model: type[_ConfigT]) -> _ConfigT:
     """Read a YAML file of the working directory, or the default that comes with the package.
 
     Raises

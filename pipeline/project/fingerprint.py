@@ -6,14 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.digest import code_digest, file_digest, is_library, value_digest
 from pipeline.files import MANIFEST, read_json, read_made_from, write_json
-from pipeline.project.conf import (
-    curves_config,
-    feature_configs,
-    prepare_config,
-    report_config,
-    robustness_config,
-    score_config,
-)
+from pipeline.project import conf
 from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
 from pipeline.project.tables import TABLES, table_path
 from pipeline.shipped import shipped
@@ -28,7 +21,7 @@ class _Stage(NamedTuple):
     """
 
     manifest: str
-    conf: tuple[str, ...]
+    settings: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -57,24 +50,24 @@ STAGES = tuple(_STAGES)
 
 
 def _features_settings() -> Any:
-    configs, parts = feature_configs(), score_config().parts
+    configs, parts = conf.feature_configs(), conf.score_config().parts
     used = [configs[part] for part in parts if part in configs]
     return [parts, [config.model_dump() for config in used], _code(config.transformer for config in used)]
 
 
 def _score_settings() -> Any:
-    config = score_config()
+    config = conf.score_config()
     ablations = config.ablations.models if config.ablations else []
     return [config.model_dump(), _code([*config.models, *config.baselines, *ablations])]
 
 
 _SETTINGS: dict[str, Callable[[], Any]] = {
-    "prepare.yaml": lambda: prepare_config().model_dump(),
+    "prepare.yaml": lambda: conf.prepare_config().model_dump(),
     "features": _features_settings,
     "score.yaml": _score_settings,
-    "curves.yaml": lambda: curves_config().model_dump(),
-    "robustness.yaml": lambda: robustness_config().model_dump(),
-    "report.yaml": lambda: report_config().model_dump(),
+    "curves.yaml": lambda: conf.curves_config().model_dump(),
+    "robustness.yaml": lambda: conf.robustness_config().model_dump(),
+    "report.yaml": lambda: conf.report_config().model_dump(),
 }
 
 
@@ -95,7 +88,7 @@ def _module_digest(module: str) -> str:
 def _files(paths: DatasetPaths, name: str) -> list[Path]:
     """Return the files behind a name: a table of results, an attribute of the paths, or one of three groups."""
     groups: dict[str, Callable[[], list[Path]]] = {
-        "parts": lambda: [paths.feature(part) for part in score_config().parts],
+        "parts": lambda: [paths.feature(part) for part in conf.score_config().parts],
         "sample": lambda: [shipped(SAMPLE)],
         "templates": lambda: sorted(_TEMPLATES.iterdir()),
     }
@@ -133,7 +126,7 @@ def made_from(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> Ma
     files = [path for name in _STAGES[stage].inputs for path in _files(paths, name)]
     files += [value for value in options.values() if isinstance(value, Path)]
     files += [shipped(SAMPLE)] if options.get("data") == "sample" else []
-    settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].conf}
+    settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].settings}
     return MadeFrom(
         {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},
         # Of what lies elsewhere the name will do, so that a project may move.

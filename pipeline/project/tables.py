@@ -13,6 +13,8 @@ _LINE = ("features", "model")
 _QWK = ("qwk", "qwk_low", "qwk_high")
 _MAE = ("mae", "mae_low", "mae_high")
 _RUN = ("fit_seconds", "predict_seconds", "peak_mb")
+_ERRORS = ("r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped")
+_SECONDS = ("encode_seconds", "learn_seconds", "fit_seconds", "total_seconds")
 _SCORED = ("dataset", *_LINE, "n_train", "n_test", "n_features")
 # Columns that name something; a feature set may be called 1, or None.
 _NAMES = [
@@ -29,57 +31,31 @@ class _TableFile(NamedTuple):
     columns: tuple[str, ...]
 
 
+_COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "score": {
+        "leaderboard": (*_SCORED, "r2", "r2_clipped", "mae", "rmse", "spearman", *_QWK, "accuracy", "sn_db", *_RUN),
+        "metrics": (*_SCORED, *_ERRORS, "spearman", "qwk", "accuracy", "sn_db", *_QWK[1:], *_MAE[1:], *_RUN),
+        "items": (*_LINE, "item", "beta", "eta", "sn_db", "weight"),
+    },
+    "curves": {
+        "curves": (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", "fit_seconds"),
+        "sides": ("side", "n_train", *_LINE, *_QWK),
+        "contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
+        "crossovers": ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
+    },
+    "robustness": {
+        "changes": ("side", *_LINE, "change", "n_reviews", *_QWK, "difference", "low", "high"),
+        "transfer": ("side", *_LINE, "trained_on", "tested_on", "n_reviews", *_QWK),
+        "slices": ("side", *_LINE, "slice", "value", "n_reviews", *_QWK, *_MAE),
+        "calibration": ("side", *_LINE, "slope", "slope_true", "sd_ratio", "bias"),
+        "calibration_bins": ("side", *_LINE, "predicted", "true", "n_reviews"),
+        "costs": (*_LINE, *_SECONDS, "predict_us", "peak_mb", *_QWK),
+    },
+}
 TABLES = {
-    "leaderboard": _TableFile(
-        "leaderboard.csv",
-        "score",
-        (*_SCORED, "r2", "r2_clipped", "mae", "rmse", "spearman", *_QWK, "accuracy", "sn_db", *_RUN),
-    ),
-    "metrics": _TableFile(
-        "metrics.csv",
-        "score",
-        (
-            *(*_SCORED, "r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped", "spearman", "qwk"),
-            *("accuracy", "sn_db", "qwk_low", "qwk_high", "mae_low", "mae_high", *_RUN),
-        ),
-    ),
-    "items": _TableFile("items.csv", "score", (*_LINE, "item", "beta", "eta", "sn_db", "weight")),
-    "curves": _TableFile(
-        "curves/curves.csv", "curves", (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", _RUN[0])
-    ),
-    "sides": _TableFile("curves/sides.csv", "curves", ("side", "n_train", *_LINE, *_QWK)),
-    "contrasts": _TableFile(
-        "curves/contrasts.csv", "curves", ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm")
-    ),
-    "crossovers": _TableFile(
-        "curves/crossovers.csv",
-        "curves",
-        ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
-    ),
-    "changes": _TableFile(
-        "robustness/changes.csv",
-        "robustness",
-        ("side", *_LINE, "change", "n_reviews", *_QWK, "difference", "low", "high"),
-    ),
-    "transfer": _TableFile(
-        "robustness/transfer.csv",
-        "robustness",
-        ("side", *_LINE, "trained_on", "tested_on", "n_reviews", *_QWK),
-    ),
-    "slices": _TableFile(
-        "robustness/slices.csv", "robustness", ("side", *_LINE, "slice", "value", "n_reviews", *_QWK, *_MAE)
-    ),
-    "calibration": _TableFile(
-        "robustness/calibration.csv", "robustness", ("side", *_LINE, "slope", "slope_true", "sd_ratio", "bias")
-    ),
-    "calibration_bins": _TableFile(
-        "robustness/calibration_bins.csv", "robustness", ("side", *_LINE, "predicted", "true", "n_reviews")
-    ),
-    "costs": _TableFile(
-        "robustness/costs.csv",
-        "robustness",
-        (*_LINE, "encode_seconds", "learn_seconds", "fit_seconds", "total_seconds", "predict_us", "peak_mb", *_QWK),
-    ),
+    name: _TableFile(f"{name}.csv" if stage == "score" else f"{stage}/{name}.csv", stage, columns)
+    for stage, tables in _COLUMNS.items()
+    for name, columns in tables.items()
 }
 
 

@@ -1,7 +1,6 @@
 """Explained reviews as coloured spans."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -24,18 +23,14 @@ class Span(NamedTuple):
     note: str
 
 
-@dataclass(frozen=True)
-class ExplainedReview:
-    """A held-out review, cut into spans by what its tokens contribute."""
+def explained_reviews(explained: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return the reviews that the features stage has explained, the one with the most stars first.
 
-    stars: int
-    spans: list[Span]
-    up: list[str]
-    down: list[str]
-
-
-def explained_reviews(explained: pd.DataFrame | None) -> list[ExplainedReview]:
-    """Return the reviews that the features stage has explained, the one with the most stars first."""
+    Returns
+    -------
+    list of dict
+        With stars; spans: the text, cut by what its tokens contribute; up and down: the spans that pull the most.
+    """
     if explained is None:
         return []
     reviews = []
@@ -44,8 +39,8 @@ def explained_reviews(explained: pd.DataFrame | None) -> list[ExplainedReview]:
         ranked = sorted(pieces, key=lambda span: span.share)
         up = list(dict.fromkeys(span.text for span in reversed(ranked) if span.share > 0))[:3]
         down = list(dict.fromkeys(span.text for span in ranked if span.share < 0))[:3]
-        reviews.append(ExplainedReview(int(tokens["stars"].iloc[0]), pieces, up, down))
-    return sorted(reviews, key=lambda review: -review.stars)
+        reviews.append({"stars": int(tokens["stars"].iloc[0]), "spans": pieces, "up": up, "down": down})
+    return sorted(reviews, key=lambda review: -review["stars"])
 
 
 def _spans(text: str, tokens: pd.DataFrame) -> list[Span]:

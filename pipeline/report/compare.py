@@ -18,6 +18,7 @@ from pipeline.report.results import Results
 _WIDTH = 80
 _N_RESAMPLES = 2000
 _SEED = 0
+_ROW = "{qwk_a:11.3f}{qwk_b:9.3f}{difference:+11.3f}{interval:>19}{p:>8}{mae_a:11.3f}{mae_b:9.3f}"
 # These differ between any two runs.
 _OF_EVERY_RUN = {"dataset", "seconds"}
 
@@ -56,27 +57,17 @@ def _differences(a: Results, b: Results) -> pd.DataFrame:
         deviation, so that Holm's adjustment for many lines is not bounded by the number of resamples.
     """
     names = [name for name in a.metrics["name"] if name in set(b.metrics["name"])]
-    mae_a, mae_b = (results.metrics.set_index("name")["mae"][names].to_numpy() for results in (a, b))
     qwk_a = _resampled(a, names, _SEED)
     qwk_b = _resampled(b, names, _SEED if _is_paired(a, b) else _SEED + 1)
-    apart = qwk_a - qwk_b
-    table = pd.DataFrame(
-        {
-            "qwk_a": qwk_a[0],
-            "qwk_b": qwk_b[0],
-            "mae_a": mae_a,
-            "mae_b": mae_b,
-            "difference": apart[0],
-            "low": np.percentile(apart[1:], 2.5, axis=0),
-            "high": np.percentile(apart[1:], 97.5, axis=0),
-        },
-        index=pd.Index(names, name="line"),
-    )
-    spread = apart[1:].std(axis=0)
+    difference, *resampled = qwk_a - qwk_b
+    spread = np.std(resampled, axis=0)
     # Where nothing varies (twice the same run), there is no difference either.
-    z = np.divide(np.abs(apart[0]), spread, out=np.zeros(len(names)), where=spread > 0)
-    table["p_holm"] = holm(2 * norm.sf(z))
-    return table.loc[table["difference"].abs().sort_values(ascending=False, kind="stable").index]
+    z = np.divide(np.abs(difference), spread, out=np.zeros(len(names)), where=spread > 0)
+    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
+    mae_a, mae_b = (results.metrics.set_index("name")["mae"] for results in (a, b))
+    quality = {"qwk_a": qwk_a[0], "qwk_b": qwk_b[0], "mae_a": mae_a, "mae_b": mae_b}
+    apart = {"difference": difference, "low": low, "high": high, "p_holm": holm(2 * norm.sf(z))}
+    return pd.DataFrame(quality | apart, index=names).sort_values("difference", key=abs, ascending=False, kind="stable")
 
 
 def _held_out(results: Results) -> pd.DataFrame:
@@ -108,20 +99,16 @@ def _lines(a: Results, b: Results, n_lines: int) -> Iterator[str]:
 def _leaderboard(a: Results, b: Results, n_lines: int) -> Iterator[str]:
     """Yield two lines for each common line of the leaderboards: its name, which may be long, and its numbers."""
     table = _differences(a, b)
-    if _is_paired(a, b):
-        yield "Both predict the same held-out reviews: the differences are paired."
-    else:
-        yield "They predict different held-out reviews: the differences are unpaired."
+    paired = "Both predict the same held-out reviews: the differences are paired."
+    unpaired = "They predict different held-out reviews: the differences are unpaired."
+    yield paired if _is_paired(a, b) else unpaired
     yield f"95% bootstrap intervals; p is adjusted by Holm for {len(table)} lines."
     yield ""
     yield f"{'QWK A':>11}{'QWK B':>9}{'A less B':>11}{'95% interval':>19}{'p':>8}{'MAE A':>11}{'MAE B':>9}"
-    for row in table.head(n_lines).itertuples():
-        yield str(row.Index)
-        interval, p = f"{row.low:+.3f} to {row.high:+.3f}", p_text(row.p_holm).replace(" ", "")
-        yield (
-            f"{row.qwk_a:11.3f}{row.qwk_b:9.3f}{row.difference:+11.3f}{interval:>19}{p:>8}"
-            f"{row.mae_a:11.3f}{row.mae_b:9.3f}"
-        )
+    for name, row in table.head(n_lines).iterrows():
+        yield str(name)
+        interval, p = "{low:+.3f} to {high:+.3f}".format_map(row), p_text(row["p_holm"]).replace(" ", "")
+        yield _ROW.format(**row, interval=interval, p=p)
     if len(table) > n_lines:
         yield f"and {len(table) - n_lines} more, which differ no more than these"
     for which, results in (("A", a), ("B", b)):
@@ -133,25 +120,23 @@ def _leaderboard(a: Results, b: Results, n_lines: int) -> Iterator[str]:
 
 def _sides(a: Results, b: Results) -> Iterator[str]:
     """Yield a row of A and one of B for each side, with a column for each number of training reviews."""
-    tables = {which: results.sides for which, results in (("A", a), ("B", b)) if "curves" in results.manifests}
-    qwk = {
-        (side, which): rows.set_index("n_train")["qwk"]
-        for side in dict.fromkeys(side for table in tables.values() for side in table["side"])
-        for which, table in tables.items()
-        if len(rows := table[table["side"] == side])
-    }
-    if not qwk:
+    tables = [run.sides.assign(run=which) for which, run in (("A", a), ("B", b)) if "curves" in run.manifests]
+    if not sum(map(len, tables)):
         return
-    sizes = sorted(set().union(*(curve.index for curve in qwk.values())))
-    labels = [cut(f"{side} {which}", _WIDTH // 2) for side, which in qwk]
-    name, cell = max(map(wcswidth, labels)), max(5, 1 + len(str(sizes[-1])))
-    per_block = (_WIDTH - name) // cell
+    sides = pd.concat(tables)
+    # Sides keep their order, where names would be sorted.
+    sides["side"] = pd.Categorical(sides["side"], sides["side"].unique())
+    qwk = sides.pivot(index=["side", "run"], columns="n_train", values="qwk")
+    labels = [cut(f"{side} {which}", _WIDTH // 2) for side, which in qwk.index]
+    name, width = max(map(wcswidth, labels)), max(5, 1 + len(str(qwk.columns[-1])))
+    per_block = (_WIDTH - name) // width
     yield "QWK of each side by the number of training reviews"
-    for block in (sizes[start : start + per_block] for start in range(0, len(sizes), per_block)):
-        yield " " * name + "".join(f"{size:>{cell}}" for size in block)
-        for label, curve in zip(labels, qwk.values(), strict=True):
-            values = "".join(f"{curve[size]:{cell}.2f}" if size in curve else f"{'-':>{cell}}" for size in block)
-            yield label + " " * (name - wcswidth(label)) + values
+    for start in range(0, qwk.shape[1], per_block):
+        block = qwk.iloc[:, start : start + per_block]
+        yield " " * name + "".join(f"{size:>{width}}" for size in block)
+        for label, values in zip(labels, block.to_numpy(), strict=True):
+            cells = ("-" if np.isnan(value) else f"{value:.2f}" for value in values)
+            yield label + " " * (name - wcswidth(label)) + "".join(f"{cell:>{width}}" for cell in cells)
         yield ""
 
 

@@ -1,21 +1,19 @@
-"""Learning curves: the sides with their bands, the models by features, and the tables beside them."""
+"""Learning curves of sides and models, by how much the sides differ, and where the lead changes."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from pipeline.format import short
-from pipeline.report.figure import INK, Look, Picture, looks, new_figure, picture
-from pipeline.report.results import Results, lines_of
-from pipeline.report.table import Table, interval_cells, wide_table
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from pipeline.format import interval, p_text, short
+from pipeline.report.figure import INK, Look, Picture, looks, new_axes, new_figure, picture
+from pipeline.report.results import Results
+from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
 _TICKS = [base * 10**power for power in range(7) for base in (1, 3)]
+_CONTRAST = "{a} against {b}".format_map
 _DASHES = {"Taguchi": "-", "other": "--", "baseline": ":"}
 
 
@@ -31,41 +29,61 @@ def draws_in_words(curves: pd.DataFrame) -> str:
     *smaller, last = sizes.index
     parts: list[str] = []
     for n_draws, drawn in sizes.loc[smaller].groupby(sizes.loc[smaller], sort=False):
-        first, final = drawn.index[0], drawn.index[-1]
-        draws = f"{n_draws} draws" if n_draws > 1 else "one draw"
-        reviews = "" if parts else " reviews"
-        parts.append(
-            f"{draws} each of {first} to {final}{reviews}" if len(drawn) > 1 else f"{draws} of {first}{reviews}"
-        )
+        draws = "one draw" if n_draws == 1 else f"{n_draws} draws"
+        at = f"each of {drawn.index[0]} to {drawn.index[-1]}" if len(drawn) > 1 else f"of {drawn.index[0]}"
+        parts.append(f"{draws} {at}" if parts else f"{draws} {at} reviews")
     return ", ".join([*parts, f"all {last} once"])
 
 
 def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     """Return the line of each side with all training reviews, its QWK, and its cost where that was measured."""
-    seconds = dict(zip(lines_of(costs), costs["total_seconds"], strict=True))
-    rows = [
-        [side, f"{line.model} on {line.features}", qwk, short(seconds.get(line))]
-        for side, line, qwk in zip(final["side"], lines_of(final), interval_cells(final, "qwk"), strict=True)
-    ]
-    return Table(
-        f"The sides with all {final['n_train'].max()} training reviews",
-        ["side", "its best line on all of them", "QWK of the side (95%)", "training seconds"],
-        rows,
-        n_names=2,
-    )
+    line = ["features", "model"]
+    measured = final.merge(costs[[*line, "total_seconds"]], how="left", on=line)
+    cells = {
+        "side": cell(str, "side"),
+        "its best line on all of them": LINE,
+        "QWK of the side (95%)": QWK,
+        "training seconds": cell(short, "total_seconds"),
+    }
+    return long_table(f"The sides with all {final['n_train'].max()} training reviews", measured, cells, n_names=2)
 
 
 def sides_by_size(sides: pd.DataFrame) -> Table:
     """Return QWK with its interval: sides as rows, training reviews as columns."""
-    cells = sides.assign(cell=interval_cells(sides, "qwk"))
     caption = "QWK (95% interval) by number of training reviews"
-    return wide_table(caption, cells, "side", "n_train", sorted(sides["n_train"].unique()))
+    return wide_table(caption, sides.sort_values("n_train", kind="stable"), "side", "n_train", QWK)
+
+
+def contrast_table(contrasts: pd.DataFrame) -> Table:
+    """Return the QWK differences between sides."""
+    cells = {
+        "contrast": _CONTRAST,
+        "training reviews": cell(str, "n_train"),
+        "QWK difference (95%)": cell(interval, "difference", "low", "high", digits=3, sign=True),
+        "p": cell(p_text, "p"),
+        "p after Holm": cell(p_text, "p_holm"),
+    }
+    return long_table("QWK of the first side less that of the second", contrasts, cells)
+
+
+def crossover_table(crossovers: pd.DataFrame) -> Table:
+    """Return where the lead changes, and in how many of the bootstrap resamples it does so."""
+    at = cell(interval, "n", "n_low", "n_high", digits=0)
+    cells = {
+        "contrast": _CONTRAST,
+        "ahead with few": cell(str, "ahead_small"),
+        "ahead with all": cell(str, "ahead_large"),
+        "lead changes at (95%)": lambda row: at(row) if pd.notna(row["n"]) else "none found",
+        "resamples with a change": "{found:.0%}".format_map,
+    }
+    crossovers = crossovers.fillna({"ahead_small": "–", "ahead_large": "–"})
+    return long_table("Training reviews at which the lead changes", crossovers, cells, n_names=3)
 
 
 def pictures(results: Results) -> Iterator[Picture]:
     """Draw the sides, then a legend of models and the curves of all models on each feature set."""
     final = results.final
-    ends = "; ".join(map(" ".join, zip(final["side"], interval_cells(final, "qwk"), strict=True)))
+    ends = "; ".join(f"{line['side']} {QWK(line)}" for line in final.to_dict("records"))
     text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
     yield picture("sides", "learning_curves", text, _side_curves(results.sides, results.crossovers))
 
@@ -80,15 +98,13 @@ def pictures(results: Results) -> Iterator[Picture]:
     yield picture("models", "models", names, _legend(look_of))
     for features, of_features in curves.groupby("features", sort=False):
         last = of_features[of_features["n_train"] == of_features["n_train"].max()].dropna(subset="qwk")
-        best = "".join(
-            f" With most reviews {line.model} leads, QWK {line.qwk:.2f}."
-            for line in last.nlargest(1, "qwk").itertuples()
-        )
+        leads = " With most reviews {model} leads, QWK {qwk:.2f}.".format_map
+        best = "".join(leads(line) for line in last.nlargest(1, "qwk").to_dict("records"))
         text = f"Learning curves of {of_features['model'].nunique()} models on {features}.{best}"
         yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
 
 
-def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> "Figure":
+def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     """Draw the learning curve of each side with its 95% band, and below it where the lead changes.
 
     Parameters
@@ -100,9 +116,8 @@ def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> "Figure":
     found = crossovers[crossovers["n"].notna()]
     strip = 0.55 * len(found)
     figure = new_figure(5.1, 4.1 + strip)
-    axes, *below = np.atleast_1d(
-        figure.subplots(1 + bool(len(found)), sharex=True, height_ratios=[4, strip][: 1 + bool(len(found))])
-    )
+    heights = [4, strip] if len(found) else [4]
+    axes, *below = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for side, look in looks(sides["side"].tolist()).items():
         curve = sides[sides["side"] == side].sort_values("n_train")
         band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
@@ -117,7 +132,7 @@ def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> "Figure":
     return figure
 
 
-def _lead_changes(axes: "Axes", found: pd.DataFrame) -> None:
+def _lead_changes(axes: Axes, found: pd.DataFrame) -> None:
     for row, line in enumerate(found.to_dict("records")):
         behind = line["b"] if line["ahead_large"] == line["a"] else line["a"]
         axes.plot([line["n_low"], line["n_high"]], [row, row], color=INK, linewidth=2, alpha=0.5)
@@ -128,7 +143,7 @@ def _lead_changes(axes: "Axes", found: pd.DataFrame) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _model_curves(curves: pd.DataFrame, look_of: dict[str, Look], limits: tuple[float, float], title: str) -> "Figure":
+def _model_curves(curves: pd.DataFrame, look_of: dict[str, Look], limits: tuple[float, float], title: str) -> Figure:
     """Draw the learning curve of each model on one feature set.
 
     Parameters
@@ -140,31 +155,26 @@ def _model_curves(curves: pd.DataFrame, look_of: dict[str, Look], limits: tuple[
         Ends of the QWK axis, equal for all feature sets.
     title : str
     """
-    figure = new_figure(4.2, 3.2)
-    axes = figure.subplots()
+    figure, axes = new_axes(4.2, 3.2, title)
     for model, curve in curves.sort_values("n_train").groupby("model", sort=False):
         axes.plot(curve["n_train"], curve["qwk"], **look_of[str(model)]._asdict(), markersize=4, linewidth=1.3)
     _reviews_axis(axes, curves["n_train"])
     axes.set(xlabel="training reviews (log scale)", ylabel="QWK", ylim=limits)
-    axes.set_title(title)
     return figure
 
 
-def _legend(look_of: dict[str, Look]) -> "Figure":
+def _legend(look_of: dict[str, Look]) -> Figure:
     """Draw which line is which, for figures that share their looks."""
-    from matplotlib.lines import Line2D
-
     figure = new_figure(4.2, 0.3 + 0.22 * len(look_of))
     handles = [Line2D([], [], **look._asdict(), markersize=5, label=name) for name, look in look_of.items()]
     figure.legend(handles=handles, loc="center left", handlelength=4)
     return figure
 
 
-def _reviews_axis(axes: "Axes", sizes: "pd.Series[int]") -> None:
+def _reviews_axis(axes: Axes, sizes: "pd.Series[int]") -> None:
     """Make a log scale of training reviews with whole numbers on it."""
     low, high = float(sizes.min()) / 1.15, float(sizes.max()) * 1.15
     ticks = [tick for tick in _TICKS if low <= tick <= high] or [int(sizes.min())]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
+    axes.set(xscale="log", xlim=(low, high))
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.attention.view.fonts import families
 from pipeline.files import file_name
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Text, axes and grids are drawn in this colour, which the SVG then takes from the scheme.
 INK = "#1b1b1f"
@@ -63,27 +65,22 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of that size in inches, which makes room for its labels."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def rgb(colour: str) -> tuple[float, float, float]:
-    """Return a colour as red, green and blue from 0 to 1, to which a share of opacity can be added."""
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(colour)
+def new_axes(width: float, height: float, title: str = "") -> tuple[Figure, Axes]:
+    """Return such a figure with one pair of axes in it."""
+    figure = new_figure(width, height)
+    axes = figure.subplots()
+    axes.set_title(title)
+    return figure, axes
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
     """Give the figures made in the block their looks; after it, matplotlib's settings are as before."""
-    import matplotlib
-
-    from pipeline.attention.view.fonts import families
-
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     settings: Any = {
         **dict.fromkeys(inked, INK),
@@ -106,7 +103,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def _to_svg(figure: "Figure", title: str) -> str:
+def _to_svg(figure: Figure, title: str) -> str:
     """Return a figure as one SVG element.
 
     Parameters
@@ -128,14 +125,10 @@ def _to_svg(figure: "Figure", title: str) -> str:
     figure.savefig(content, format="svg", dpi=150, metadata=_NOTHING)
     svg = content.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return re.sub(
-        r"<defs>\s*<style type=\"text/css\">",
-        lambda found: f"<title>{escape(title, quote=False)}</title>\n {found.group()}{_STYLE}",
-        svg,
-        count=1,
-    )
+    titled = f"<title>{escape(title, quote=False)}</title>\n "
+    return re.sub(r'<defs>\s*<style type="text/css">', lambda found: titled + found[0] + _STYLE, svg, count=1)
 
 
-def picture(kind: _Kind, name: str, text: str, figure: "Figure") -> Picture:
+def picture(kind: _Kind, name: str, text: str, figure: Figure) -> Picture:
     """Return a figure, made inside `drawing`, as a picture of the report."""
     return Picture(kind, f"{file_name(name)}.svg", text, _to_svg(figure, text))

@@ -2,22 +2,27 @@
 
 import base64
 import hashlib
+import os
+import platform
 import re
-from collections import defaultdict
+import shlex
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
 from markupsafe import Markup
 
+from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import calibration, costs, curves, differences, items, predictions, robustness
-from pipeline.report.again import facts
+from pipeline.report import costs, curves, items, predictions, robustness
 from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing
-from pipeline.report.leaderboard import leaderboard
-from pipeline.report.results import Results
+from pipeline.report.results import Results, lines_of
+
+_PACKAGES = ("numpy", "scikit-learn", "sentence-transformers", "torch")
 
 
 def draw(results: Results, config: ReportConfig) -> list[Picture]:
@@ -27,38 +32,37 @@ def draw(results: Results, config: ReportConfig) -> list[Picture]:
             *curves.pictures(results),
             *costs.pictures(results),
             *predictions.pictures(results, config.n_plots),
-            *calibration.pictures(results),
+            *robustness.pictures(results),
             *items.pictures(results, config.n_items),
         ]
 
 
 def render(dataset: str, results: Results, pictures: list[Picture], config: ReportConfig) -> str:
     """Return the page, with pictures from `draw`."""
-    of_kind: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        of_kind[picture.kind].append(picture)
-    manifests = {stage: results.manifest(stage) for stage in ("score", "curves", "robustness")}
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            dataset=dataset,
-            results=results,
-            lines=leaderboard(results),
-            pictures=of_kind,
-            tables=_tables(results),
-            reviews=explained_reviews(results.explained),
-            mistakes=[
-                (line, predictions.worst(results, line["name"], config.n_mistakes))
-                for line in results.final.to_dict("records")
-            ],
-            configs={stage: manifest["config"] for stage, manifest in manifests.items()}
-            | {"report": config.model_dump()},
-            draws=curves.draws_in_words(results.curves),
-            best=next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
-            facts=facts(results),
-        )
+    configs = {stage: results.manifest(stage)["config"] for stage in ("score", "curves", "robustness")}
+    final = results.final.to_dict("records")
+    template = _environment().get_template("report.html")
+    return template.render(
+        dataset=dataset,
+        results=results,
+        lines=_leaderboard(results),
+        pictures=pictures,
+        tables=_tables(results),
+        reviews=explained_reviews(results.explained),
+        mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in final],
+        configs={**configs, "report": config.model_dump()},
+        draws=curves.draws_in_words(results.curves),
+        best=next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
+        facts=_facts(results),
     )
+
+
+def _leaderboard(results: Results) -> list[dict[Any, Any]]:
+    """Return the lines of the leaderboard with their family and the hyperparameters that were chosen inside."""
+    lines = lines_of(results.metrics)
+    chosen = [", ".join(f"{key} = {value}" for key, value in results.lines[line]["chosen"].items()) for line in lines]
+    families = [results.family(line) for line in lines]
+    return results.metrics.assign(family=families, chosen=chosen).to_dict("records")
 
 
 def _tables(results: Results) -> dict[str, Any]:
@@ -67,11 +71,11 @@ def _tables(results: Results) -> dict[str, Any]:
     return {
         "sides": curves.sides_now(results.final, results.costs),
         "sizes": curves.sides_by_size(results.sides),
-        "crossovers": differences.crossover_table(results.crossovers),
-        "contrasts": differences.contrast_table(results.contrasts),
+        "crossovers": curves.crossover_table(results.crossovers),
+        "contrasts": curves.contrast_table(results.contrasts),
         "frontier": costs.frontier_table(results.costs),
         "costs": costs.line_costs(by_quality, "Costs, best QWK first"),
-        "calibration": calibration.calibration_table(results.calibration),
+        "calibration": robustness.calibration_table(results.calibration),
         "changes": robustness.change_table(results.changes),
         "transfer": robustness.transfer_table(results.transfer),
         "slices": robustness.slice_tables(results.slices),
@@ -90,9 +94,48 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
-        "dispersion": calibration.dispersion_in_words,
+        "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }
     return environment
+
+
+def _facts(results: Results) -> dict[str, str]:
+    """Return command, commit, data, versions and machine."""
+    options = results.make_options
+    return {
+        "Command": _make_command(options) if options else "unknown, since the stages were not run by make",
+        "Commit": git_commit(),
+        "Data, sha256": results.reviews_sha256 or "unknown",
+        "Python": platform.python_version(),
+        "Packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _make_command(options: dict[str, str | None]) -> str:
+    """Return the make command that repeats a run, for a shell.
+
+    Parameters
+    ----------
+    options : dict of str to str or None
+        What the prepare stage was given: data, name, file, train, test and limit.
+
+    Examples
+    --------
+    >>> _make_command({"data": "file", "name": "my reviews", "file": "a b.csv", "limit": None})
+    "make all DATA=file NAME='my reviews' FILE='a b.csv'"
+    >>> _make_command({"data": "sample", "name": "sample"})
+    'make all'
+    """
+    file = options.get("file") or options.get("train")
+    usual = {"data": "sample", "name": re.sub(r"[^\w.+-]", "_", Path(file).stem) if file else options["data"]}
+    words = ["make all"]
+    for key in ("data", "name", "file", "train", "test", "limit"):
+        value = options.get(key)
+        if value and value != usual.get(key):
+            # make itself would read a dollar sign as the start of a variable.
+            words.append(f"{key.upper()}={shlex.quote(value.replace('$', '$$'))}")
+    return " ".join(words)

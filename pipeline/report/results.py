@@ -1,7 +1,7 @@
 """The one reader of results, for the report, the log and the comparison."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,27 @@ from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import read_table, table_path
 
 
-def _table(name: str) -> "cached_property[pd.DataFrame]":
-    return cached_property(lambda results: read_table(results.paths, name))
+def lines_of(table: pd.DataFrame) -> list[Line]:
+    """Return the line that each row of a table is about, from its columns features and model."""
+    return [Line(*key) for key in zip(table["features"], table["model"], strict=True)]
+
+
+def of_line(table: pd.DataFrame, line: Line) -> pd.DataFrame:
+    """Return the rows of a table that are about a line."""
+    return table[(table["features"] == line.features) & (table["model"] == line.model)]
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(name=[str(line) for line in lines_of(table)])
+
+
+def _with_lines_as_sides(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which a line of no side, shown for its spread alone, stands as a side of its name."""
+    return table.assign(side=table["side"].fillna(table["model"] + " on " + table["features"]))
+
+
+def _table(name: str, change: Callable[..., pd.DataFrame] = lambda table: table) -> "cached_property[pd.DataFrame]":
+    return cached_property(lambda results: change(read_table(results.paths, name)))
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,16 @@ class Results:
     Parameters
     ----------
     paths : DatasetPaths
+
+    Attributes
+    ----------
+    metrics : DataFrame
+        Every metric of every line, best first, with the line's name.
+    calibration, calibration_bins : DataFrame
+        How the predictions of each side, and of some other lines, are spread; mean predicted and true stars of reviews
+        with about the same prediction.
+    items, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
+        The other tables of `pipeline.project.tables`.
 
     Raises
     ------
@@ -43,6 +72,7 @@ class Results:
 
     paths: DatasetPaths
 
+    metrics = _table("metrics", _named)
     items = _table("items")
     curves = _table("curves")
     sides = _table("sides")
@@ -51,6 +81,8 @@ class Results:
     changes = _table("changes")
     transfer = _table("transfer")
     slices = _table("slices")
+    calibration = _table("calibration", _with_lines_as_sides)
+    calibration_bins = _table("calibration_bins", _with_lines_as_sides)
     costs = _table("costs")
 
     @classmethod
@@ -90,10 +122,10 @@ class Results:
         """Name of the dataset."""
         return str(self.manifest("score").get("dataset", self.paths.dataset))
 
-    @cached_property
-    def metrics(self) -> pd.DataFrame:
-        """Every metric of every line, best first, with the line's name."""
-        return _named(read_table(self.paths, "metrics"))
+    @property
+    def reviews_sha256(self) -> str | None:
+        """Digest of the prepared reviews that were scored, None where the score stage has not kept it."""
+        return self.manifest("score").get("inputs", {}).get(str(self.paths.reviews))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -123,24 +155,19 @@ class Results:
     def final(self) -> pd.DataFrame:
         """The sides with all training reviews: side, features, model, name of the line, and QWK with its interval."""
         last = self.sides.sort_values("n_train").groupby("side", sort=False).tail(1).set_index("side")
-        final = _named(last.loc[list(dict.fromkeys(self.sides["side"]))].reset_index())
+        final = _named(last.loc[self.sides["side"].unique()].reset_index())
         self._check(self.paths.curves, final["name"], self.predictions, "curves")
         return final
-
-    @cached_property
-    def calibration(self) -> pd.DataFrame:
-        """How the predictions of each side, and of some other lines, are spread."""
-        return _with_lines_as_sides(read_table(self.paths, "calibration"))
-
-    @cached_property
-    def calibration_bins(self) -> pd.DataFrame:
-        """Mean predicted and true stars of reviews with about the same prediction."""
-        return _with_lines_as_sides(read_table(self.paths, "calibration_bins"))
 
     @cached_property
     def reviews(self) -> pd.DataFrame:
         """The prepared reviews: review_id, text, stars, split."""
         return read_parquet(self.paths.reviews, made_by="prepare")
+
+    @cached_property
+    def make_options(self) -> dict[str, str | None] | None:
+        """What the prepare stage was given: data, name, file, train, test and limit; None where it has not kept it."""
+        return read_manifest(self.paths.prepared).get("options")
 
     @cached_property
     def feature_configs(self) -> dict[str, dict[str, Any]]:
@@ -155,32 +182,12 @@ class Results:
                 return read_parquet(self.paths.explained(name), made_by="features")
         return None
 
-    @cached_property
-    def make_options(self) -> str | None:
-        """The options that make has kept; None where the stages were not run by make."""
-        path = self.paths.prepared / ".options"
-        return path.read_text(encoding="utf-8").strip() if path.exists() else None
-
     def _check(self, source: Path, names: Iterable[str], predictions: pd.DataFrame, stage: str) -> None:
         if missing := set(names) - set(predictions):
             raise PipelineError(
                 f"{source} is of other lines than {self.paths.predictions}, which lacks {min(missing)!r}: "
                 f"run the {stage} stage again"
             )
-
-
-def lines_of(table: pd.DataFrame) -> list[Line]:
-    """Return the line that each row of a table is about, from its columns features and model."""
-    return [Line(*key) for key in zip(table["features"], table["model"], strict=True)]
-
-
-def _named(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(name=[str(line) for line in lines_of(table)])
-
-
-def _with_lines_as_sides(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which a line of no side, shown for its spread alone, stands as a side of its name."""
-    return table.assign(side=table["side"].fillna(table["model"] + " on " + table["features"]))
 
 
 def _read_json(path: Path, stage: str) -> Any:

@@ -9,13 +9,23 @@ import pandas as pd
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.format import markdown_table
 from pipeline.project.paths import DatasetPaths
-from pipeline.report.results import Results, lines_of
+from pipeline.report.results import Results, of_line
+from pipeline.report.table import Cell, cell, long_table
 from pipeline.shipped import shipped_files
 
 # Equal for all lines: they stand with the dataset, not among the metrics.
 _SIZES = ["n_train", "n_test"]
+# Metrics with a learning curve, and their columns of curves.csv.
+_DRAWN = {"qwk": "qwk", "mae_clipped": "mae"}
+_NOTE_CELLS: dict[str, Cell] = {
+    "features": cell(str, "features"),
+    "model": cell(str, "model"),
+    "QWK": "{qwk:.3f}".format_map,
+    "95% interval": "{qwk_low:.3f} to {qwk_high:.3f}".format_map,
+    "MAE": "{mae:.3f}".format_map,
+    "seconds to fit": "{fit_seconds:.2g}".format_map,
+}
 _NOTE = """{verdict}
 
 ### The best of {n_lines} lines of the leaderboard, on {n_test} held-out reviews
@@ -46,120 +56,78 @@ class Point:
 
 
 @dataclass(frozen=True)
-class ChildRun:
-    """One line of the leaderboard; `packages` are the user's, without which the model cannot be loaded."""
+class Run:
+    """What MLflow shows of a run, beside its files."""
 
-    line: Line
     tags: dict[str, str]
     params: dict[str, str]
     points: list[Point]
-    qwk: float
-    model_file: Path | None
-    packages: list[str]
 
 
-@dataclass(frozen=True)
-class ParentRun:
-    """Everything about one dataset that goes to MLflow; the best line comes first, in metrics and children."""
-
-    dataset: str
-    reviews: pd.DataFrame
-    digest: str
-    metrics: pd.DataFrame
-    children: list[ChildRun]
-    points: list[Point]
-    params: dict[str, str]
-    verdict: list[str]
-    files: list[tuple[Path, str | None]]
-
-    @property
-    def champion(self) -> ChildRun | None:
-        """The best line that has a model to load."""
-        return next((child for child in self.children if child.model_file), None)
-
-    @property
-    def registered_name(self) -> str:
-        """Name of the dataset's model in the registry."""
-        return f"stars-{self.dataset}"
-
-    def note(self, upload: str) -> str:
-        """Return what the user reads first, in Markdown: the verdict, the ten best lines, where to look."""
-        rows = [
-            [
-                row["features"],
-                row["model"],
-                f"{row['qwk']:.3f}",
-                f"{row['qwk_low']:.3f} to {row['qwk_high']:.3f}",
-                f"{row['mae']:.3f}",
-                f"{row['fit_seconds']:.2g}",
-            ]
-            for row in self.metrics.head(10).to_dict("records")
-        ]
-        head = ["features", "model", "QWK", "95% interval", "MAE", "seconds to fit"]
-        # MLflow's page sets the cells of a table without a gap between them: a wide space makes one.
-        columns, *cells = ([cell.replace("|", r"\|") + "\u2003" for cell in row] for row in (head, *rows))
-        return _NOTE.format(
-            verdict="\n\n".join(self.verdict),
-            n_lines=len(self.children),
-            n_test=self.params["n_test"],
-            table=markdown_table(columns, cells, n_names=len(columns)),
-            upload=upload,
-            model=self.registered_name,
-        )
+def registered_name(dataset: str) -> str:
+    """Return the name of the dataset's model in the registry."""
+    return f"stars-{dataset}"
 
 
-def runs_of(results: Results) -> ParentRun:
-    """Return the runs that the results of all stages from prepare to report make.
+def runs_of(results: Results, upload: str) -> tuple[Run, dict[Line, Run]]:
+    """Return the parent run that the results of all stages from prepare to report make, and the runs of its lines.
+
+    Parameters
+    ----------
+    results : Results
+    upload : str
+        The tag by which the runs are found.
+
+    Returns
+    -------
+    (Run, dict of Line to Run)
+        The best line comes first.
 
     Raises
     ------
     PipelineError
         If a file is missing or damaged, or if the reviews are not those that were scored.
     """
-    paths, reviews, metrics = results.paths, results.reviews, results.metrics
+    # Read before its digest is taken: a missing or damaged file is named as such.
+    paths, _ = results.paths, results.reviews
     digest = file_digest(paths.reviews)
-    if results.manifest("score").get("inputs", {}).get(str(paths.reviews)) != digest:
+    if results.reviews_sha256 != digest:
         raise PipelineError(f"{paths.reports} holds no scores of {paths.reviews}: run the score stage first")
     if not paths.page.exists():
         raise PipelineError(f"{paths.page} is missing: run the report stage first")
-    rows = dict(zip(lines_of(metrics), metrics.to_dict("records"), strict=True))
-    children = [_child(line, rows[line], results) for line in results.lines]
-    sizes = {name: str(metrics[name].iloc[0]) for name in _SIZES}
-    return ParentRun(
-        dataset=paths.dataset,
-        reviews=reviews,
-        digest=digest,
-        metrics=metrics,
-        children=children,
-        points=_side_points(results.sides),
-        params={**sizes, "n_lines": str(len(children)), "reviews_sha256": digest},
-        verdict=results.sentences,
-        files=_files(paths),
+    sizes = {name: str(results.metrics[name].iloc[0]) for name in _SIZES}
+    params = {**sizes, "n_lines": str(len(results.lines)), "reviews_sha256": digest}
+    parent = Run({"mlflow.note.content": _note(results, upload)}, params, _side_points(results.sides))
+    return parent, {line: _line_run(results, line) for line in results.lines}
+
+
+def _note(results: Results, upload: str) -> str:
+    """Return what the user reads first, in Markdown: the verdict, the ten best lines, where to look."""
+    table = long_table("", results.metrics.head(10), _NOTE_CELLS, n_names=len(_NOTE_CELLS))
+    return _NOTE.format(
+        verdict="\n\n".join(results.sentences),
+        n_lines=len(results.lines),
+        n_test=results.metrics["n_test"].iloc[0],
+        # MLflow's page sets the cells of a table without a gap between them: a wide space makes one.
+        table=table.markdown(lambda text: text.replace("|", r"\|") + "\u2003"),
+        upload=upload,
+        model=registered_name(results.paths.dataset),
     )
 
 
-def _child(line: Line, metrics: dict[Any, Any], results: Results) -> ChildRun:
-    entry, sides, curves = results.lines[line], results.sides, results.curves
+def _line_run(results: Results, line: Line) -> Run:
+    entry, sides = results.lines[line], results.sides
+    final = of_line(sides[sides["n_train"] == sides["n_train"].max()], line)
     named = {**line._asdict(), "family": entry["family"]}
-    params = {f"model__{name}": str(value)[:500] for name, value in entry["params"].items()}
-    chosen = {f"chosen__{name}": str(value)[:500] for name, value in entry["chosen"].items()}
-    final = _of_line(sides[sides["n_train"] == sides["n_train"].max()], line)
-    return ChildRun(
-        line=line,
-        tags={**named, **({"side": ", ".join(final["side"])} if len(final) else {})},
-        params={**named, **params, **chosen},
-        points=_line_points(metrics, _of_line(curves, line)),
-        qwk=float(metrics["qwk"]),
-        model_file=results.paths.models / entry["model_file"] if entry["model_file"] else None,
-        packages=entry.get("packages", []),
-    )
+    tags = {**named, "side": ", ".join(final["side"])} if len(final) else named
+    given = {f"model__{name}": value for name, value in entry["params"].items()}
+    chosen = {f"chosen__{name}": value for name, value in entry["chosen"].items()}
+    params = named | {name: str(value)[:500] for name, value in (given | chosen).items()}
+    (metrics,) = of_line(results.metrics, line).to_dict("records")
+    return Run(tags, params, _line_points(metrics, of_line(results.curves, line)))
 
 
-def _of_line(table: pd.DataFrame, line: Line) -> pd.DataFrame:
-    return table[(table["features"] == line.features) & (table["model"] == line.model)]
-
-
-def _line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
+def _line_points(metrics: dict[Any, Any], curve: pd.DataFrame) -> list[Point]:
     """Return the metrics of one line, `qwk` and `mae_clipped` of them along its learning curve.
 
     The last point of a curve is the value of the leaderboard, with all training reviews; so it is what MLflow shows as
@@ -181,16 +149,14 @@ def _line_points(metrics: dict[str, Any], curve: pd.DataFrame) -> list[Point]:
     Point(name='qwk', value=0.5, step=99)
     Point(name='r2', value=0.3, step=0)
     """
-    n_train = int(metrics["n_train"])
-    points = []
-    for name, column in (("qwk", "qwk"), ("mae_clipped", "mae")):
-        if name in metrics:
-            smaller = curve.loc[curve["n_train"] < n_train, ["n_train", column]]
-            points += [Point(name, float(value), int(step)) for step, value in smaller.itertuples(index=False)]
-            points.append(Point(name, float(metrics[name]), n_train))
-    drawn = {point.name for point in points}
-    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    points += [Point(name, float(value)) for name, value in numbers.items() if name not in {*drawn, *_SIZES}]
+    n_train, points = int(metrics["n_train"]), []
+    smaller = curve[curve["n_train"] < n_train]
+    for name, value in metrics.items():
+        if name in _DRAWN:
+            drawn = zip(smaller["n_train"], smaller[_DRAWN[name]], strict=True)
+            points += [Point(name, float(reached), int(step)) for step, reached in drawn]
+        if name not in _SIZES and isinstance(value, int | float):
+            points.append(Point(name, float(value), n_train if name in _DRAWN else 0))
     return [point for point in points if point.value == point.value]
 
 
@@ -208,16 +174,11 @@ def _side_points(sides: pd.DataFrame) -> list[Point]:
     return [Point(f"qwk_{name}", float(value), int(step)) for name, value, step in rows if value == value]
 
 
-def _files(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
-    """Return every file for the parent run, with its directory there."""
+def files_of(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
+    """Return every file of the parent run, with its directory there."""
     conf = [(path, place) for place in ("conf", "conf/features") for path in shipped_files(f"{place}/*.yaml")]
-    tables = [(path, None) for path in sorted(paths.reports.glob("*.csv"))]
-    stages = [
-        (path, stage.name)
-        for stage in (paths.curves, paths.robustness)
-        for path in sorted(stage.glob("*.*"))
-        if path.suffix in {".csv", ".json"}
+    patterns = [
+        *(("*.csv", None), ("index.html", "report"), ("summary.md", "report"), ("figures/*.*", "figures")),
+        *((f"{stage}/*.{kind}", stage) for stage in ("curves", "robustness") for kind in ("csv", "json")),
     ]
-    report = [(path, "report") for path in (paths.page, paths.summary) if path.exists()]
-    figures = [(path, "figures") for path in sorted(paths.figures.glob("*.*"))]
-    return [*conf, *tables, *stages, *report, *figures]
+    return [*conf, *((path, place) for pattern, place in patterns for path in sorted(paths.reports.glob(pattern)))]

@@ -1,12 +1,14 @@
 """The report in short, as Markdown for a pull request."""
 
-from pipeline.format import escape_markdown, markdown_table
+import pandas as pd
+
+from pipeline.format import escape_markdown, number, short
 from pipeline.report.costs import frontier_table
-from pipeline.report.curves import sides_by_size, sides_now
-from pipeline.report.differences import contrast_table
-from pipeline.report.leaderboard import top_table
+from pipeline.report.curves import contrast_table, sides_by_size, sides_now
 from pipeline.report.results import Results
-from pipeline.report.table import Table
+from pipeline.report.table import QWK, Table, cell, long_table
+
+_TOP = 10
 
 
 def render_summary(dataset: str, results: Results) -> str:
@@ -21,14 +23,24 @@ def render_summary(dataset: str, results: Results) -> str:
         sides_now(results.final, results.costs),
         sides_by_size(results.sides),
         contrast_table(results.contrasts),
-        top_table(results.metrics),
+        _top_table(results.metrics),
         frontier_table(results.costs),
     ]
     sentences = [f"{place}. {escape_markdown(text)}" for place, text in enumerate(results.sentences, start=1)]
     title = f"# T-method vs attention: {escape_markdown(dataset)}"
-    return "\n\n".join([title, *sentences, *map(_section, tables)]) + "\n"
+    sections = [f"## {escape_markdown(table.caption)}\n\n{table.markdown(escape_markdown)}" for table in tables]
+    return "\n\n".join([title, *sentences, *sections]) + "\n"
 
 
-def _section(table: Table) -> str:
-    columns, *rows = ([escape_markdown(cell) for cell in row] for row in (table.columns, *table.rows))
-    return f"## {escape_markdown(table.caption)}\n\n{markdown_table(columns, rows, table.n_names)}"
+def _top_table(metrics: pd.DataFrame) -> Table:
+    """Return the best lines, with what their fit takes."""
+    ranked = metrics.assign(place=range(1, len(metrics) + 1))
+    cells = {
+        "#": cell(str, "place"),
+        "features": cell(str, "features"),
+        "model": cell(str, "model"),
+        "QWK (95%)": QWK,
+        "MAE": cell(number, "mae"),
+        "fit s": cell(short, "fit_seconds"),
+    }
+    return long_table(f"Top of the leaderboard, of {len(metrics)} lines", ranked.head(_TOP), cells, n_names=3)

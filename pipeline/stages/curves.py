@@ -12,18 +12,7 @@ from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.scores import resample_reviews, score_lines
 from pipeline.evaluation.sides import Side
 from pipeline.evaluation.verdict import three_sentences
-from pipeline.experiment.curves import (
-    by_size,
-    check_curves,
-    contrasts_frame,
-    crossovers_frame,
-    curve_pieces,
-    curves_frame,
-    make_sides,
-    predictions_of,
-    seconds_of,
-    sides_frame,
-)
+from pipeline.experiment import curves
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
 from pipeline.experiment.pieces import run_context, run_pieces
@@ -39,25 +28,25 @@ def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit all draws that are not done yet, write the tables and the verdict; return the manifest."""
     started = time.monotonic()
     paths, config, score = DatasetPaths(dataset), curves_config(), score_config()
-    check_curves(config, score)
+    curves.check_curves(config, score)
     if "config" not in read_manifest(paths.reports):
         raise PipelineError(f"{paths.reports} holds no complete score: run the score stage first")
     context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     is_test = reviews["split"] == "test"
     stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
-    pieces = curve_pieces(config, score, n_train)
-    sizes = by_size(run_pieces(context, pieces, "learning curves"), score)
+    pieces = curves.curve_pieces(config, score, n_train)
+    sizes = curves.by_size(run_pieces(context, pieces, "learning curves"), score)
     _forget(paths, {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))})
 
     resamples = resample_reviews(stars, config.n_resamples, config.seed)
-    scores = {n: score_lines(stars, predictions_of(lines), resamples) for n, lines in sizes.items()}
-    sides = make_sides(config, scores)
+    scores = {n: score_lines(stars, curves.predictions_of(lines), resamples) for n, lines in sizes.items()}
+    sides = curves.make_sides(config, scores)
     tables = {
-        "curves": curves_frame(scores, {n: seconds_of(lines) for n, lines in sizes.items()}),
-        "sides": sides_frame(sides),
-        "contrasts": contrasts_frame(sides, config.contrasts),
-        "crossovers": crossovers_frame(sides, config.contrasts),
+        "curves": curves.curves_frame(scores, {n: curves.seconds_of(lines) for n, lines in sizes.items()}),
+        "sides": curves.sides_frame(sides),
+        "contrasts": curves.contrasts_frame(sides, config.contrasts),
+        "crossovers": curves.crossovers_frame(sides, config.contrasts),
     }
     seconds = _training_seconds(paths, score.feature_sets, sides)
     sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)

@@ -8,16 +8,16 @@ import uuid
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.line import Line
 from pipeline.experiment.saved import load
 from pipeline.files import git_commit, read_json, write_json
 from pipeline.progress import progress_bar
 from pipeline.project.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
-from pipeline.report.results import Results
-from pipeline.report.runs import ChildRun, ParentRun, Point, runs_of
+from pipeline.report.results import Results, of_line
+from pipeline.report.runs import Run, files_of, registered_name, runs_of
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -40,7 +40,6 @@ from sqlalchemy.exc import SQLAlchemyError
 logger = logging.getLogger(__name__)
 
 _EXPERIMENT = "t-method-vs-attention"
-_CHAMPION = "champion"
 
 # What loads and runs a logged model; pandas, scipy and tqdm come with these.
 _MODEL_REQUIREMENTS = [
@@ -56,8 +55,8 @@ _MODEL_REQUIREMENTS = [
 _REFUSALS = (MlflowException, SQLAlchemyError, RequestException)
 
 
-def _connect() -> mlflow.MlflowClient:
-    """Point MLflow at `MLFLOW_TRACKING_URI`, or else at the SQLite file in the project's root."""
+def _connect() -> tuple[mlflow.MlflowClient, str]:
+    """Return a client and the experiment's id, at `MLFLOW_TRACKING_URI` or in the SQLite file of the project's root."""
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     local = f"sqlite:///{MLFLOW_DB.resolve()}"
@@ -68,8 +67,7 @@ def _connect() -> mlflow.MlflowClient:
         # The tag makes the UI show runs and charts first, and not its pages for language-model applications.
         tags = {"mlflow.experimentKind": "custom_model_development"}
         mlflow.create_experiment(_EXPERIMENT, artifact_location=artifacts, tags=tags)
-    mlflow.set_experiment(_EXPERIMENT)
-    return mlflow.MlflowClient()
+    return mlflow.MlflowClient(), mlflow.set_experiment(_EXPERIMENT).experiment_id
 
 
 def run(dataset: str) -> None:
@@ -83,19 +81,19 @@ def run(dataset: str) -> None:
     PipelineError
         If a result is missing, or if MLflow refuses or cannot be reached; the results on disk stay as they are.
     """
-    paths = DatasetPaths(dataset)
-    parent = runs_of(Results(paths))
+    paths, tag = DatasetPaths(dataset), uuid.uuid4().hex
+    results = Results(paths)
+    parent, lines = runs_of(results, tag)
     try:
-        client = _connect()
-        _discard_unfinished(client, paths, parent.registered_name)
-        upload = _Upload(client, parent)
+        upload = _Upload(results, tag)
+        upload.discard_unfinished()
         # Before the first run exists, so that there is never a run that nobody knows of.
-        write_json(paths.upload, {"upload": upload.id, "uri": _shown(mlflow.get_tracking_uri())})
+        write_json(paths.upload, {"upload": tag, "uri": _shown(mlflow.get_tracking_uri())})
         try:
-            runs = upload.send()
+            ids = upload.send(parent, lines)
         except BaseException:
             with suppress(*_REFUSALS):
-                _discard(client, upload.id, parent.registered_name)
+                upload.discard(tag)
                 paths.upload.unlink()
             raise
     except _REFUSALS as error:
@@ -103,69 +101,96 @@ def run(dataset: str) -> None:
             f"MLflow at {_shown(mlflow.get_tracking_uri())}: {_shown(_reason(error))}; the results are complete in "
             f"{paths.reports}, make log (python -m pipeline log --dataset {dataset}) sends them later"
         ) from None
-    write_json(paths.runs, {**read_json(paths.upload), **runs, "complete": True})
+    write_json(paths.runs, {**read_json(paths.upload), **ids, "complete": True})
     paths.upload.unlink()
-    logger.info("%s: %d runs logged to MLflow", dataset, len(parent.children) + 1)
+    logger.info("%s: %d runs logged to MLflow", dataset, len(lines) + 1)
 
 
 class _Upload:
     """One parent run and its children, with a common tag by which they can be found and deleted."""
 
-    def __init__(self, client: mlflow.MlflowClient, parent: ParentRun):
-        self.client, self.parent, self.id = client, parent, uuid.uuid4().hex
-        self.experiment_id = _experiment_id(client)
-        self.tags = {"dataset": parent.dataset, "upload": self.id, "git_commit": git_commit()}
-        self.datasets = _datasets(parent)
+    def __init__(self, results: Results, tag: str):
+        self.results, self.dataset = results, results.paths.dataset
+        self.client, self.experiment_id = _connect()
+        self.registered_name = registered_name(self.dataset)
+        self.tags = {"dataset": self.dataset, "upload": tag, "git_commit": git_commit()}
+        self.reviews = _datasets(results)
         # MLflow runs each model once on its example, so a short one saves time.
-        shortest = parent.reviews["text"].str.len().nsmallest(1).index
-        self.example = parent.reviews.loc[shortest, ["text"]].reset_index(drop=True)
+        shortest = results.reviews["text"].str.len().nsmallest(1).index
+        self.example = results.reviews.loc[shortest, ["text"]].reset_index(drop=True)
 
-    def send(self) -> dict[str, Any]:
+    def send(self, parent: Run, lines: dict[Line, Run]) -> dict[str, Any]:
         """Return the ids of the parent run and, by the names of their lines, of its children."""
-        parent, runs, models = self.parent, {}, {}
-        parent_id = self._start(parent.dataset, {"level": "parent", "mlflow.note.content": parent.note(self.id)})
-        self._log(parent_id, parent.params, parent.points)
-        for path, directory in parent.files:
+        ids: dict[Line, str] = {}
+        models: dict[Line, str] = {}
+        parent_id = self._start(self.dataset, {"level": "parent", **parent.tags})
+        self._log(parent_id, parent)
+        for path, directory in files_of(self.results.paths):
             self.client.log_artifact(parent_id, str(path), directory)
-        n_runs = len(parent.children)
-        with progress_bar(n_runs, "log to MLflow", "run", seconds=0.1 * n_runs) as bar:
+        with progress_bar(len(lines), "log to MLflow", "run") as bar:
             # The UI shows the youngest run first.
-            for child in reversed(parent.children):
-                run_id = self._start(str(child.line), {**child.tags, "level": "child", "mlflow.parentRunId": parent_id})
-                runs[child.line] = run_id
-                if child.model_file is not None:
-                    models[child.line] = self._log_model(run_id, child, child.model_file)
-                self._log(run_id, child.params, child.points, models.get(child.line))
-                self.client.set_terminated(run_id)
+            for line, run in reversed(lines.items()):
+                ids[line] = self._start(str(line), {**run.tags, "level": "child", "mlflow.parentRunId": parent_id})
+                if self.results.lines[line]["model_file"]:
+                    models[line] = self._log_model(ids[line], line, run)
+                self._log(ids[line], run, models.get(line))
+                self.client.set_terminated(ids[line])
                 bar.update()
         self.client.set_terminated(parent_id)
-        if champion := parent.champion:
-            self._register(champion, runs[champion.line], models[champion.line])
-        return {"parent": parent_id, "children": {str(line): run_id for line, run_id in runs.items()}}
+        if champion := next((line for line in lines if line in models), None):
+            self._register(champion, lines[champion], ids[champion], models[champion])
+        return {"parent": parent_id, "children": {str(line): run_id for line, run_id in ids.items()}}
+
+    def discard_unfinished(self) -> None:
+        """Delete what a log that did not come to its end has left on this server."""
+        left = read_json(self.results.paths.upload)
+        if not left:
+            return
+        if left["uri"] != _shown(mlflow.get_tracking_uri()):
+            logger.warning(
+                "an unfinished upload is left at %(uri)s: delete its runs there, tags.upload = '%(upload)s'", left
+            )
+            return
+        logger.info("deleted %d runs of an upload that did not come to its end", self.discard(left["upload"]))
+
+    def discard(self, tag: str) -> int:
+        """Delete the runs, models and model versions of one upload, and return how many runs there were."""
+        client, experiments, of_upload, n_runs = self.client, [self.experiment_id], f"tags.upload = '{tag}'", 0
+        for registered in client.search_model_versions(f"name = '{self.registered_name}' AND {of_upload}"):
+            client.delete_model_version(self.registered_name, registered.version)
+        while models := client.search_logged_models(experiments, of_upload):
+            for model in models:
+                client.delete_logged_model(model.model_id)
+        while runs := client.search_runs(experiments, of_upload):
+            n_runs += len(runs)
+            for run in runs:
+                client.set_terminated(run.info.run_id, "KILLED")
+                client.delete_run(run.info.run_id)
+        return n_runs
 
     def _start(self, name: str, tags: dict[str, str]) -> str:
         source = {"mlflow.source.name": "make log", "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, tags={**source, **self.tags, **tags}, run_name=name)
         return run.info.run_id
 
-    def _log(self, run_id: str, params: dict[str, str], points: list[Point], model_id: str | None = None) -> None:
-        now, measured_on = int(time.time() * 1000), self.datasets[-1].dataset
-        metrics = [
-            Metric(point.name, point.value, now, point.step, model_id, measured_on.name, measured_on.digest)
-            for point in points
-        ]
-        self.client.log_batch(run_id, metrics=metrics, params=[Param(*item) for item in params.items()])
-        self.client.log_inputs(run_id, self.datasets)
+    def _log(self, run_id: str, run: Run, model_id: str | None = None) -> None:
+        now, held_out = int(time.time() * 1000), self.reviews[-1].dataset
+        measured_on = (held_out.name, held_out.digest)
+        metrics = [Metric(point.name, point.value, now, point.step, model_id, *measured_on) for point in run.points]
+        self.client.log_batch(run_id, metrics=metrics, params=[Param(*item) for item in run.params.items()])
+        self.client.log_inputs(run_id, self.reviews)
 
-    def _log_model(self, run_id: str, child: ChildRun, path: Path) -> str:
-        estimator, types = load(path, "score", child.packages)
+    def _log_model(self, run_id: str, line: Line, run: Run) -> str:
+        entry = self.results.lines[line]
+        packages = entry.get("packages", [])
+        estimator, types = load(self.results.paths.models / entry["model_file"], "score", packages)
         # What mlflow.sklearn.log_model does, for a run that is not the active one.
         info = Model.log(
             artifact_path=None,
             name="model",
             run_id=run_id,
-            params=child.params,
-            tags={**self.tags, **child.tags},
+            params=run.params,
+            tags={**self.tags, **run.tags},
             flavor=mlflow.sklearn,
             sk_model=estimator,
             serialization_format="skops",
@@ -173,69 +198,37 @@ class _Upload:
             signature=infer_signature(self.example, estimator.predict(self.example)),
             input_example=self.example,
             pip_requirements=_requirements(),
-            code_paths=[_code_of(package) for package in ("pipeline", *child.packages)],
+            code_paths=[_code_of(package) for package in ("pipeline", *packages)],
         )
         return str(info.model_id)
 
-    def _register(self, child: ChildRun, run_id: str, model_id: str) -> None:
-        name, client = self.parent.registered_name, self.client
+    def _register(self, line: Line, run: Run, run_id: str, model_id: str) -> None:
+        name, client = self.registered_name, self.client
         if not client.search_registered_models(f"name = '{name}'"):
-            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.parent.dataset}."
+            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.dataset}."
             client.create_registered_model(name, description=about)
+        (metrics,) = of_line(self.results.metrics, line).to_dict("records")
         registered = client.create_model_version(
             name,
             f"models:/{model_id}",
             run_id=run_id,
-            tags={**self.tags, **child.tags, "qwk": f"{child.qwk:.4f}"},
-            description=f"{child.line}: QWK {child.qwk:.3f} on {self.parent.params['n_test']} held-out reviews.",
+            tags={**self.tags, **run.tags, "qwk": f"{metrics['qwk']:.4f}"},
+            description=f"{line}: QWK {metrics['qwk']:.3f} on {metrics['n_test']} held-out reviews.",
             await_creation_for=0,
             model_id=model_id,
         )
         # The last act: until it succeeds, the champion is the one of the log before.
-        client.set_registered_model_alias(name, _CHAMPION, registered.version)
+        client.set_registered_model_alias(name, "champion", registered.version)
 
 
-def _discard_unfinished(client: mlflow.MlflowClient, paths: DatasetPaths, registered_name: str) -> None:
-    """Delete what a log that did not come to its end has left on this server."""
-    left = read_json(paths.upload)
-    if not left:
-        return
-    if left["uri"] != _shown(mlflow.get_tracking_uri()):
-        logger.warning(
-            "an unfinished upload is left at %(uri)s: delete its runs there, tags.upload = '%(upload)s'", left
-        )
-        return
-    n_runs = _discard(client, left["upload"], registered_name)
-    logger.info("deleted %d runs of an upload that did not come to its end", n_runs)
-
-
-def _discard(client: mlflow.MlflowClient, upload: str, registered_name: str) -> int:
-    """Delete the runs, models and model versions of one upload, and return how many runs there were."""
-    experiments, of_upload, n_runs = [_experiment_id(client)], f"tags.upload = '{upload}'", 0
-    for registered in client.search_model_versions(f"name = '{registered_name}' AND {of_upload}"):
-        client.delete_model_version(registered_name, registered.version)
-    while models := client.search_logged_models(experiments, of_upload):
-        for model in models:
-            client.delete_logged_model(model.model_id)
-    while runs := client.search_runs(experiments, of_upload):
-        n_runs += len(runs)
-        for run in runs:
-            client.set_terminated(run.info.run_id, "KILLED")
-            client.delete_run(run.info.run_id)
-    return n_runs
-
-
-def _experiment_id(client: mlflow.MlflowClient) -> str:
-    return client.search_experiments(filter_string=f"name = '{_EXPERIMENT}'")[0].experiment_id
-
-
-def _datasets(parent: ParentRun) -> list[DatasetInput]:
+def _datasets(results: Results) -> list[DatasetInput]:
     """Return the training and, last, the held-out reviews."""
-    source = LocalArtifactDatasetSource(str(DatasetPaths(parent.dataset).reviews.resolve()))
-    inputs = []
+    paths, inputs = results.paths, []
+    source = LocalArtifactDatasetSource(str(paths.reviews.resolve()))
+    reviews = results.reviews.astype({"stars": float})
+    digest = str(results.reviews_sha256)[:12]
     for context, split in (("training", "train"), ("testing", "test")):
-        rows = parent.reviews.loc[parent.reviews["split"] == split, ["text", "stars"]].astype({"stars": float})
-        name, digest = f"{parent.dataset}-{split}", parent.digest[:12]
+        rows, name = reviews.loc[reviews["split"] == split, ["text", "stars"]], f"{paths.dataset}-{split}"
         about = from_pandas(rows, source=source, targets="stars", name=name, digest=digest).to_dict()
         inputs.append(DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", context)]))
     return inputs

@@ -11,19 +11,12 @@ from pipeline.deal import stratified
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
+from pipeline.experiment import robustness
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
 from pipeline.experiment.pieces import RunContext, run_context
 from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
 from pipeline.experiment.reviews import MIN_REVIEWS, check
-from pipeline.experiment.robustness import (
-    calibrated_lines,
-    calibration_frames,
-    changes_frame,
-    last_lines,
-    slices_frame,
-    transfer_frame,
-)
 from pipeline.experiment.saved import load_transformers
 from pipeline.experiment.transformers import make_transformer
 from pipeline.files import read_json, read_parquet
@@ -62,11 +55,13 @@ def run(dataset: str) -> dict[str, Any]:
         transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some)
         bar.update()
 
-    spreads, bins = calibration_frames(calibrated_lines(sides, predictions), held_out["stars"], predictions)
+    spreads, bins = robustness.calibration_frames(
+        robustness.calibrated_lines(sides, predictions), held_out["stars"], predictions
+    )
     tables = {
-        "changes": changes_frame(sides, some["stars"], changed, config),
-        "transfer": transfer_frame(sides, transfers, config),
-        "slices": slices_frame(sides, held_out, predictions, config),
+        "changes": robustness.changes_frame(sides, some["stars"], changed, config),
+        "transfer": robustness.transfer_frame(sides, transfers, config),
+        "slices": robustness.slices_frame(sides, held_out, predictions, config),
         "calibration": spreads,
         "calibration_bins": bins,
         "costs": costs,
@@ -112,7 +107,7 @@ def _transfers(
 
 
 def _read_sides(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> dict[str, Line]:
-    sides, where = last_lines(read_table(paths, "sides")), str(table_path(paths, "sides"))
+    sides, where = robustness.last_lines(read_table(paths, "sides")), str(table_path(paths, "sides"))
     check_names([line.features for line in sides.values()], list(parts), "feature set", where)
     check_models([line.model for line in sides.values()], MODELS, "model", where)
     return sides

@@ -3,11 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike
 
-Array = npt.NDArray[np.float64]
-
-EPS = float(np.finfo(np.float64).eps)
+from pipeline.taguchi.base import EPS, Array
 
 
 class _Decomposition(NamedTuple):
@@ -18,12 +16,7 @@ class _Decomposition(NamedTuple):
 
 
 def sensitivity_and_sn_ratio(
-    r: npt.ArrayLike,
-    L: npt.ArrayLike,
-    S_T: npt.ArrayLike,
-    n: npt.ArrayLike,
-    subtract_error: bool = True,
-    eps: float = EPS,
+    r: ArrayLike, L: ArrayLike, S_T: ArrayLike, n: ArrayLike, subtract_error: bool = True, eps: float = EPS
 ) -> _Decomposition:
     r"""Return sensitivity beta and S/N ratio eta from the sums over the signal data.
 

@@ -2,22 +2,20 @@
 
 from abc import ABC, abstractmethod
 from numbers import Real
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import OutlierMixin
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval
 
-from pipeline.taguchi.decomposition import EPS
-from pipeline.taguchi.integrated import blocks
-from pipeline.taguchi.moments import OVERFLOW, Array
-from pipeline.taguchi.summation import FLOATS
+from pipeline.taguchi.base import EPS, OVERFLOW, Array, Floating, Indices, ItemEstimator, blocks, by_block, words
 
 # Relative to the largest one, an eigenvalue of a correlation matrix below this is mostly rounding.
 EIGENVALUE_FLOOR = 1e-12
+
+THRESHOLD = [Interval(Real, 0, None, closed="left")]
 
 _Method = Literal["mt", "mta", "svp"]
 
@@ -30,7 +28,7 @@ class _UnitSpace(NamedTuple):
     scatter: Array
 
 
-def unit_space_moments(X: npt.NDArray[Any], rows: npt.NDArray[np.integer], weight: Array | None = None) -> _UnitSpace:
+def unit_space_moments(X: npt.NDArray[Any], rows: Indices, weight: Array | None = None) -> _UnitSpace:
     """Return the moments of a unit space, in float64, block by block.
 
     Parameters
@@ -144,15 +142,11 @@ def _log_products_of_others(values: Array) -> Array:
     return before + after
 
 
-class _Metric(NamedTuple):
-    """How to measure deviations: divide by `scale`, multiply by `root`, take the length."""
+def unit_space_metric(moments: _UnitSpace, method: _Method) -> tuple[Array, Array]:
+    """Return how "mt", "mta" or "svp" measures a deviation: divide by a scale, multiply by a root, take the length.
 
-    scale: Array
-    root: Array
-
-
-def unit_space_metric(moments: _UnitSpace, method: _Method) -> _Metric:
-    """Return the metric of "mt", "mta" or "svp" over the items that vary; all others have zero rows in `root`."""
+    Items that do not vary have zero rows in the root.
+    """
     n, mean, scatter = moments
     carries = varies(scatter.diagonal(), n, mean)
     p = int(carries.sum())
@@ -161,41 +155,45 @@ def unit_space_metric(moments: _UnitSpace, method: _Method) -> _Metric:
             f"All {len(mean)} items are constant in the unit space of {n:g} rows: there is nothing to measure by. "
             "Give rows that differ."
         )
-    scale = np.ones(len(mean))
-    scale[carries] = np.sqrt(scatter.diagonal()[carries] / (n - 1))
-    root = np.zeros((len(mean), p))
+    scale = np.where(carries, np.sqrt(scatter.diagonal() / (n - 1)), 1.0)
     if method == "svp":
-        root[carries] = np.eye(p) / np.sqrt(p)
-        return _Metric(scale, root)
-    s = scale[carries]
-    R = scatter[np.ix_(carries, carries)] / (n - 1) / s / s[:, None]
-    np.fill_diagonal(R, 1)
+        directions = np.eye(p) / np.sqrt(p)
+    else:
+        s = scale[carries]
+        R = scatter[np.ix_(carries, carries)] / (n - 1) / s / s[:, None]
+        np.fill_diagonal(R, 1)
+        directions = _directions(R, method)
+    root = np.zeros((len(mean), directions.shape[1]))
+    root[carries] = directions
+    return scale, root
+
+
+def _directions(R: Array, method: _Method) -> Array:
+    """Return A with ``A @ A.T`` the inverse ("mt") or adjoint ("mta") of a correlation matrix, divided by p."""
     eigenvalues, V = np.linalg.eigh(R)
     kept = eigenvalues > EIGENVALUE_FLOOR * eigenvalues[-1]
     if method == "mt":
-        root = root[:, kept]
-        root[carries] = V[:, kept] / np.sqrt(eigenvalues[kept] * kept.sum())
-        return _Metric(scale, root)
+        return V[:, kept] / np.sqrt(eigenvalues[kept] * kept.sum())
     # Halved, the logarithm belongs to a distance, which stays in float64's range where the adjoint does not.
-    root[carries] = V * np.exp(_log_products_of_others(np.where(kept, eigenvalues, 0)) / 2) / np.sqrt(p)
-    if not root.any():
+    directions = V * np.exp(_log_products_of_others(np.where(kept, eigenvalues, 0)) / 2) / np.sqrt(len(R))
+    if not directions.any():
         raise ValueError(
-            f"The adjoint of the correlation matrix of {p} items is zero (rank {kept.sum()}): method='mta' allows one "
-            "collinearity. Remove collinear items, give more rows or use method='mt'."
+            f"The adjoint of the correlation matrix of {len(R)} items is zero (rank {kept.sum()}): method='mta' allows "
+            "one collinearity. Remove collinear items, give more rows or use method='mt'."
         )
-    return _Metric(scale, root)
+    return directions
 
 
-class ThresholdDetector(OutlierMixin, BaseEstimator, ABC):
+class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
     """Scores and labels of a unit space that has a `distance` and a `threshold`."""
 
     offset_: float
 
     @abstractmethod
-    def distance(self, X: Any) -> npt.NDArray[np.floating]:
+    def distance(self, X: Any) -> Floating:
         """Return the distance of each row from the unit space."""
 
-    def score_samples(self, X: Any) -> npt.NDArray[np.floating]:
+    def score_samples(self, X: Any) -> Floating:
         """Return minus the distance: the higher, the more ordinary.
 
         Parameters
@@ -210,7 +208,7 @@ class ThresholdDetector(OutlierMixin, BaseEstimator, ABC):
         """
         return -self.distance(X)
 
-    def decision_function(self, X: Any) -> npt.NDArray[np.floating]:
+    def decision_function(self, X: Any) -> Floating:
         """Return the threshold minus the distance: negative for an outlier.
 
         Parameters
@@ -302,16 +300,7 @@ class MahalanobisTaguchi(ThresholdDetector):
     [1, -1]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "method": [StrOptions(set(get_args(_Method)))],
-        "threshold": [Interval(Real, 0, None, closed="left")],
-    }
-
-    center_: Array
-    scale_: Array
-    root_: Array
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
+    _parameter_constraints = {"method": [words(_Method)], "threshold": THRESHOLD}  # noqa: RUF012 - scikit-learn's form
 
     def __init__(self, method: _Method = "mt", threshold: float = 4.0):
         self.method = method
@@ -343,7 +332,7 @@ class MahalanobisTaguchi(ThresholdDetector):
             If all items are constant, or if the adjoint is zero ("mta" with two or more collinearities).
         """
         self._validate_params()
-        X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+        X = self._check_items(X, ensure_min_samples=2, reset=True)
         moments = unit_space_moments(X, np.arange(len(X)))
         self.center_ = moments.mean
         self.scale_, self.root_ = unit_space_metric(moments, self.method)
@@ -363,12 +352,8 @@ class MahalanobisTaguchi(ThresholdDetector):
         distance : ndarray of shape (n_samples,), float64
             In standard deviations for "mt" and "svp"; not squared.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._new_items(X)
         # The square of a small adjoint's root would vanish.
         size = np.abs(self.root_).max()
         root = self.root_ / size
-        distance = np.empty(len(X))
-        for block in blocks(*X.shape):
-            distance[block] = size * np.linalg.norm((X[block] - self.center_) / self.scale_ @ root, axis=1)
-        return distance
+        return by_block(lambda rows: size * np.linalg.norm((rows - self.center_) / self.scale_ @ root, axis=1), X)

@@ -1,14 +1,10 @@
 """Sums over rows from which every T-method is made; sums of shards of the data add up."""
 
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-
-OVERFLOW = "Input X holds values whose squares overflow: scale the items down."
+from pipeline.taguchi.base import Array
 
 
 @dataclass(frozen=True)
@@ -72,12 +68,8 @@ class Moments:
 
     def about(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
         """Return r, L and S_T: sums of M^2, M X and X^2 with X and M measured from `x` and `y`."""
-        dx, dy = self.x_mean - x, self.y_mean - y
-        return (
-            self.yy + self.weight * dy * dy,
-            self.xy + self.weight * dx * dy,
-            self.xx + self.weight * dx * dx,
-        )
+        dx, dy, n = self.x_mean - x, self.y_mean - y, self.weight
+        return self.yy + n * dy * dy, self.xy + n * dx * dy, self.xx + n * dx * dx
 
 
 def _merged(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -111,7 +103,7 @@ class TMoments:
     target_range: tuple[float, float]
     eps: float
 
-    def __add__(self, other: Union["TMoments", int]) -> "TMoments":
+    def __add__(self, other: "TMoments | int") -> "TMoments":
         if isinstance(other, int) and other == 0:
             return self
         if not isinstance(other, TMoments):
@@ -121,9 +113,8 @@ class TMoments:
         if self.has_gram != other.has_gram:
             raise ValueError("Shards must all be made with the same `gram`, got one with and one without.")
         low, high = zip(self.target_range, other.target_range, strict=True)
-        return TMoments(
-            self.unit + other.unit, self.signal + other.signal, (min(low), max(high)), max(self.eps, other.eps)
-        )
+        unit, signal = self.unit + other.unit, self.signal + other.signal
+        return TMoments(unit, signal, (min(low), max(high)), max(self.eps, other.eps))
 
     __radd__ = __add__
 

@@ -4,18 +4,13 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pipeline.taguchi.decomposition import EPS
-from pipeline.taguchi.integrated import blocks, rounded
-from pipeline.taguchi.moments import OVERFLOW, Array
-from pipeline.taguchi.summation import FLOATS
+from pipeline.taguchi.base import EPS, OVERFLOW, OVERFLOW_OF_TARGET, Array, Floating, ItemEstimator, by_block, rounded
 
 
-class MSRRegressor(RegressorMixin, BaseEstimator):
+class MSRRegressor(RegressorMixin, ItemEstimator):
     r"""Multiple single regression: single regressions of the target on each item, averaged, and again on the residual.
 
     With the residual z (the centred target at first) every item j gives a regression of z on x_j, with slope
@@ -68,17 +63,12 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
     [5.0]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         "tol": [Interval(Real, 0, 1, closed="both")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
     center_: Array
-    target_center_: float
-    coef_: npt.NDArray[np.floating]
-    n_iter_: int
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
 
     def __init__(self, tol: float = 1e-4, max_iter: int = 1000):
         self.tol = tol
@@ -104,7 +94,7 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
             If X or y holds values whose squares overflow.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, ensure_min_samples=2)
+        X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
         n = len(y)
         # An overflow shows in the sums, which are checked.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -115,7 +105,7 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         if not np.isfinite(scale).all():
             raise ValueError(OVERFLOW)
         if not np.isfinite(spread):
-            raise ValueError("The target y holds values whose squares overflow: scale it down.")
+            raise ValueError(OVERFLOW_OF_TARGET)
         # A constant item, up to the rounding of its mean, has no slope.
         scale[scale <= 4 * np.finfo(X.dtype).eps * np.abs(center)] = np.inf
         items /= scale
@@ -129,7 +119,7 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         self.coef_ = rounded(coef / scale, X.dtype)
         return self
 
-    def predict(self, X: Any) -> npt.NDArray[np.floating]:
+    def predict(self, X: Any) -> Floating:
         """Return the estimate of the target.
 
         Parameters
@@ -141,13 +131,9 @@ class MSRRegressor(RegressorMixin, BaseEstimator):
         -------
         y_pred : ndarray of shape (n_samples,), with the dtype of `X`
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
-        y_pred = np.empty(len(X), dtype=X.dtype)
-        coef = self.coef_.astype(np.float64)
-        for rows in blocks(len(X), X.shape[1]):
-            y_pred[rows] = self.target_center_ + (X[rows] - self.center_) @ coef
-        return y_pred
+        X, coef = self._new_items(X), self.coef_.astype(np.float64)
+        y_pred = by_block(lambda rows: self.target_center_ + (rows - self.center_) @ coef, X)
+        return y_pred.astype(X.dtype, copy=False)
 
 
 def _advance(X: Array, y: Array, train: Array, tol: float, max_iter: int) -> tuple[Array, int]:

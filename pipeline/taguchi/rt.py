@@ -1,24 +1,20 @@
 """RT, the recognition-Taguchi method: how far a row follows the unit space's pattern, and how far it strays from it."""
 
-from numbers import Real
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from pipeline.taguchi.integrated import blocks
-from pipeline.taguchi.mahalanobis import ThresholdDetector, unit_space_metric, unit_space_moments, varies
-from pipeline.taguchi.moments import Array
-from pipeline.taguchi.summation import FLOATS
+from pipeline.taguchi.base import AnyArray, Array, Floating, by_block, words
+from pipeline.taguchi.mahalanobis import THRESHOLD, ThresholdDetector, unit_space_metric, unit_space_moments, varies
 
 _Matrix = Literal["inverse", "adjoint"]
 
 
-def rt_variables(X: npt.NDArray[Any], pattern: Array) -> Array:
+def rt_variables(X: AnyArray, pattern: Array) -> Array:
     r"""Return the two variables of the RT method: how far a row follows a pattern, and how far it strays from it.
 
     With the p items x of a row and the mean vector m of a unit space,
@@ -118,18 +114,9 @@ class RTMethod(TransformerMixin, ThresholdDetector):
     [1, -1]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "threshold": [Interval(Real, 0, None, closed="left")],
-        "matrix": [StrOptions(set(get_args(_Matrix)))],
-    }
+    _parameter_constraints = {"threshold": THRESHOLD, "matrix": [words(_Matrix)]}  # noqa: RUF012 - scikit-learn's form
 
     center_: Array
-    effective_divider_: float
-    y_mean_: Array
-    y_cov_: Array
-    root_: Array
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
 
     def __init__(self, threshold: float = 4.0, matrix: _Matrix = "inverse"):
         self.threshold = threshold
@@ -161,7 +148,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             varies.
         """
         self._validate_params()
-        X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2, ensure_min_features=2)
+        X = self._check_items(X, ensure_min_samples=2, ensure_min_features=2, reset=True)
         self.center_ = X.mean(axis=0, dtype=np.float64)
         with np.errstate(over="ignore"):
             self.effective_divider_ = float(self.center_ @ self.center_)
@@ -171,7 +158,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
                 f"The unit space's mean is 0 in all {X.shape[1]} items (r = {self.effective_divider_:g}): RT has no "
                 "pattern to compare with. Give items that are not centred."
             )
-        Y = self._pattern(X)
+        Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
         moments = unit_space_moments(Y, np.arange(len(Y)))
         carries = varies(moments.scatter.diagonal(), *moments[:2])
         if not carries.any():
@@ -190,7 +177,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         self.offset_ = -float(self.threshold)
         return self
 
-    def distance(self, X: Any) -> npt.NDArray[np.floating]:
+    def distance(self, X: Any) -> Floating:
         """Return the distance of (Y1, Y2) from the unit space.
 
         Parameters
@@ -205,7 +192,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         """
         return self.transform(X)[:, 2]
 
-    def transform(self, X: Any) -> npt.NDArray[np.floating]:
+    def transform(self, X: Any) -> Floating:
         """Return Y1, Y2 and the distance of each row.
 
         Parameters
@@ -218,9 +205,8 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         Y : ndarray of shape (n_samples, 3), float32 for float32 items
             Y1 without unit, Y2 in units of the items, and ``distance(X)``.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
-        Y = self._pattern(X)
+        X = self._new_items(X)
+        Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
         distance = np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)
         return np.column_stack([Y, distance]).astype(X.dtype, copy=False)
 
@@ -239,10 +225,3 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         """
         check_is_fitted(self)
         return np.array(["y1", "y2", "distance"], dtype=object)
-
-    def _pattern(self, X: npt.NDArray[Any]) -> Array:
-        """Return Y1 and Y2 of each row."""
-        Y = np.empty((len(X), 2))
-        for block in blocks(*X.shape):
-            Y[block] = rt_variables(X[block], self.center_)
-        return Y

@@ -3,17 +3,16 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
-from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
+from pipeline.taguchi.base import EPS
+from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 
 
-def sn_ratio(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, sample_weight: Any = None, center: float | None = None
-) -> float:
+def sn_ratio(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: Any = None, center: float | None = None) -> float:
     """Return the integrated S/N ratio of an estimate in dB: ``10 log10(eta)`` with the estimate as the only item.
 
     Parameters
@@ -50,10 +49,8 @@ def sn_ratio(
     >>> round(sn_ratio([1, 2, 3, 4, 5], [1.1, 1.9, 3.0, 4.1, 4.9]), 2)
     20.28
     """
-    y, estimate = (
-        column_or_1d(np.asarray(values, dtype=np.float64), input_name=name)
-        for values, name in ((y_true, "y_true"), (y_pred, "y_pred"))
-    )
+    y = column_or_1d(np.asarray(y_true, dtype=np.float64), input_name="y_true")
+    estimate = column_or_1d(np.asarray(y_pred, dtype=np.float64), input_name="y_pred")
     check_consistent_length(y, estimate)
     if not (np.isfinite(y).all() and np.isfinite(estimate).all()):
         raise ValueError("y_true and y_pred must be finite, got NaN or infinity.")

@@ -6,18 +6,15 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from pipeline.taguchi.base import Array, ItemEstimator, Mask, blocks
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import blocks
-from pipeline.taguchi.moments import Array
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
-from pipeline.taguchi.summation import FLOATS
 from pipeline.taguchi.t_method import TMethodRegressor, UnitSpaceRule
 
 
@@ -51,7 +48,7 @@ def _item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
     return 2 / len(sn_ratios) * (sn_ratios @ (3.0 - 2.0 * np.asarray(array)))
 
 
-class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
+class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
     r"""Keep the items that raise the S/N ratio of the T-method's integrated estimate.
 
     Each run of a two-level orthogonal array uses about half of the items. Its response is the S/N ratio of the
@@ -122,17 +119,14 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
     [True, False, True]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         **{name: TMethodRegressor._parameter_constraints[name] for name in ("unit_space", "subtract_error")},
         "cv": ["cv_object"],
         "threshold": [Interval(Real, None, None, closed="neither")],
     }
 
     gains_: Array
-    orthogonal_array_: npt.NDArray[np.int8]
     run_sn_ratios_: Array
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
 
     def __init__(
         self, unit_space: UnitSpaceRule = "middle", subtract_error: bool = True, cv: Any = 5, threshold: float = 0.0
@@ -167,7 +161,7 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
             equals the mean of the unit space.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, ensure_min_samples=2)
+        X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
         y = y.astype(np.float64)
         if unit_space_mask is not None:
             unit_space_mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
@@ -207,7 +201,7 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
         self.gains_ = np.where(carries, _item_gains(array, self.run_sn_ratios_), 0.0)
         return self
 
-    def _get_support_mask(self) -> npt.NDArray[np.bool_]:
+    def _get_support_mask(self) -> Mask:
         check_is_fitted(self)
         support = self.gains_ > self.threshold
         if not support.any():
@@ -220,7 +214,7 @@ class OrthogonalArraySelector(SelectorMixin, BaseEstimator):
         return tags
 
 
-def _splits(X: Any, y: Array, cv: Any) -> Iterator[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]]:
+def _splits(X: Any, y: Array, cv: Any) -> Iterator[Any]:
     """Return training and held-out rows of each fold."""
     if cv is None or isinstance(cv, Integral):
         cv = 5 if cv is None else int(cv)

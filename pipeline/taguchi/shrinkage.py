@@ -1,7 +1,11 @@
 """How far to shrink a correlation matrix towards the identity."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
+
+Shrinkage = Literal["auto"] | float
 
 
 def oas_shrinkage(correlation: npt.ArrayLike, n: float) -> float:

@@ -8,13 +8,13 @@ from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 
-from pipeline.taguchi.moments import OVERFLOW, Array, Moments, TMoments
+from pipeline.taguchi.base import FLOATS, OVERFLOW, OVERFLOW_OF_TARGET, AnyArray, Array, Indices, Mask, slices
+from pipeline.taguchi.moments import Moments, TMoments
 
-FLOATS = [np.float64, np.float32]
+CONSTANT_TARGET = "The target y is constant ({:g}): a T-method needs at least two different values."
 NO_WEIGHT = "sample_weight must not be zero for every row."
 
 # Fixed, so that the last digit does not depend on the number of processors.
@@ -23,6 +23,8 @@ _CHUNK_ROWS = 10_000
 _BLOCK_BYTES = 2**19
 _CHUNK_VALUES = 2**17
 _SAMPLE = 127
+
+_Pair = tuple[Moments, Moments]  # of the unit space and of the signal rows
 
 
 def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None, gram: bool = False) -> TMoments:
@@ -78,16 +80,13 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
         assert_all_finite(X, input_name="X")
     totals = _moments(X, y, unit, weight, gram)
     if not all(np.isfinite(part.target).all() for part in totals):
-        raise ValueError("The target y holds values whose squares overflow: scale it down.")
+        raise ValueError(OVERFLOW_OF_TARGET)
     if not all(np.isfinite(part.xx).all() and np.isfinite(part.xy).all() for part in totals):
         assert_all_finite(X, allow_nan=True, input_name="X")
         raise ValueError(OVERFLOW)
     present = y if sample_weight is None else y[weight > 0]
-    return TMoments(
-        *totals,
-        target_range=(float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf),
-        eps=float(np.finfo(X.dtype).eps),
-    )
+    target_range = (float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf)
+    return TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps))
 
 
 def check_weights(sample_weight: Any, X: Any) -> Array:
@@ -104,41 +103,37 @@ def check_weights(sample_weight: Any, X: Any) -> Array:
     return weight
 
 
-def _moments(X: Any, y: Array, unit: npt.NDArray[np.bool_], weight: Array, gram: bool) -> tuple[Moments, Moments]:
+def _moments(X: Any, y: Array, unit: Mask, weight: Array, gram: bool) -> _Pair:
     """Return the moments inside and outside of the unit space."""
     if is_sparse(X) and not gram:
         return _sparse(X, y, _groups(unit, weight))
     by_row, size = (X.tocsr(), _block_rows(X.shape[1], 8)) if is_sparse(X) else (X, _CHUNK_ROWS)
     shift = _shift(by_row[:_SAMPLE].toarray() if is_sparse(X) else X) if len(y) else np.zeros(X.shape[1])
 
-    def moments(rows: slice) -> tuple[Moments, Moments]:
+    def moments(rows: slice) -> _Pair:
         block = by_row[rows].toarray() if is_sparse(X) else X[rows]
         return _dense(block, shift, y[rows], _groups(unit[rows], weight[rows]), gram)
 
-    chunks = _slices(len(y), size) or [slice(0, 0)]
+    chunks = slices(len(y), size) or [slice(0, 0)]
     # The products of pairs keep all processors busy by themselves, and take their memory once only.
     return _sum_up(map(moments, chunks)) if gram else _over_rows(moments, chunks)
 
 
-def _groups(unit: npt.NDArray[np.bool_], weight: Array) -> Array:
+def _groups(unit: Mask, weight: Array) -> Array:
     """Return the weights of the rows in each of the two groups."""
     return np.stack([weight * unit, weight * ~unit])
 
 
 def is_sparse(X: Any) -> bool:
-    """Return whether X is a sparse matrix or array of scipy."""
+    """Tell whether X is sparse; unlike `issparse`, it leaves a type checker's view of X alone."""
     return bool(issparse(X))
-
-
-def _slices(n: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def _block_rows(n_items: int, itemsize: int) -> int:
     return max(8, _BLOCK_BYTES // (itemsize * n_items))
 
 
-def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list[slice]) -> tuple[Moments, Moments]:
+def _over_rows(moments: Callable[[slice], _Pair], chunks: list[slice]) -> _Pair:
     """Add up the moments of all chunks of rows."""
     if len(chunks) == 1:
         return moments(chunks[0])
@@ -150,7 +145,7 @@ def _over_rows(moments: Callable[[slice], tuple[Moments, Moments]], chunks: list
 
 # An overflow on the way, here and below, shows in the total, which is checked.
 @np.errstate(over="ignore", invalid="ignore")
-def _sum_up(parts: Iterable[tuple[Moments, Moments]]) -> tuple[Moments, Moments]:
+def _sum_up(parts: Iterable[_Pair]) -> _Pair:
     return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), parts)
 
 
@@ -165,25 +160,22 @@ def _target(y: Array, weight: Array) -> tuple[float, float, float]:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _dense(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array, gram: bool) -> tuple[Moments, Moments]:
+def _dense(X: AnyArray, shift: Array, y: Array, groups: Array, gram: bool) -> _Pair:
     """Return the moments of a chunk of rows: fast where its numbers are usual, with care where they are not."""
     counts = groups.any(axis=0)
     if not counts.all():
         X, y, groups = X[counts], y[counts], groups[:, counts]
     if not len(X):
-        nothing = _none(X.shape[1], gram)
-        return nothing, nothing
-    parts = _fast(X, shift, y, groups)
-    if parts is None:
-        blocks = _slices(len(X), _block_rows(X.shape[1], 8))
-        parts = _sum_up(_careful(X[rows], y[rows], groups[:, rows]) for rows in blocks)
+        return _none(X.shape[1], gram), _none(X.shape[1], gram)
+    blocks = slices(len(X), _block_rows(X.shape[1], 8))
+    parts = _fast(X, shift, y, groups) or _sum_up(_careful(X[rows], y[rows], groups[:, rows]) for rows in blocks)
     if not gram:
         return parts
     unit, signal = (replace(part, gram=_gram(X, w, part.x_mean)) for part, w in zip(parts, groups, strict=True))
     return unit, signal
 
 
-def _fast(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array) -> tuple[Moments, Moments] | None:
+def _fast(X: AnyArray, shift: Array, y: Array, groups: Array) -> _Pair | None:
     """Return the moments by matrix products over blocks, or None where a value is missing or a product is not usual."""
     # The rounding of float32 products averages out over many rows only.
     dtype = X.dtype if len(X) == _CHUNK_ROWS else np.dtype(np.float64)
@@ -199,7 +191,7 @@ def _fast(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array) -> tuple[M
     buffer = np.empty((min(_block_rows(n_items, dtype.itemsize), len(X)), n_items), dtype)
     spare = np.empty_like(buffer)
     sums, squares = np.zeros((2 * len(live), n_items)), np.zeros((len(live), n_items))
-    for rows in _slices(len(X), len(buffer)):
+    for rows in slices(len(X), len(buffer)):
         block = buffer[: rows.stop - rows.start]
         values = np.subtract(X[rows], shift, out=block) if measured else X[rows]
         # The squares first: the product then finds the values in the cache.
@@ -212,20 +204,13 @@ def _fast(X: npt.NDArray[Any], shift: Array, y: Array, groups: Array) -> tuple[M
         return None
     moments = [_none(n_items)] * 2
     for g, total_x, total_xy, total_xx in zip(live, sums, sums[len(live) :], squares, strict=False):
-        weight, mean, yy = targets[g]
-        moments[g] = Moments(
-            np.array(weight),
-            shift + total_x / weight,
-            np.array(mean),
-            np.maximum(total_xx - total_x * (total_x / weight), 0),
-            total_xy * unit_of_y,
-            np.array(yy),
-            targets[g],
-        )
+        weight, mean, yy = (np.array(value) for value in targets[g])
+        xx = np.maximum(total_xx - total_x * (total_x / weight), 0)
+        moments[g] = Moments(weight, shift + total_x / weight, mean, xx, total_xy * unit_of_y, yy, targets[g])
     return moments[0], moments[1]
 
 
-def _shift(X: npt.NDArray[Any]) -> Array:
+def _shift(X: AnyArray) -> Array:
     """Return from where items are measured, zeros where their offsets are small beside their spread."""
     # An odd number of rows, so that the median is one of the values: a constant item is constant to the last digit.
     n = min(_SAMPLE, len(X) - 1 + len(X) % 2)
@@ -242,7 +227,7 @@ def _none(n_items: int, gram: bool = False) -> Moments:
     return Moments(zero, nothing, zero, nothing, nothing, zero, (0.0, 0.0, 0.0), products)
 
 
-def _careful(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Moments]:
+def _careful(X: AnyArray, y: Array, groups: Array) -> _Pair:
     """Return the moments of a block in float64 and in two steps, over the values that are not missing."""
     X = X.astype(np.float64)
     present = ~np.isnan(X)
@@ -264,11 +249,11 @@ def _careful(X: npt.NDArray[Any], y: Array, groups: Array) -> tuple[Moments, Mom
     return of(groups[0]), of(groups[1])
 
 
-def _gram(X: npt.NDArray[Any], weight: Array, mean: Array) -> Array:
+def _gram(X: AnyArray, weight: Array, mean: Array) -> Array:
     """Return the sums of products of all pairs of items about their means."""
     total = np.zeros((X.shape[1], X.shape[1]))
     used = np.flatnonzero(weight)
-    for rows in _slices(len(used), _block_rows(X.shape[1], 2)):
+    for rows in slices(len(used), _block_rows(X.shape[1], 2)):
         deviation = X[used[rows]] - mean
         deviation *= np.sqrt(weight[used[rows], None])
         # A matrix times itself costs half of what any other product costs.
@@ -277,7 +262,7 @@ def _gram(X: npt.NDArray[Any], weight: Array, mean: Array) -> Array:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
+def _sparse(X: Any, y: Array, groups: Array) -> _Pair:
     """Return the moments of a CSR or CSC matrix from the values that it stores, in two passes over them."""
     if not X.has_canonical_format:
         X = X.copy()
@@ -322,9 +307,7 @@ def _sparse(X: Any, y: Array, groups: Array) -> tuple[Moments, Moments]:
     return moments[0], moments[1]
 
 
-def _sums_and_gaps(
-    X: Any, m: Array, group: npt.NDArray[np.intp], weight: Array
-) -> tuple[Array, npt.NDArray[np.intp], Array]:
+def _sums_and_gaps(X: Any, m: Array, group: Indices, weight: Array) -> tuple[Array, Indices, Array]:
     """Return sums and counts of the stored values, and sums of weight, target and its square where they are missing."""
     n_places = 2 * X.shape[1]
     x_sum, stored, missing = np.zeros(n_places), np.zeros(n_places, dtype=np.intp), np.zeros((3, n_places))
@@ -339,11 +322,9 @@ def _sums_and_gaps(
     return x_sum, stored, missing
 
 
-def _stored(
-    X: Any, group: npt.NDArray[np.intp], weight: Array
-) -> Iterator[tuple[Array, npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+def _stored(X: Any, group: Indices, weight: Array) -> Iterator[tuple[Array, Indices, Indices]]:
     """Yield chunks of the stored values with their rows and the places of their items, group after group."""
-    for chunk in _slices(X.nnz, _CHUNK_VALUES):
+    for chunk in slices(X.nnz, _CHUNK_VALUES):
         first, last = np.searchsorted(X.indptr, [chunk.start, chunk.stop - 1], side="right") - 1
         ends = np.clip(X.indptr[first : last + 2], chunk.start, chunk.stop)
         major = np.repeat(np.arange(first, last + 1), np.diff(ends))

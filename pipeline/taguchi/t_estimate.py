@@ -1,33 +1,27 @@
 """The estimates of a T-method for one target, from its sums: centres, sensitivities, S/N ratios and weights."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import in_db
-from pipeline.taguchi.moments import Array, Moments, TMoments
+from pipeline.taguchi.base import EPS, Array, Indices
+from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.integrated import Estimate, in_db
+from pipeline.taguchi.moments import Moments, TMoments
 from pipeline.taguchi.shrinkage import oas_shrinkage
 
 # Below this share of the largest eigenvalue a direction of the error is taken as free of error.
 _EIGENVALUE_FLOOR = 1e-8
 
 
-class TEstimate(NamedTuple):
-    """Estimates for one target; see the attributes of `TMethodRegressor`."""
+@dataclass(frozen=True)
+class _TEstimate(Estimate):
+    """With the shrinkage of the error's correlations."""
 
-    center: Array
-    item_target_center: Array
-    target_center: float
-    beta: Array
-    eta: Array
-    sn_ratio: Array
-    coef: Array
     shrinkage: float
 
 
-def t_estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | None) -> TEstimate:
+def t_estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float | None) -> _TEstimate:
     """Return centres, sensitivities, S/N ratios and weights; with a `shrinkage` those of the full covariance."""
     unit, signal = moments.unit, signal_of(moments)
     center, center_y = unit.x_mean, np.where(unit.weight > 0, unit.y_mean, unit.target[1])
@@ -52,12 +46,10 @@ def t_estimate(moments: TMoments, subtract_error: bool, shrinkage: str | float |
     coef = np.divide(share, beta, out=np.zeros_like(share), where=share != 0)
     item_center_y = np.broadcast_to(center_y, beta.shape)
     target_center = unit.target[1] + float(share @ (item_center_y - unit.target[1]))
-    return TEstimate(center, item_center_y, target_center, beta, eta, in_db(eta), coef, float(shrinkage))
+    return _TEstimate(center, item_center_y, target_center, beta, eta, in_db(eta), coef, float(shrinkage))
 
 
-def _error_correlation(
-    signal: Moments, center: Array, r: Array, L: Array, used: npt.NDArray[np.intp], eps: float
-) -> Array:
+def _error_correlation(signal: Moments, center: Array, r: Array, L: Array, used: Indices, eps: float) -> Array:
     """Return the correlation matrix of the errors ``x_j - beta_j M`` of the items `used`."""
     assert signal.gram is not None  # noqa: S101 - the callers ask for it
     offset, L = (signal.x_mean - center)[used], L[used]

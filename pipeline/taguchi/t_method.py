@@ -1,22 +1,23 @@
 """T(1), T(2), Ta and their full-covariance form: regression by S/N ratios, in one pass, without iteration."""
 
 from numbers import Real
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from pipeline.taguchi.decomposition import EPS
-from pipeline.taguchi.integrated import IntegratedEstimator, check_items
-from pipeline.taguchi.moments import Array, TMoments
-from pipeline.taguchi.summation import NO_WEIGHT, check_weights, is_sparse, t_moments
-from pipeline.taguchi.t_estimate import TEstimate, signal_of, t_estimate
+from pipeline.taguchi.base import EPS, Array, words
+from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.moments import TMoments
+from pipeline.taguchi.shrinkage import Shrinkage
+from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, is_sparse, t_moments
+from pipeline.taguchi.t_estimate import signal_of, t_estimate
 
 _FEW_ITEMS = 64
 UnitSpaceRule = Literal["middle", "low", "high", "all"]
 _Covariance = Literal["diagonal", "full"]
-_CONSTANT = "The target y is constant ({:g}): a T-method needs at least two different values."
 
 
 class TMethodRegressor(IntegratedEstimator):
@@ -135,9 +136,9 @@ class TMethodRegressor(IntegratedEstimator):
     [1.0, 0.0]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "unit_space": [StrOptions(set(get_args(UnitSpaceRule)))],
-        "covariance": [StrOptions(set(get_args(_Covariance)))],
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+        "unit_space": [words(UnitSpaceRule)],
+        "covariance": [words(_Covariance)],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
@@ -146,7 +147,6 @@ class TMethodRegressor(IntegratedEstimator):
 
     recalibration_: Array
     shrinkage_: float | Array
-    unit_space_interval_: Array
     target_range_: Array
     moments_: TMoments | list[TMoments]
 
@@ -154,7 +154,7 @@ class TMethodRegressor(IntegratedEstimator):
         self,
         unit_space: UnitSpaceRule = "middle",
         covariance: _Covariance = "diagonal",
-        shrinkage: Literal["auto"] | float = "auto",
+        shrinkage: Shrinkage = "auto",
         subtract_error: bool = True,
         recalibrate: bool = False,
         clip: Literal["range"] | tuple[float, float] | None = None,
@@ -198,7 +198,7 @@ class TMethodRegressor(IntegratedEstimator):
             overflow, or if values are missing with the full covariance.
         """
         self._check_parameters()
-        X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         self._forget()
         gram = self.covariance == "full"
         if self.recalibrate and X.shape[1] <= _FEW_ITEMS:
@@ -208,8 +208,8 @@ class TMethodRegressor(IntegratedEstimator):
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
-        rows = X, y, check_weights(sample_weight, X)
-        return self._learn(moments, interval, several=y.ndim > 1, dtype=X.dtype, rows=rows)
+        self._keep(moments, interval, several=y.ndim > 1)
+        return self._learn(X.dtype, (X, y, check_weights(sample_weight, X)))
 
     def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those already seen; the result is that of one `fit` on all of them.
@@ -235,8 +235,8 @@ class TMethodRegressor(IntegratedEstimator):
         """
         self._check_parameters()
         seen = getattr(self, "moments_", None)
-        X, y = check_items(self, X, y, y_numeric=True, multi_output=True, reset=seen is None)
-        before = [] if seen is None else seen if isinstance(seen, list) else [seen]
+        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, reset=seen is None)
+        before = [] if seen is None else _as_list(seen)
         n_targets = y.shape[1] if y.ndim > 1 else 1
         if before and len(before) != n_targets:
             raise ValueError(f"y has {n_targets} targets, but there were {len(before)} before.")
@@ -251,7 +251,8 @@ class TMethodRegressor(IntegratedEstimator):
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
         wait = self.unit_space != "all" and any(part.signal.target[0] == 0 for part in moments)
-        return self._learn(moments, interval, several=y.ndim > 1, dtype=X.dtype, wait=wait)
+        self._keep(moments, interval, several=y.ndim > 1)
+        return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
 
     def fit_moments(self, moments: TMoments | list[TMoments]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
@@ -272,8 +273,7 @@ class TMethodRegressor(IntegratedEstimator):
             As in `fit`, or if `gram` is needed and missing.
         """
         self._check_parameters()
-        several = isinstance(moments, list)
-        parts = moments if isinstance(moments, list) else [moments]
+        parts = _as_list(moments)
         for part in parts:
             if (self.covariance == "full" or self.recalibrate) and not part.has_gram:
                 raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
@@ -282,7 +282,8 @@ class TMethodRegressor(IntegratedEstimator):
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = parts[0].n_items
-        return self._learn(parts, None, several=several, dtype=np.dtype(np.float64))
+        self.moments_ = moments
+        return self._learn(np.float64)
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -294,58 +295,45 @@ class TMethodRegressor(IntegratedEstimator):
 
     def _forget(self) -> None:
         """Drop the fitted attributes of an earlier fit, but for the names of the items."""
-        for name in ("unit_space_interval_", "moments_", "target_range_", "recalibration_"):
-            self.__dict__.pop(name, None)
-        for field in TEstimate._fields:
-            self.__dict__.pop(f"{field}_", None)
+        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
+            delattr(self, name)
 
-    def _moments(
-        self, X: Any, y: Array, unit_space_mask: Any, sample_weight: Any, gram: bool
-    ) -> tuple[list[TMoments], Array | None]:
+    def _moments(self, X: Any, y: Array, mask: Any, weight: Any, gram: bool) -> tuple[list[TMoments], Array | None]:
         """Return the moments for each target, and the interval of the rule where one was used."""
         columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
         interval = getattr(self, "unit_space_interval_", None)
-        if unit_space_mask is not None:
-            masks = [column_or_1d(unit_space_mask, input_name="unit_space_mask")] * len(columns)
+        if mask is not None:
+            masks = [column_or_1d(mask, input_name="unit_space_mask")] * len(columns)
         else:
             if interval is None:
-                counts = slice(None) if sample_weight is None else check_weights(sample_weight, X) > 0
+                counts = slice(None) if weight is None else check_weights(weight, X) > 0
                 intervals = [_interval(column[counts], self.unit_space) for column in columns]
                 interval = np.array(intervals if y.ndim > 1 else intervals[0])
             limits = np.atleast_2d(interval)
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        moments = [t_moments(X, column, mask, sample_weight, gram) for column, mask in zip(columns, masks, strict=True)]
+        moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
         return moments, interval
 
-    def _learn(
-        self,
-        moments: list[TMoments],
-        interval: Array | None,
-        *,
-        several: bool,
-        dtype: np.dtype[Any],
-        rows: tuple[Any, Array, Array] | None = None,
-        wait: bool = False,
-    ) -> Self:
-        """Store the fitted attributes; where the rows do not suffice yet, only the sums and the interval."""
+    def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
+        """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
         self.moments_ = moments if several else moments[0]
         if interval is not None:
             self.unit_space_interval_ = interval
-        if wait or any(_problem(part) for part in moments):
-            return self
+
+    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, Array] | None = None) -> Self:
+        """Store what follows from the sums, with `rows` (X, y and weights) for a line where there are no products."""
+        moments, several = _as_list(self.moments_), isinstance(self.moments_, list)
         shrinkage = None if self.covariance == "diagonal" else self.shrinkage
         self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
-        self.target_range_ = np.array([part.target_range for part in moments] if several else moments[0].target_range)
-        targets = list(np.ndindex(np.shape(self.target_center_)))
-        lines = [(0.0, 1.0)] * len(moments)
+        ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
         if self.recalibrate:
-            lines = [self._line(part, at, rows) for part, at in zip(moments, targets, strict=True)]
+            targets = np.ndindex(np.shape(self.target_center_))
+            lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
+        self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self
 
-    def _line(
-        self, moments: TMoments, target: tuple[int, ...], rows: tuple[Any, Array, Array] | None
-    ) -> tuple[float, float]:
+    def _line(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> tuple[float, float]:
         """Return intercept and slope of the target on its estimate over all rows."""
         all_rows = moments.all
         total, y_mean, y_squares = all_rows.target
@@ -356,7 +344,7 @@ class TMethodRegressor(IntegratedEstimator):
         else:
             X, y, weight = rows
             counts = weight > 0
-            estimate = np.where(counts, self._integrated(X, target), 0)
+            estimate = np.where(counts, super()._predicted(X, target), 0)
             mean = float(weight @ estimate / total)
             deviation = np.where(counts, y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean, 0)
             squares, products = weight @ (estimate - mean) ** 2, (weight * deviation) @ estimate
@@ -364,12 +352,17 @@ class TMethodRegressor(IntegratedEstimator):
         slope = float(products / squares) if squares > 1e-20 * y_squares else 0.0
         return y_mean - slope * mean, slope
 
-    def _adjusted(self, estimate: Array, target: tuple[int, ...]) -> Array:
+    def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
+        """Return the integrated estimate of one target, recalibrated and clipped."""
         intercept, slope = self.recalibration_[target]
-        adjusted = intercept + slope * estimate
+        y_pred = intercept + slope * super()._predicted(X, target)
         if self.clip is None:
-            return adjusted
-        return np.clip(adjusted, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
+            return y_pred
+        return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
+
+
+def _as_list(moments: TMoments | list[TMoments]) -> list[TMoments]:
+    return moments if isinstance(moments, list) else [moments]
 
 
 def _problem(moments: TMoments) -> str | None:
@@ -380,7 +373,7 @@ def _problem(moments: TMoments) -> str | None:
         return "The unit space is empty: unit_space_mask has no True row."
     low, high = moments.target_range
     if low == high:
-        return _CONSTANT.format(low)
+        return CONSTANT_TARGET.format(low)
     weight, mean, squares = signal_of(moments).target
     center = moments.unit.target[1]
     if not weight > 1:
@@ -404,7 +397,7 @@ def _interval(y: Array, rule: str) -> tuple[float, float]:
     if rule == "all":
         return -np.inf, np.inf
     if low == high:
-        raise ValueError(_CONSTANT.format(low))
+        raise ValueError(CONSTANT_TARGET.format(low))
     anchor = {"low": low, "middle": (low + high) / 2, "high": high}[rule]
     # A little more, so that rounding does not decide between equally near rows.
     reach = max((high - low) / 10, float(np.abs(y - anchor).min())) + 1e-12 * (high - low)

@@ -1,14 +1,16 @@
 """Tb: the T-method in which every item takes the training row that suits it best as its origin."""
 
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.taguchi.decomposition import EPS, sensitivity_and_sn_ratio
-from pipeline.taguchi.integrated import IntegratedEstimator, blocks, check_items, in_db
-from pipeline.taguchi.moments import Array, TMoments
-from pipeline.taguchi.summation import NO_WEIGHT, check_weights, t_moments
+from pipeline.taguchi.base import EPS, AnyArray, Array, blocks
+from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
+from pipeline.taguchi.moments import TMoments
+from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
 
 # Origins whose S/N ratios differ by rounding only count as equal, and the first row of equals is taken.
 _TIE = 1e-10
@@ -71,7 +73,7 @@ class TbRegressor(IntegratedEstimator):
     ([0, -1], [10.07, 0.0])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {"subtract_error": ["boolean"]}  # noqa: RUF012 - scikit-learn's form
+    _parameter_constraints = {"subtract_error": ["boolean"]}  # noqa: RUF012 - scikit-learn's own form
 
     origin_: npt.NDArray[np.int64]
 
@@ -100,55 +102,43 @@ class TbRegressor(IntegratedEstimator):
             If the target is constant.
         """
         self._validate_params()
-        X, y = check_items(self, X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         weight = check_weights(sample_weight, X)
         targets = y.astype(np.float64).reshape(len(y), -1).T
-        self._store_estimates(
-            [_estimate(X, target, weight, self.subtract_error) for target in targets], y.ndim > 1, X.dtype
-        )
+        estimates = [_estimate(X, target, weight, self.subtract_error) for target in targets]
+        self._store_estimates(estimates, y.ndim > 1, X.dtype)
         return self
 
 
-class _Estimate(NamedTuple):
-    """Estimates for one target; see the attributes of `TbRegressor`."""
+@dataclass(frozen=True)
+class _TbEstimate(Estimate):
+    """With the row of each item's origin."""
 
     origin: npt.NDArray[np.int64]
-    center: Array
-    item_target_center: Array
-    target_center: float
-    beta: Array
-    eta: Array
-    sn_ratio: Array
-    coef: Array
 
 
-def _estimate(X: npt.NDArray[Any], y: Array, weight: Array, subtract_error: bool) -> _Estimate:
+def _estimate(X: AnyArray, y: Array, weight: Array, subtract_error: bool) -> _TbEstimate:
     total = t_moments(X, y, sample_weight=weight)
     low, high = total.target_range
     if total.unit.target[0] == 0:
         raise ValueError(NO_WEIGHT)
     if not low < high:
-        raise ValueError(f"The target y is constant ({low:g}): a T-method needs at least two different values.")
+        raise ValueError(CONSTANT_TARGET.format(low))
     rows = total.unit
     origin = _origins(X, y, weight, total)
-    items = np.arange(X.shape[1])
     found = origin >= 0
-    center = np.where(found, X[origin, items], rows.x_mean)
+    center = np.where(found, X[origin, np.arange(X.shape[1])], rows.x_mean)
     center_y = np.where(found, y[origin], rows.y_mean)
     sums = rows.about(center, center_y)
     beta, subtracted = sensitivity_and_sn_ratio(*sums, rows.weight, True, total.eps)
     eta = subtracted if subtract_error else sensitivity_and_sn_ratio(*sums, rows.weight, False, total.eps).eta
     eta, subtracted = np.where(found, eta, 0), np.where(found, subtracted, 0)
-    if not found.any():
-        return _Estimate(origin, center, center_y, rows.target[1], beta, eta, in_db(eta), np.zeros_like(eta))
-    share = eta / eta.sum()
-    coef = np.divide(share, beta, out=np.zeros_like(share), where=share > 0)
-    return _Estimate(
-        origin, center, center_y, float(subtracted @ center_y / subtracted.sum()), beta, eta, in_db(eta), coef
-    )
+    target_center = float(subtracted @ center_y / subtracted.sum()) if found.any() else rows.target[1]
+    coef = np.divide(eta / (eta.sum() or 1), beta, out=np.zeros_like(eta), where=eta > 0)
+    return _TbEstimate(center, center_y, target_center, beta, eta, in_db(eta), coef, origin)
 
 
-def _origins(X: npt.NDArray[Any], y: Array, weight: Array, total: TMoments) -> npt.NDArray[np.int64]:
+def _origins(X: AnyArray, y: Array, weight: Array, total: TMoments) -> npt.NDArray[np.int64]:
     """Return the row with the largest S/N ratio of each item, -1 where none is above 0."""
     sums, eps = total.unit, total.eps
     n, yy = sums.weight, np.where(sums.yy > 0, sums.yy, 1)
@@ -158,7 +148,7 @@ def _origins(X: npt.NDArray[Any], y: Array, weight: Array, total: TMoments) -> n
     floor = np.maximum(n * EPS, eps)
     best, origin = np.zeros(X.shape[1]), np.full(X.shape[1], -1)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for rows in blocks(len(X), X.shape[1]):
+        for rows in blocks(*X.shape):
             dx, dy = X[rows] - sums.x_mean, y[rows, None] - sums.y_mean
             r = sums.yy + n * dy**2
             L = sums.xy + n * dx * dy

@@ -1,28 +1,44 @@
 """One unit space per class: a row belongs to the nearest one."""
 
 from numbers import Real
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from pipeline.taguchi.class_spaces import ClassSpaces, class_scatters
-from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR
-from pipeline.taguchi.moments import Array
-from pipeline.taguchi.shrinkage import oas_shrinkage
-from pipeline.taguchi.unit_space_base import BaseUnitSpaces
+from pipeline.taguchi.base import Array, words
+from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, unit_space_moments
+from pipeline.taguchi.shrinkage import Shrinkage, oas_shrinkage
+from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, class_spaces
 
 _Covariance = Literal["shrunk", "pooled", "own"]
 _Prior = Literal["empirical", "uniform"]
 
 
-class _Metric(NamedTuple):
-    """A covariance matrix in the form that measures: ``root @ root.T`` inverts its (shrunk) correlation matrix."""
+# Standard deviations, the root that inverts the (shrunk) correlation matrix as ``root @ root.T``, the logarithm of the
+# covariance's determinant, and the shrinkage.
+_Metric = tuple[Array, Array, float, float]
 
-    sd: Array
-    root: Array
-    log_det: float
-    shrinkage: float
+
+def _scatters(data: ClassRows, keep: bool) -> tuple[ClassSpaces, Array, list[Array]]:
+    """Return the unit spaces, their centred sums of products in total, and those of each class if they are to be kept.
+
+    Both have shape (n_items, n_items).
+    """
+    n_items = data.X.shape[1]
+    sizes, class_means, scatters, within = [], [], [], np.zeros((n_items, n_items))
+    for rows in data.by_class():
+        size, mean, scatter = unit_space_moments(rows.X, rows.rows, rows.weight)
+        sizes.append(size)
+        class_means.append(mean)
+        within += scatter
+        if keep:
+            scatters.append(scatter)
+    n, means = np.array(sizes), np.array(class_means)
+    # From one of the means, so that rounding makes no variation of an item that is constant.
+    center = means[0] + n @ (means - means[0]) / n.sum()
+    total = within.diagonal() + n @ (means - center) ** 2
+    return class_spaces(n, means, center, total, within.diagonal()), within, scatters
 
 
 def _metric(covariance: Array, variance: Array, n: float, shrinkage: str | float) -> _Metric:
@@ -37,7 +53,7 @@ def _metric(covariance: Array, variance: Array, n: float, shrinkage: str | float
     eigenvalues = (1 - float(shrinkage)) * eigenvalues + float(shrinkage)
     eigenvalues = np.maximum(eigenvalues, EIGENVALUE_FLOOR * eigenvalues.max(initial=1))
     log_det = float(np.log(eigenvalues).sum() + 2 * np.log(sd).sum())
-    return _Metric(sd, V / np.sqrt(eigenvalues), log_det, float(shrinkage))
+    return sd, V / np.sqrt(eigenvalues), log_det, float(shrinkage)
 
 
 def _metrics(spaces: ClassSpaces, within: Array, scatters: list[Array], shrinkage: str | float) -> list[_Metric]:
@@ -49,16 +65,15 @@ def _metrics(spaces: ClassSpaces, within: Array, scatters: list[Array], shrinkag
     items, lowest, variance = np.ix_(carries, carries), spaces.lowest[carries], spaces.variance[carries]
     freedom = max(spaces.n.sum() - len(spaces.n), 0)
     pooled = _metric(within[items] / spaces.freedom, variance, freedom, shrinkage)
-    metrics = []
-    for rows, scatter in zip(spaces.n, scatters, strict=False):
+
+    def of_class(rows: float, scatter: Array) -> _Metric:
         if rows <= 1:
-            metrics.append(pooled)
-            continue
+            return pooled
         covariance = scatter[items] / (rows - 1)
-        in_class = covariance.diagonal()
-        in_class = np.where(in_class > lowest, in_class, variance)
-        metrics.append(_metric(covariance, in_class, rows - 1, shrinkage))
-    return metrics or [pooled]
+        in_class = np.where(covariance.diagonal() > lowest, covariance.diagonal(), variance)
+        return _metric(covariance, in_class, rows - 1, shrinkage)
+
+    return list(map(of_class, spaces.n, scatters)) or [pooled]
 
 
 class UnitSpaceClassifier(BaseUnitSpaces):
@@ -142,20 +157,15 @@ class UnitSpaceClassifier(BaseUnitSpaces):
     [2.42, 3.0]
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's own form
-        "covariance": [StrOptions(set(get_args(_Covariance)))],
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+        "covariance": [words(_Covariance)],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
-        "prior": [StrOptions(set(get_args(_Prior)))],
+        "prior": [words(_Prior)],
     }
 
     shrinkage_: Array
 
-    def __init__(
-        self,
-        covariance: _Covariance = "shrunk",
-        shrinkage: Literal["auto"] | float = "auto",
-        prior: _Prior = "empirical",
-    ):
+    def __init__(self, covariance: _Covariance = "shrunk", shrinkage: Shrinkage = "auto", prior: _Prior = "empirical"):
         self.covariance = covariance
         self.shrinkage = shrinkage
         self.prior = prior
@@ -183,23 +193,17 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         """
         self._validate_params()
         data = self._class_rows(X, y, sample_weight)
-        spaces, within, scatters = class_scatters(data, keep=self.covariance == "own")
-        shrinkage = 0.0 if self.covariance == "pooled" else self.shrinkage
-        metrics = _metrics(spaces, within, scatters, shrinkage)
+        spaces, within, scatters = _scatters(data, keep=self.covariance == "own")
+        metrics = _metrics(spaces, within, scatters, 0.0 if self.covariance == "pooled" else self.shrinkage)
+        scale, root, log_det, shrinkage = zip(*metrics, strict=True)
         self._store_spaces(spaces, self.prior)
         self.scale_ = np.ones((len(metrics), len(within)))
-        self.scale_[:, spaces.carries] = [metric.sd for metric in metrics]
+        self.scale_[:, spaces.carries] = scale
         self._root = np.zeros((len(metrics), len(within), int(spaces.carries.sum())))
-        self._root[:, spaces.carries] = [metric.root for metric in metrics]
-        self.log_det_ = np.array([metric.log_det for metric in metrics])
-        self.shrinkage_ = np.array([metric.shrinkage for metric in metrics])
+        self._root[:, spaces.carries] = root
+        self.log_det_, self.shrinkage_ = np.array(log_det), np.array(shrinkage)
         self.coef_ = self.intercept_ = None
         if self.covariance != "own":
             centers = (spaces.means - spaces.center) / self.scale_[0] @ self._root[0]
             self._store_weights(centers @ self._root[0].T / self.scale_[0], (centers**2).sum(axis=1))
         return self
-
-    @property
-    def root_(self) -> Array:
-        """Root of each inverse correlation matrix."""
-        return self._root

@@ -1,21 +1,75 @@
 """Base of the classifiers by unit spaces: distances, probabilities, expected and median class."""
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
-from pipeline.taguchi.class_spaces import ClassRows, ClassSpaces
-from pipeline.taguchi.integrated import blocks
-from pipeline.taguchi.moments import Array
-from pipeline.taguchi.summation import FLOATS
+from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
+from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
+
+
+class ClassRows(NamedTuple):
+    """Rows of `X` that count, each with the code of its class and its weight (None: 1)."""
+
+    X: AnyArray
+    rows: Indices
+    codes: Indices
+    weight: Array | None
+
+    def part(self, chosen: AnyArray) -> "ClassRows":
+        """Return some of the rows, chosen by a mask or by their places."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return ClassRows(self.X, self.rows[chosen], self.codes[chosen], weight)
+
+    def by_class(self) -> list["ClassRows"]:
+        """Return the rows of each class."""
+        return [self.part(self.codes == code) for code in range(self.codes.max() + 1)]
+
+
+class ClassSpaces(NamedTuple):
+    """Sizes, means and common variances of the unit spaces of several classes.
+
+    Parameters
+    ----------
+    n : ndarray of shape (n_classes,)
+        Rows of each class, or the sum of their weights.
+    means : ndarray of shape (n_classes, n_items)
+        Centre of each unit space.
+    center : ndarray of shape (n_items,)
+        Mean of all rows.
+    carries : ndarray of bool of shape (n_items,)
+        Whether the item varies at all.
+    lowest : ndarray of shape (n_items,)
+        Floor of the variances: an item that varies between the classes only decides, and nothing becomes infinite.
+    variance : ndarray of shape (n_items,)
+        Variance within the classes, not below the floor.
+    freedom : float
+        Degrees of freedom within the classes; the number of rows where there is none.
+    """
+
+    n: Array
+    means: Array
+    center: Array
+    carries: Mask
+    lowest: Array
+    variance: Array
+    freedom: float
+
+
+def class_spaces(n: Array, means: Array, center: Array, total: Array, squares: Array) -> ClassSpaces:
+    """Return the unit spaces from the sums of squares of all rows, and of those within the classes."""
+    lowest = EIGENVALUE_FLOOR * total / n.sum()
+    freedom = n.sum() - len(n)
+    freedom = freedom if freedom > 0 else n.sum()
+    carries = varies(total, n.sum(), center)
+    return ClassSpaces(n, means, center, carries, lowest, np.maximum(squares / freedom, lowest), freedom)
 
 
 def within_range(score: Array) -> Array:
@@ -23,29 +77,21 @@ def within_range(score: Array) -> Array:
     return np.clip(score, -_LARGEST, _LARGEST, out=score)
 
 
-class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
+class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     """Distances from unit spaces, and the probabilities, expected and median class that follow from them."""
 
-    _dtypes: ClassVar[list[Any]] = FLOATS
-
-    classes_: npt.NDArray[Any]
-    class_prior_: Array
-    means_: Array
-    center_: Array
     scale_: Array
     log_det_: Array
     coef_: Array | None
     intercept_: Array | None
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
-    _at_center: Array
+    _root: Array
 
     @property
-    @abstractmethod
     def root_(self) -> Array:
         """Root of each inverse correlation matrix, of shape (n_spaces, n_features_in_, n_items)."""
+        return self._root
 
-    def distance(self, X: Any) -> npt.NDArray[np.floating]:
+    def distance(self, X: Any) -> Floating:
         r"""Return the Mahalanobis distance from each unit space.
 
         Parameters
@@ -59,12 +105,12 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
             :math:`\sqrt{d_c^2 / p}` with p the number of items that are not constant, as in `MahalanobisTaguchi`: about
             1 for a row of the class. Not squared.
         """
-        X = self._items(X)
+        X = self._new_items(X)
         roots = self.root_
         squared = self._squared(X, roots) / max(1, roots.shape[2])
         return np.sqrt(squared, out=squared).astype(X.dtype, copy=False)
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: Any) -> AnyArray:
         """Return the most probable class.
 
         Parameters
@@ -77,10 +123,10 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
         y_pred : ndarray of shape (n_samples,)
             Values of `classes_`.
         """
-        X = self._items(X)
+        X = self._new_items(X)
         return self.classes_[self._log_posterior(X).argmax(axis=1)]
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.floating]:
+    def predict_proba(self, X: Any) -> Floating:
         """Return the probability of each class.
 
         Parameters
@@ -93,7 +139,7 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
         probability : ndarray of shape (n_samples, n_classes), float32 for float32 items
             In the order of `classes_`.
         """
-        X = self._items(X)
+        X = self._new_items(X)
         return softmax(self._log_posterior(X), axis=1).astype(X.dtype, copy=False)
 
     def expected_class(self, X: Any) -> Array:
@@ -114,7 +160,7 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
         ValueError
             If the classes are not numbers.
         """
-        X = self._items(X)
+        X = self._new_items(X)
         return softmax(self._log_posterior(X), axis=1) @ self._numbers("expected_class")
 
     def median_class(self, X: Any) -> Array:
@@ -137,14 +183,14 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
         ValueError
             If the classes are not numbers.
         """
-        X = self._items(X)
+        X = self._new_items(X)
         numbers = self._numbers("median_class")
         # A little less than half, so that rounding does not decide between two equally probable halves.
         return numbers[(softmax(self._log_posterior(X), axis=1).cumsum(axis=1) >= 0.5 - 1e-12).argmax(axis=1)]
 
     def _class_rows(self, X: Any, y: Any, sample_weight: Any) -> ClassRows:
         """Check the arguments of `fit`, store the classes, and return the rows that count."""
-        X, y = validate_data(self, X, y, dtype=self._dtypes)
+        X, y = self._check_items(X, y, reset=True)
         check_classification_targets(y)
         weight, rows = None, np.arange(len(y))
         if sample_weight is not None:
@@ -159,8 +205,8 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
 
     def _store_spaces(self, spaces: ClassSpaces, prior: str = "empirical") -> None:
         self.means_, self.center_ = spaces.means, spaces.center
-        n = spaces.n
-        self.class_prior_ = n / n.sum() if prior == "empirical" else np.full(len(n), 1 / len(n))
+        n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
+        self.class_prior_ = n / n.sum()
 
     def _store_weights(self, coef: Array, squared: Array) -> None:
         """Store the linear form of the log-posterior; `squared` are the squared distances of the centres."""
@@ -168,10 +214,6 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
         # From the centre, so that a large offset of an item costs no digits.
         self._at_center = np.log(self.class_prior_) - squared / 2
         self.intercept_ = self._at_center - coef @ self.center_
-
-    def _items(self, X: Any) -> npt.NDArray[Any]:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=self._dtypes, reset=False)
 
     def _numbers(self, method: str) -> Array:
         """Return the classes as numbers."""
@@ -181,27 +223,27 @@ class BaseUnitSpaces(ClassifierMixin, BaseEstimator, ABC):
             )
         return self.classes_.astype(np.float64)
 
-    def _log_posterior(self, X: npt.NDArray[Any]) -> Array:
+    def _log_posterior(self, X: AnyArray) -> Array:
         """Return the logarithm of each class's probability, up to one constant for each row."""
-        if self.coef_ is None:
-            score = np.log(self.class_prior_) - (self._squared(X, self.root_) + self.log_det_) / 2
-        else:
-            score = np.empty((len(X), len(self.classes_)))
-            for block in blocks(*X.shape):
-                score[block] = (X[block] - self.center_) @ self.coef_.T + self._at_center
-        return within_range(score)
+        if (coef := self.coef_) is None:
+            return within_range(np.log(self.class_prior_) - (self._squared(X, self.root_) + self.log_det_) / 2)
+        return within_range(by_block(lambda rows: (rows - self.center_) @ coef.T + self._at_center, X))
 
-    def _squared(self, X: npt.NDArray[Any], roots: Array) -> Array:
+    def _squared(self, X: AnyArray, roots: Array) -> Array:
         """Return the squared distance from each class."""
-        squared = np.empty((len(X), len(self.classes_)))
-        for space, (scale, root) in enumerate(zip(self.scale_, roots, strict=True)):
-            # One metric for all classes turns a row once and compares it with each of them.
-            codes = range(len(self.classes_)) if self.coef_ is not None else [space]
-            center = self.center_ if self.coef_ is not None else self.means_[space]
-            centers = (self.means_[codes] - center) / scale @ root
-            for block in blocks(*X.shape):
-                rows = (X[block] - center) / scale @ root
-                for code, other in zip(codes, centers, strict=True):
-                    deviation = rows - other
-                    squared[block, code] = np.einsum("ij,ij->i", deviation, deviation)
-        return squared
+        if self.coef_ is not None:
+            return _squared(X, self.means_, self.center_, self.scale_[0], roots[0])
+        metrics = zip(self.means_, self.scale_, roots, strict=True)
+        return np.column_stack([_squared(X, mean[None], mean, scale, root) for mean, scale, root in metrics])
+
+
+def _squared(X: AnyArray, means: Array, center: Array, scale: Array, root: Array) -> Array:
+    """Return the squared distance from each of the means, which share a metric and are measured from `center`."""
+    # A row is turned once and compared with each of them.
+    turned_means = (means - center) / scale @ root
+
+    def of_rows(rows: AnyArray) -> Array:
+        turned = (rows - center) / scale @ root
+        return np.column_stack([row_norms(turned - mean, squared=True) for mean in turned_means])
+
+    return by_block(of_rows, X)

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.model_selection import KFold, check_cv
 
-from pipeline.taguchi.class_spaces import ClassRows, ClassSpaces, Indices, class_deviations
-from pipeline.taguchi.moments import Array
-from pipeline.taguchi.unit_space_base import BaseUnitSpaces, within_range
+from pipeline.taguchi.base import OVERFLOW, Array, Indices, Mask
+from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, class_spaces, within_range
 
 
 class _Correlation(NamedTuple):
@@ -22,7 +20,7 @@ class _Correlation(NamedTuple):
     """
 
     sd: Array
-    apart: npt.NDArray[np.bool_]
+    apart: Mask
     eigenvalues: Array
     vectors: Array
 
@@ -40,9 +38,35 @@ class _Correlation(NamedTuple):
         return float(along + n_across * np.log(shrinkage) + 2 * np.log(self.sd[varies]).sum())
 
 
+def _deviations(data: ClassRows) -> tuple[ClassSpaces, Array]:
+    """Return the unit spaces, and the rows measured from the means of their classes.
+
+    The deviations have shape (n_rows, n_items) and are multiplied by the roots of the weights: their products add up to
+    the scatters.
+
+    Raises
+    ------
+    ValueError
+        If X holds values whose squares overflow.
+    """
+    X, weight = data.X[data.rows], data.weight
+    n = np.bincount(data.codes, weight).astype(np.float64)
+    means = np.array([np.average(part.X[part.rows], axis=0, weights=part.weight) for part in data.by_class()])
+    center = np.average(X, axis=0, weights=weight)
+    root = 1 if weight is None else np.sqrt(weight)[:, None]
+    deviation, from_center = (X - means[data.codes]) * root, (X - center) * root
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = (from_center**2).sum(axis=0)
+    if not np.isfinite(total.sum()):
+        raise ValueError(OVERFLOW)
+    # The mean of a constant item may be off by more than a rounding.
+    total[(X[0] == X).all(axis=0)] = 0
+    return class_spaces(n, means, center, total, np.einsum("ij,ij->j", deviation, deviation)), deviation
+
+
 def _fitted(data: ClassRows) -> tuple[ClassSpaces, _Correlation]:
     """Return the unit spaces of rows and the correlations within them."""
-    spaces, rows = class_deviations(data)
+    spaces, rows = _deviations(data)
     sd = np.sqrt(np.where(spaces.carries, spaces.variance, np.inf))
     apart = spaces.carries & (spaces.variance <= spaces.lowest)
     rows /= sd
@@ -60,11 +84,12 @@ def _fitted(data: ClassRows) -> tuple[ClassSpaces, _Correlation]:
 
 def _held_out_errors(data: ClassRows, train: Indices, test: Indices, shrinkages: Array) -> Array:
     """Return, for each shrinkage, the sum of the squared errors of the probabilities over the held-out rows."""
-    (seen, codes), weight = np.unique(data.codes[train], return_inverse=True), data.weight
-    spaces, correlation = _fitted(ClassRows(data.X, data.rows[train], codes, None if weight is None else weight[train]))
-    Z = (data.X[data.rows[test]] - spaces.center) / correlation.sd
+    seen, codes = np.unique(data.codes[train], return_inverse=True)
+    spaces, correlation = _fitted(data.part(train)._replace(codes=codes))
+    held_out = data.part(test)
+    Z = (data.X[held_out.rows] - spaces.center) / correlation.sd
     centers = (spaces.means - spaces.center) / correlation.sd
-    truth = np.eye(data.codes.max() + 1)[data.codes[test]]
+    truth = np.eye(data.codes.max() + 1)[held_out.codes]
     # A class without a training row keeps the probability 0.
     probability, errors = np.zeros_like(truth), np.zeros(len(shrinkages))
     for i, shrinkage in enumerate(shrinkages):
@@ -72,19 +97,18 @@ def _held_out_errors(data: ClassRows, train: Indices, test: Indices, shrinkages:
         at_center = np.log(spaces.n / spaces.n.sum()) - (directions * centers).sum(axis=1) / 2
         probability[:, seen] = softmax(within_range(Z @ directions.T + at_center), axis=1)
         squared = ((probability - truth) ** 2).sum(axis=1)
-        errors[i] = squared.sum() if weight is None else weight[test] @ squared
+        errors[i] = squared.sum() if held_out.weight is None else held_out.weight @ squared
     return errors
 
 
-def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[tuple[Indices, Indices]]:
+def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[Any]:
     """Yield the places of training and held-out rows among the rows that count."""
     if cv is None or isinstance(cv, Integral):
         n_folds = min(5 if cv is None else int(cv), len(data.rows))
         yield from KFold(n_folds, shuffle=True, random_state=0).split(data.rows) if n_folds > 1 else ()
     else:
         for split in check_cv(cv).split(data.X, y):
-            train, test = (np.flatnonzero(np.isin(data.rows, part)) for part in split)
-            yield train, test
+            yield [np.flatnonzero(np.isin(data.rows, part)) for part in split]
 
 
 class UnitSpaceClassifierCV(BaseUnitSpaces):
@@ -140,13 +164,9 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     ([1, 5], 1.0)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
-        "shrinkages": ["array-like"],
-        "cv": ["cv_object"],
-    }
-    _dtypes: ClassVar[list[Any]] = [np.float64]
+    _parameter_constraints = {"shrinkages": ["array-like"], "cv": ["cv_object"]}  # noqa: RUF012 - scikit-learn's form
+    _dtypes = np.float64
 
-    shrinkage_: float
     scores_: Array
 
     def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: Any = 5):
@@ -188,7 +208,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
 
         spaces, correlation = _fitted(data)
         self._store_spaces(spaces)
-        self._sd, self._apart, self._eigenvalues, self._vectors = correlation
+        self._correlation: tuple[Any, ...] = tuple(correlation)
         self.scale_ = np.where(spaces.carries, correlation.sd, 1)[None]
         self.log_det_ = np.array([correlation.log_det(self.shrinkage_)])
         centers = (spaces.means - spaces.center) / correlation.sd
@@ -199,6 +219,6 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     @property
     def root_(self) -> Array:
         """Symmetric root of the inverse correlation matrix."""
-        items = np.diag(np.isfinite(self._sd).astype(np.float64))
-        correlation = _Correlation(self._sd, self._apart, self._eigenvalues, self._vectors)
-        return correlation.power(items, self.shrinkage_, -0.5)[None, :, np.isfinite(self._sd)]
+        correlation = _Correlation(*self._correlation)
+        varies = np.isfinite(correlation.sd)
+        return correlation.power(np.diag(varies.astype(np.float64)), self.shrinkage_, -0.5)[None, :, varies]

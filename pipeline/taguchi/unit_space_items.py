@@ -3,19 +3,13 @@
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    MetaEstimatorMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pipeline.taguchi.base import AnyArray, Floating, ItemEstimator
 
 
-class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, ItemEstimator):
     """One unit space per star, each with a clone of the detector; a row becomes its distances from all unit spaces.
 
     With a detector that transforms (`RTMethod`) its columns stand in place of the distance. Like scikit-learn's
@@ -43,10 +37,6 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
     [[0.0, 10.0], [11.0, 1.0]]
     """
 
-    detectors_: list[Any]
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
-
     def __init__(self, detector: Any, cv: int = 5):
         self.detector = detector
         self.cv = cv
@@ -59,20 +49,19 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         ValueError
             If a star has fewer than two rows.
         """
-        X, y = validate_data(self, X, y)
+        X, y = self._check_items(X, y, reset=True)
         self.detectors_ = self._detectors(X, y)
         self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
         return self
 
-    def transform(self, X: Any) -> npt.NDArray[np.floating]:
+    def transform(self, X: Any) -> Floating:
         """Return the columns of all detectors side by side."""
-        check_is_fitted(self)
-        return self._read(self.detectors_, validate_data(self, X, reset=False))
+        return self._read(self.detectors_, self._new_items(X))
 
-    def fit_transform(self, X: Any, y: Any) -> npt.NDArray[np.floating]:
+    def fit_transform(self, X: Any, y: Any) -> Floating:
         """Fit, and return for each row the columns of detectors that were fitted without it."""
         self.fit(X, y)
-        X, y = validate_data(self, X, y)
+        X, y = self._check_items(X, y)
         n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
         if n_parts < 2:
             return self._read(self.detectors_, X)
@@ -81,7 +70,7 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
             items[test] = self._read(self._detectors(X[train], y[train]), X[test])
         return items
 
-    def _detectors(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> list[Any]:
+    def _detectors(self, X: AnyArray, y: AnyArray) -> list[Any]:
         detectors = []
         for star in np.unique(y):
             rows = X[y == star]
@@ -91,7 +80,5 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         return detectors
 
     @staticmethod
-    def _read(detectors: list[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        return np.column_stack(
-            [model.transform(X) if hasattr(model, "transform") else model.distance(X) for model in detectors]
-        )
+    def _read(detectors: list[Any], X: AnyArray) -> Floating:
+        return np.column_stack([m.transform(X) if hasattr(m, "transform") else m.distance(X) for m in detectors])

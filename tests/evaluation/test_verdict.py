@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.evaluation.sides import Side
 from pipeline.evaluation.verdict import three_sentences
-from pipeline.experiment.curves import contrast_table, crossover_table, side_table
+from pipeline.experiment.curves import contrasts_frame, crossovers_frame, sides_frame
 from pipeline.experiment.line import Line
 
 SIZES = [10, 100, 1000]
@@ -28,7 +28,9 @@ def sides(levels: dict[str, list[float]], spread: float = 0.01) -> dict[str, dic
 
 def sentences(levels: dict[str, list[float]], n_test: int = 1250, spread: float = 0.01) -> list[str]:
     made = sides(levels, spread)
-    return three_sentences(side_table(made), contrast_table(made, PAIRS), crossover_table(made, PAIRS), n_test, SECONDS)
+    return three_sentences(
+        sides_frame(made), contrasts_frame(made, PAIRS), crossovers_frame(made, PAIRS), n_test, SECONDS
+    )
 
 
 CROSSING = {"T-method": [0.7, 0.75, 0.8], "attention": [0.5, 0.7, 0.9], "both": [0.6, 0.7, 0.9]}
@@ -80,8 +82,8 @@ def test_what_is_not_sure_is_not_claimed(n_test: int, spread: float) -> None:
 
 def test_numbers_in_the_sentences_are_those_of_the_tables() -> None:
     made = sides(CROSSING)
-    table = contrast_table(made, PAIRS)
+    table = contrasts_frame(made, PAIRS)
     full = table[(table["n_train"] == 1000) & (table["b"] == "attention")].iloc[0]
-    first = three_sentences(side_table(made), table, crossover_table(made, PAIRS), 99, SECONDS)[0]
+    first = three_sentences(sides_frame(made), table, crossovers_frame(made, PAIRS), 99, SECONDS)[0]
     assert f"difference {full['difference']:+.3f} ({full['low']:+.3f} to {full['high']:+.3f}" in first
     assert isinstance(table, pd.DataFrame)

@@ -13,7 +13,7 @@ from project import ROOT
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
-from pipeline.files import write_json, write_manifest, write_parquet, write_text
+from pipeline.files import write_json, write_manifest, write_parquet
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
 
@@ -246,7 +246,8 @@ def _line(line: Line) -> dict[str, Any]:
 
 def _prepared(paths: DatasetPaths, reviews: pd.DataFrame, held_out: pd.DataFrame) -> None:
     write_parquet(paths.reviews, reviews)
-    write_text(paths.prepared / ".options", "--data 'file' --name 'd' --file 'my reviews.csv'\n")
+    options = {"name": "d", "data": "file", "file": "my reviews.csv", "train": None, "test": None, "limit": None}
+    write_manifest(paths.prepared, {"options": options})
     configs: dict[str, Any] = {
         name: {"transformer": "TextStats" if name == "text_stats" else "TMetrics", "params": {}} for name in FEATURES
     }

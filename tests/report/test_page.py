@@ -10,9 +10,10 @@ import pytest
 from report_data import HOSTILE, SENTENCES, build
 
 from pipeline.experiment.line import Line
+from pipeline.files import write_manifest
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
-from pipeline.report.page import draw
+from pipeline.report.page import _facts, draw
 from pipeline.report.results import Results
 from pipeline.stages import report
 
@@ -89,6 +90,29 @@ def test_the_box_says_how_to_run_it_again(page: str) -> None:
     for stage in ("score", "curves", "robustness", "report"):
         assert f"conf/{stage}.yaml" in page
     assert "n_mistakes: 10" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({"name": "sample", "data": "sample"}, "make all"),
+        ({"name": "sample", "data": "sample", "limit": "100"}, "make all LIMIT=100"),
+        ({"name": "yelp", "data": "yelp"}, "make all DATA=yelp"),
+        ({"name": "my_reviews", "data": "file", "file": "my reviews.csv"}, "make all DATA=file FILE='my reviews.csv'"),
+        ({"name": "x", "data": "file", "train": "a", "test": "b$"}, "make all DATA=file NAME=x TRAIN=a TEST='b$$'"),
+        (None, "unknown, since the stages were not run by make"),
+    ],
+)
+def test_the_command_names_what_is_not_usual(
+    options: dict[str, str | None] | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = DatasetPaths("d")
+    write_manifest(paths.reports, {"stage": "score"})
+    if options:
+        nothing = dict.fromkeys(["file", "train", "test", "limit"])
+        write_manifest(paths.prepared, {"options": {**nothing, **options}})
+    assert _facts(Results(paths))["Command"] == command
 
 
 def test_figures_of_another_time_are_removed(paths: DatasetPaths) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.calibration import _calibration_curves
 from pipeline.report.costs import _pareto, frontier
 from pipeline.report.curves import _legend, _model_curves, _side_curves
 from pipeline.report.figure import INK, _to_svg, drawing, looks
 from pipeline.report.items import _strongest_items
 from pipeline.report.predictions import _confusion, _predicted_against_true
+from pipeline.report.robustness import _calibration_curves
 
 
 def drawn(figure):

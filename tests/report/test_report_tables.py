@@ -3,8 +3,7 @@
 from report_data import SIDES
 
 from pipeline.report.costs import frontier
-from pipeline.report.curves import sides_by_size
-from pipeline.report.differences import contrast_table
+from pipeline.report.curves import contrast_table, sides_by_size
 from pipeline.report.items import _item_lines
 from pipeline.report.results import Results
 from pipeline.report.robustness import change_table, slice_tables

@@ -13,7 +13,6 @@ from project import ROOT, make_project
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.experiment.robustness import calibrated_lines, changes_frame, last_lines
-from pipeline.files import read_manifest
 from pipeline.project.conf import RobustnessConfig
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import TABLES, table_path, write_table
@@ -152,11 +151,9 @@ def test_costs_are_those_of_the_lines_with_a_curve(here: Path) -> None:
 
 def test_the_same_seed_gives_the_same_tables(here: Path) -> None:
     before = {name: table_path(DatasetPaths("sample"), name).read_bytes() for name in NAMES}
-    robustness.run("sample")
+    manifest = robustness.run("sample")
     assert {name: table_path(DatasetPaths("sample"), name).read_bytes() for name in NAMES} == before
-    manifest = read_manifest(DatasetPaths("sample").robustness)
-    assert manifest["config"] == CONFIG.model_dump()
-    assert manifest["n_reviews"] == 12
+    assert manifest == {"config": CONFIG.model_dump(), "n_reviews": 12}
 
 
 @pytest.mark.parametrize(

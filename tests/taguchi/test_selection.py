@@ -82,7 +82,7 @@ class TestGains:
     def test_rows_beyond_one_block_give_the_same_sums(self, monkeypatch):
         X, y = stars_and_items(2)
         whole = OrthogonalArraySelector().fit(X, y).run_sn_ratios_
-        monkeypatch.setattr("pipeline.taguchi.integrated._BLOCK_BYTES", 8 * 8 * 3)
+        monkeypatch.setattr("pipeline.taguchi.base._BLOCK_BYTES", 8 * 8 * 3)
         np.testing.assert_allclose(OrthogonalArraySelector().fit(X, y).run_sn_ratios_, whole, rtol=1e-12)
 
     @settings(max_examples=30)

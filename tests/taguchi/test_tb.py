@@ -156,7 +156,7 @@ class TestDefinition:
     def test_many_rows_in_blocks_agree_with_few(self, monkeypatch):
         X, y, _ = noisy(1, n=100)
         expected = TbRegressor().fit(X, y)
-        monkeypatch.setattr("pipeline.taguchi.integrated._BLOCK_BYTES", 8 * 4 * 7)
+        monkeypatch.setattr("pipeline.taguchi.base._BLOCK_BYTES", 8 * 4 * 7)
         model = TbRegressor().fit(X, y)
         np.testing.assert_array_equal(model.origin_, expected.origin_)
         np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-12)

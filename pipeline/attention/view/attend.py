@@ -2,15 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.attention.maps import AttentionMap, attention_map
 from pipeline.attention.view import page, plots, terminal
 from pipeline.errors import PipelineError, first_line
 from pipeline.files import atomic_path, write_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _SUFFIXES = (".png", ".svg", ".html", ".csv")
 
@@ -38,19 +34,14 @@ def run(
     try:
         attention = attention_map(text, model, revision)
         if out is None:
-            return _table(attention, layer, head, word)
+            width = shutil.get_terminal_size(fallback=(80, 24)).columns
+            if word is None:
+                return terminal.show(attention, layer, head, width)
+            return terminal.show_word(attention, word, head, width)
         _write(attention, out, layer, head, word)
     except (ValueError, ImportError) as error:
         raise PipelineError(first_line(error)) from None
     return str(out.resolve())
-
-
-def _table(attention: AttentionMap, layer: int | None, head: int | None, word: str | None) -> str:
-    """Return the weights as wide as the terminal is."""
-    width = shutil.get_terminal_size(fallback=(80, 24)).columns
-    if word is None:
-        return terminal.show(attention, layer, head, width)
-    return terminal.show_word(attention, word, head, width)
 
 
 def _write(attention: AttentionMap, path: Path, layer: int | None, head: int | None, word: str | None) -> None:
@@ -63,12 +54,8 @@ def _write(attention: AttentionMap, path: Path, layer: int | None, head: int | N
         write_text(path, table.to_csv(float_format="%.6f"))
     else:
         figure = plots.heat_map(attention, layer, head) if word is None else plots.word_by_layer(attention, word, head)
-        _save(figure, path, kind.removeprefix("."))
+        from matplotlib import rc_context
 
-
-def _save(figure: "Figure", path: Path, kind: str) -> None:
-    from matplotlib import rc_context
-
-    # Glyphs as paths: the picture looks alike where these fonts are not installed.
-    with rc_context({"svg.fonttype": "path"}), atomic_path(path) as temporary:
-        figure.savefig(temporary, format=kind)
+        # Glyphs as paths: the picture looks alike where these fonts are not installed.
+        with rc_context({"svg.fonttype": "path"}), atomic_path(path) as temporary:
+            figure.savefig(temporary, format=kind.removeprefix("."))

@@ -5,6 +5,12 @@ import pandas as pd
 from pipeline.attention.maps import AttentionMap
 
 
+def heading(attention: AttentionMap, caption: str) -> list[str]:
+    """Return the lines above a drawing: the text, the caption, and the words that the model does not know."""
+    unknown = [f"not in its vocabulary: {' '.join(attention.unknown)}"] if attention.unknown else []
+    return [attention.text, caption, *unknown]
+
+
 def weights_shown(attention: AttentionMap, layer: int | None, head: int | None) -> str:
     """Return in words which weights are shown."""
     return f"{one_or_mean('layer', layer, attention.n_layers)}, {one_or_mean('head', head, attention.n_heads)}"

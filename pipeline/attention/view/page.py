@@ -60,13 +60,14 @@ def render(attention: AttentionMap, layer: int | None = None, head: int | None =
         "layer": layer or 0,
         "head": head or 0,
         "token": attention.positions(word)[0] if word else -1,
-        "weights": base64.b64encode(steps.tobytes()).decode(),
+        "weights": _base64(steps.tobytes()),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline.attention", "view"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    font = base64.b64encode(web_font("".join([attention.text, *attention.labels]))).decode()
-    environment.filters["digest"] = lambda script: (
-        "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    )
+    loader = jinja2.PackageLoader("pipeline.attention", "view")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["digest"] = lambda script: "sha256-" + _base64(hashlib.sha256(script.encode()).digest())
+    font = _base64(web_font("".join([attention.text, *attention.labels])))
     return environment.get_template("attend.html").render(attention=attention, data=data, font=font)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pipeline.attention.maps import AttentionMap, moved
 from pipeline.attention.tokens import visible
-from pipeline.attention.view.captions import one_or_mean, strongest, weights_shown
+from pipeline.attention.view.captions import heading, one_or_mean, strongest, weights_shown
 from pipeline.attention.view.fonts import drawable, families
 from pipeline.errors import needs_extra
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
+_ORANGE = "#d55e00"
 # From white to the blue of the report, and on to a dark one, so that strong weights still differ.
 _SHADES = ["#ffffff", "#cfe4f2", "#6fb1da", "#0072b2", "#003a5c"]
 _VALUES = 14  # tokens up to which each cell shows its value
@@ -119,9 +119,8 @@ def word_by_layer(attention: AttentionMap, word: str, head: int | None = None) -
     left.set(ylabel="layer", xlabel="key: the token looked at")
     _name(left, "x", list(table.columns), attention.text, top=True)
     bars = right.barh(shares.index - 1, shares, color=_ORANGE, height=0.55)
-    right.set(
-        xlim=(0, max(0.1, float(shares.max()) * 1.25 if len(shares) else 0.1)), xlabel="moved since the layer above"
-    )
+    most = float(shares.max()) if len(shares) else 0.0
+    right.set(xlim=(0, max(0.1, most * 1.25)), xlabel="moved since the layer above")
     right.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
     right.spines[["top", "right"]].set_visible(False)
     right.tick_params(left=False, labelleft=False)
@@ -139,19 +138,14 @@ def _cells(axes: "Axes", weights: npt.NDArray[np.float32], values: bool) -> Any:
     """Fill the cells, which are centred on whole numbers; the square root makes small weights visible."""
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
-    n_rows, n_columns = weights.shape
+    rows, columns = (np.arange(n + 1) - 0.5 for n in weights.shape)
     most = max(float(weights.max()), 0.01)
+    shades, norm = LinearSegmentedColormap.from_list("blues", _SHADES), PowerNorm(0.5, vmin=0, vmax=most)
+    edge, width = ("white", 1) if values else ("face", 0)
     mesh = axes.pcolormesh(
-        np.arange(n_columns + 1) - 0.5,
-        np.arange(n_rows + 1) - 0.5,
-        weights,
-        cmap=LinearSegmentedColormap.from_list("blues", _SHADES),
-        norm=PowerNorm(0.5, vmin=0, vmax=most),
-        edgecolors="white" if values else "face",
-        linewidth=1 if values else 0,
-        rasterized=not values,
+        columns, rows, weights, cmap=shades, norm=norm, edgecolors=edge, linewidth=width, rasterized=not values
     )
-    axes.set_ylim(n_rows - 0.5, -0.5)
+    axes.set_ylim(rows[-1], -0.5)
     axes.spines[:].set_visible(False)
     if values:
         for (row, column), weight in np.ndenumerate(weights):
@@ -183,17 +177,10 @@ def _stands(label: str) -> bool:
 
 
 def _title(figure: "Figure", attention: AttentionMap, what: str) -> None:
-    lines = [attention.text, f"{what} · {attention.model}"]
-    if attention.unknown:
-        lines.append(f"not in its vocabulary: {' '.join(attention.unknown)}")
     room = int(11 * figure.get_figwidth())
-    figure.suptitle(
-        "\n".join(_cut(drawable(visible(line, room)), room) for line in lines),
-        family=families(attention.text),
-        fontsize=10,
-        parse_math=False,
-        linespacing=1.5,
-    )
+    lines = heading(attention, f"{what} · {attention.model}")
+    title = "\n".join(_cut(drawable(visible(line, room)), room) for line in lines)
+    figure.suptitle(title, family=families(attention.text), fontsize=10, parse_math=False, linespacing=1.5)
 
 
 def _cut(text: str, room: int) -> str:

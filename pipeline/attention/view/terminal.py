@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.attention.maps import AttentionMap, moved
-from pipeline.attention.view.captions import one_or_mean, strongest, weights_shown
+from pipeline.attention.view.captions import heading, one_or_mean, strongest, weights_shown
 from pipeline.errors import needs_extra
 
 _BARS = " ▏▎▍▌▋▊▉█"
@@ -35,13 +35,9 @@ def show(attention: AttentionMap, layer: int | None = None, head: int | None = N
     table = _grid(frame)
     if max(map(_columns, table)) > width:
         table = _strongest_keys(frame, width)
-    lines = [
-        *_heading(attention, weights_shown(attention, layer, head)),
-        *table,
-        "",
-        "attention received, mean of all queries",
-    ]
-    return "\n".join([*lines, *_bars(attention.received(layer, head), width)])
+    above = _heading(attention, weights_shown(attention, layer, head))
+    bars = _bars(attention.received(layer, head), width)
+    return "\n".join([*above, *table, "", "attention received, mean of all queries", *bars])
 
 
 @needs_extra("terminal.show_word", "maps")
@@ -80,9 +76,7 @@ def _columns(text: str) -> int:
 
 
 def _heading(attention: AttentionMap, what: str) -> list[str]:
-    lines = [attention.text, f"{attention.model} · {what}"]
-    if attention.unknown:
-        lines.append(f"not in its vocabulary: {' '.join(attention.unknown)}")
+    lines = heading(attention, f"{attention.model} · {what}")
     return [*("".join(c if c.isprintable() else " " for c in line) for line in lines), ""]
 
 
