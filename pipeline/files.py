@@ -62,6 +62,25 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False)
 
 
+@contextmanager
+def reading(path: Path, made_by: str) -> Iterator[None]:
+    """Name the stage that makes a file anew, where the block finds it missing or damaged.
+
+    Raises
+    ------
+    PipelineError
+        In one line.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"{path} cannot be read ({first_line(error)}): delete it and run the {made_by} stage again"
+        ) from None
+
+
 def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
     """Read a table that an earlier stage has written.
 
@@ -70,12 +89,8 @@ def read_parquet(path: Path, made_by: str) -> pd.DataFrame:
     PipelineError
         If it is missing or damaged; `made_by` names the stage that makes it anew.
     """
-    try:
+    with reading(path, made_by):
         return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): delete it and run {made_by} again") from None
 
 
 def read_made_from(path: Path) -> str | None:
@@ -101,11 +116,6 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Return the manifest in `directory`, or an empty one where there is none to trust."""
     return read_json(directory / MANIFEST)
-
-
-def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest."""
-    write_json(directory / MANIFEST, manifest)
 
 
 def git_commit() -> str:

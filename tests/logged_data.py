@@ -30,7 +30,7 @@ from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
 from pipeline.experiment.saved import save
 from pipeline.features import TextStats
-from pipeline.files import write_json, write_manifest, write_parquet, write_text
+from pipeline.files import MANIFEST, write_json, write_parquet, write_text
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
 from pipeline.taguchi import TMethodRegressor
@@ -65,7 +65,7 @@ def make_results(root: Path, dataset: str = "sample", n_per_star: int = 8, n_cop
         _write_score(paths, reviews, names)
         _write_report(paths)
         manifest = {"stage": "score", "dataset": dataset, "inputs": {str(paths.reviews): file_digest(paths.reviews)}}
-        write_manifest(paths.reports, manifest)
+        write_json(paths.reports / MANIFEST, manifest)
         return paths
 
 

@@ -1,5 +1,3 @@
-import hashlib
-import importlib.util
 import json
 import signal
 import subprocess
@@ -114,14 +112,14 @@ class TestReadingAndWriting:
         path = tmp_path / "t.parquet"
         files.write_parquet(path, pd.DataFrame({"stars": range(100)}))
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(PipelineError, match="delete it and run features again") as caught:
+        with pytest.raises(PipelineError, match="delete it and run the features stage again") as caught:
             files.read_parquet(path, made_by="features")
         assert "\n" not in str(caught.value)
 
 
 class TestManifest:
     def test_it_comes_back(self, tmp_path):
-        files.write_manifest(tmp_path / "new", {"stage": "score", "n": 3})
+        files.write_json(tmp_path / "new" / files.MANIFEST, {"stage": "score", "n": 3})
         assert files.read_manifest(tmp_path / "new") == {"stage": "score", "n": 3}
 
     @pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"null", b"\xff\xfe"])

@@ -152,7 +152,7 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         ),
         (lambda project: None, ["all", "--data", "file"], "--data file needs either --file PATH"),
         (lambda project: None, ["score"], "run the prepare stage first"),
-        (lambda project: None, ["report"], "holds no complete score: run the score stage first"),
+        (lambda project: None, ["report"], "holds no complete score (no manifest.json): run the score stage first"),
         (lambda project: None, ["ui"], "there are no runs to show"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from project import ROOT, SHARED_REVIEWS
 
+from pipeline.experiment.reviews import Source, prepare
 from pipeline.project.conf import PrepareConfig, load_config
 from pipeline.project.paths import SAMPLE
-from pipeline.experiment.reviews import Source, prepare
 from pipeline.stages.sources import read_file
 from pipeline.text import words
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.errors import PipelineError, first_line
-from pipeline.files import write_csv
+from pipeline.errors import PipelineError
+from pipeline.files import reading, write_csv
 from pipeline.project.paths import DatasetPaths
 
 _LINE = ("features", "model")
@@ -78,12 +78,8 @@ def read_table(paths: DatasetPaths, name: str) -> pd.DataFrame:
         If the file is missing or damaged, or lacks a column; the error names the stage that writes it.
     """
     path, stage = table_path(paths, name), TABLES[name].stage
-    try:
+    with reading(path, stage):
         table = pd.read_csv(path, dtype=dict.fromkeys(_NAMES, "str"), keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {stage} stage first") from None
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {stage} stage again") from None
     if missing := [column for column in TABLES[name].columns if column not in table]:
         raise PipelineError(f"{path} lacks the column {missing[0]!r}: run the {stage} stage again")
     return table

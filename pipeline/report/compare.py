@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _N_RESAMPLES = 2000
 _SEED = 0
 _ROW = "{qwk_a:11.3f}{qwk_b:9.3f}{difference:+11.3f}{interval:>19}{p:>8}{mae_a:11.3f}{mae_b:9.3f}"
 # These differ between any two runs.
-_OF_EVERY_RUN = {"dataset", "seconds"}
+_OF_EVERY_RUN = {"dataset", "seconds", "fingerprint"}
 
 
 def compare(a: str, b: str, n_lines: int = 20) -> str:
@@ -155,7 +156,8 @@ def _flat(value: Any, dataset: str, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the entries of nested objects by dotted keys, in which paths do not name the dataset."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name not in _OF_EVERY_RUN:
+            # Files with timings differ between any two runs, too.
+            if name not in _OF_EVERY_RUN and not str(name).startswith("reports/") and Path(name).name != "costs.json":
                 part = str(name).replace(f"/{dataset}/", "/<dataset>/")
                 yield from _flat(inner, dataset, f"{key}.{part}" if key else part)
     else:

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from pipeline.errors import PipelineError, first_line
+from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.files import read_manifest, read_parquet
+from pipeline.files import read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import read_table, table_path
 
@@ -191,9 +191,5 @@ class Results:
 
 
 def _read_json(path: Path, stage: str) -> Any:
-    try:
+    with reading(path, stage):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run the {stage} stage first") from None
-    except ValueError as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error)}): run the {stage} stage again") from None

@@ -16,6 +16,8 @@ def run(dataset: str) -> None:
     """Run the stage: draw the figures, write the summary and, last, the page."""
     paths, config = DatasetPaths(dataset), report_config()
     results = Results(paths)
+    for stage in ("score", "curves", "robustness"):
+        results.manifest(stage)
     pictures = draw(results, config)
     page, summary = render(dataset, results, pictures, config), render_summary(dataset, results)
     figures = {paths.figures / picture.file: picture.svg for picture in pictures}

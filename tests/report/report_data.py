@@ -13,7 +13,7 @@ from project import ROOT
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
-from pipeline.files import write_json, write_manifest, write_parquet
+from pipeline.files import MANIFEST, write_json, write_parquet
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
 
@@ -77,7 +77,7 @@ def _write_manifests(paths: DatasetPaths, sides: dict[str, Line]) -> None:
         (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}, "sides": described}),
         (paths.robustness, "robustness", {"seed": 1, "n_reviews": 400}),
     ):
-        write_manifest(directory, {"stage": stage, "config": config, "inputs": inputs})
+        write_json(directory / MANIFEST, {"stage": stage, "config": config, "inputs": inputs})
 
 
 def _reviews(rng: np.random.Generator, n_test: int) -> pd.DataFrame:
@@ -247,12 +247,12 @@ def _line(line: Line) -> dict[str, Any]:
 def _prepared(paths: DatasetPaths, reviews: pd.DataFrame, held_out: pd.DataFrame) -> None:
     write_parquet(paths.reviews, reviews)
     options = {"name": "d", "data": "file", "file": "my reviews.csv", "train": None, "test": None, "limit": None}
-    write_manifest(paths.prepared, {"options": options})
+    write_json(paths.prepared / MANIFEST, {"options": options})
     configs: dict[str, Any] = {
         name: {"transformer": "TextStats" if name == "text_stats" else "TMetrics", "params": {}} for name in FEATURES
     }
     configs["sn_attention"] = {"transformer": "AttentionPooling", "params": {"weights": "sn-ratio"}}
-    write_manifest(paths.features, {"config": configs})
+    write_json(paths.features / MANIFEST, {"config": configs})
     stars = held_out["stars"].iloc[0]
     tokens = {"start": [8, 14, 30], "end": [13, 16, 35], "estimate": [1.0, 2.0, -2.0], "contribution": [0.1, 0.2, -0.4]}
     explained = pd.DataFrame({"review_id": "r0", "stars": stars, "text": HOSTILE, **tokens})
