@@ -76,9 +76,12 @@ def reading(path: Path, made_by: str) -> Iterator[None]:
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing: run the {made_by} stage first") from None
     except (OSError, ValueError) as error:
-        raise PipelineError(
-            f"{path} cannot be read ({first_line(error)}): delete it and run the {made_by} stage again"
-        ) from None
+        raise damaged(path, made_by, error) from None
+
+
+def damaged(path: Path, made_by: str, error: Exception) -> PipelineError:
+    """Return the error for a file that cannot be read."""
+    return PipelineError(f"{path} cannot be read ({first_line(error)}): delete it and run the {made_by} stage again")
 
 
 def read_parquet(path: Path, made_by: str) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Progress bars: one for a piece of work on its own, or one for all stages that a call runs."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Self
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from tqdm import tqdm
 
@@ -68,10 +68,11 @@ class Overall:
         self.advance(seconds)
 
 
-class _Part:
+class _Part(nullcontext[Any]):
     """A piece of work that moves the bar of all stages."""
 
     def __init__(self, overall: Overall, total: float, seconds: float):
+        super().__init__(self)
         self.overall, self.share = overall, seconds / total if total else 0.0
 
     def update(self, n: float = 1) -> None:
@@ -79,12 +80,6 @@ class _Part:
 
     def skip(self, n: float) -> None:
         self.overall.skip(n * self.share)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
 
 
 class _Bar(tqdm):

@@ -6,9 +6,9 @@ from typing import Any
 
 import skops.io
 
-from pipeline.errors import PipelineError, first_line
+from pipeline.errors import PipelineError
 from pipeline.experiment.named import packages
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, damaged
 from pipeline.project.conf import feature_configs
 from pipeline.project.paths import DatasetPaths
 
@@ -59,9 +59,7 @@ def load(path: Path, made_by: str, packages: Sequence[str] = ()) -> tuple[Any, l
         estimator = None if strange else skops.io.load(path, trusted=types)
     # What a damaged archive makes skops raise is of any kind.
     except Exception as error:
-        raise PipelineError(
-            f"{path} cannot be read ({first_line(error)}): delete it and run the {made_by} stage again"
-        ) from None
+        raise damaged(path, made_by, error) from None
     if strange:
         raise PipelineError(f"{path} holds {strange[0]}, which is no part of a model of this project: delete it")
     return estimator, types

@@ -1,6 +1,7 @@
 """conf/*.yaml as typed values; an unknown or wrong key stops before any work."""
 
 from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -144,35 +145,17 @@ def load_config(path: Path, model: type[_ConfigT]) -> _ConfigT:
         raise PipelineError(f"{path}: {_explain(error, model)}") from None
 
 
-def prepare_config() -> PrepareConfig:
-    """Return conf/prepare.yaml."""
-    return load_config(CONF / "prepare.yaml", PrepareConfig)
+prepare_config = partial(load_config, CONF / "prepare.yaml", PrepareConfig)
+score_config = partial(load_config, CONF / "score.yaml", ScoreConfig)
+curves_config = partial(load_config, CONF / "curves.yaml", CurvesConfig)
+robustness_config = partial(load_config, CONF / "robustness.yaml", RobustnessConfig)
+report_config = partial(load_config, CONF / "report.yaml", ReportConfig)
 
 
 def feature_configs() -> dict[str, FeatureConfig]:
     """Return every conf/features/<name>.yaml by its name, defaults that the working directory lacks included."""
     names = sorted(path.name for path in shipped_files(f"{FEATURES_CONF}/*.yaml"))
     return {Path(name).stem: load_config(FEATURES_CONF / name, FeatureConfig) for name in names}
-
-
-def score_config() -> ScoreConfig:
-    """Return conf/score.yaml."""
-    return load_config(CONF / "score.yaml", ScoreConfig)
-
-
-def curves_config() -> CurvesConfig:
-    """Return conf/curves.yaml."""
-    return load_config(CONF / "curves.yaml", CurvesConfig)
-
-
-def robustness_config() -> RobustnessConfig:
-    """Return conf/robustness.yaml."""
-    return load_config(CONF / "robustness.yaml", RobustnessConfig)
-
-
-def report_config() -> ReportConfig:
-    """Return conf/report.yaml."""
-    return load_config(CONF / "report.yaml", ReportConfig)
 
 
 def check_names(names: list[str], known: list[str], what: str, where: str) -> None:

@@ -26,21 +26,17 @@ class _Stage(NamedTuple):
     outputs: tuple[str, ...]
 
 
+_FITTED = ("reviews", "parts", "feature_costs")
 _RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
 _STAGES = {
     "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),
     "features": _Stage(f"features/{MANIFEST}", ("features",), ("reviews",), ("parts", "feature_costs")),
     "score": _Stage(f"reports/{MANIFEST}", ("score.yaml",), ("reviews", "parts"), ("predictions", "lines")),
-    "curves": _Stage(
-        f"curves/{MANIFEST}",
-        ("score.yaml", "curves.yaml"),
-        ("reviews", "parts", "feature_costs", "metrics"),
-        ("verdict",),
-    ),
+    "curves": _Stage(f"curves/{MANIFEST}", ("score.yaml", "curves.yaml"), (*_FITTED, "metrics"), ("verdict",)),
     "robustness": _Stage(
         f"robustness/{MANIFEST}",
         ("score.yaml", "robustness.yaml"),
-        ("reviews", "parts", "feature_costs", "metrics", "predictions", "curves", "sides", "sample"),
+        (*_FITTED, "metrics", "predictions", "curves", "sides", "sample"),
         (),
     ),
     "report": _Stage("reports/report.json", ("report.yaml",), (*_RESULTS, "templates"), ("page", "summary")),
