@@ -79,8 +79,8 @@ def leaks(make: Maker, directory: Path, features: str = "set", model: str = "Rid
         np.where(drawn, stars, 6 - stars),
     )
     before, after = (
-        predictions(make_material(make, each, own, directory), features, model)[: 50 - N_TRAIN]
-        for each, own in ((texts, stars), (other_texts, other_stars))
+        predictions(make_material(make, each, stars_of_draw, directory), features, model)[: 50 - N_TRAIN]
+        for each, stars_of_draw in ((texts, stars), (other_texts, other_stars))
     )
     # Texts that are encoded together differ, and so does the last digit of float32.
     return bool(np.abs(before - after).max() > 1e-4)

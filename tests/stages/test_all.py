@@ -19,6 +19,7 @@ import pytest
 from project import ROOT, SMALL_SCORE, make_project
 
 from pipeline.evaluation.metrics import evaluate
+from pipeline.experiment.line import Line
 
 N_LINES = len(SMALL_SCORE["feature_sets"]) * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
 
@@ -133,8 +134,8 @@ def test_the_metrics_are_those_of_the_saved_predictions(reports: Path) -> None:
     predictions = pd.read_parquet(reports / "predictions.parquet")
     metrics = pd.read_csv(reports / "metrics.csv")
     for line in metrics.to_dict("records"):
-        own = evaluate(predictions["stars"], predictions[f"{line['features']} / {line['model']}"])
-        for name, value in own.items():
+        expected = evaluate(predictions["stars"], predictions[str(Line(line["features"], line["model"]))])
+        for name, value in expected.items():
             assert line[name] == pytest.approx(value, nan_ok=True, rel=1e-12), (line["model"], name)
 
 
@@ -180,7 +181,7 @@ def test_the_last_point_of_a_curve_is_the_leaderboard(reports: Path) -> None:
 def test_the_champion_predicts_what_the_leaderboard_says(project: Path, reports: Path) -> None:
     mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
     leaderboard = pd.read_csv(reports / "leaderboard.csv")
-    name = leaderboard["features"].iloc[0] + " / " + leaderboard["model"].iloc[0]
+    name = str(Line(leaderboard["features"].iloc[0], leaderboard["model"].iloc[0]))
     reviews = pd.read_parquet(project / "data/prepared/sample/reviews.parquet")
     held_out = reviews.loc[reviews["split"] == "test", ["text"]]
     predicted = mlflow.pyfunc.load_model("models:/stars-sample@champion").predict(held_out)

@@ -46,9 +46,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two datasets after the robustness stage: the sample, and reviews that this project's sample does not hold."""
     directory = make_project(tmp_path_factory.mktemp("project"))
     (directory / "conf/robustness.yaml").write_text(yaml.safe_dump(CONFIG.model_dump()))
-    own = (directory / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
+    sample = (directory / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
     others = [line for line in (ROOT / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
-              if line not in own]  # fmt: skip
+              if line not in sample]  # fmt: skip
     (directory / "elsewhere.jsonl").write_text("\n".join(others[::9]) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
@@ -109,12 +109,12 @@ def test_the_sample_has_no_transfer_and_another_dataset_has_it_both_ways(here: P
 
 
 def test_reviews_that_a_dataset_shares_with_the_sample_are_no_test_of_transfer(here: Path) -> None:
-    own = pd.read_parquet("data/prepared/sample/reviews.parquet")
+    sample = pd.read_parquet("data/prepared/sample/reviews.parquet")
     other = pd.read_parquet("data/prepared/elsewhere/reviews.parquet")
-    assert robustness._foreign_sample("copy", own) is None
-    some = robustness._foreign_sample("elsewhere", pd.concat([other, own.head(20)]))
+    assert robustness._foreign_sample("copy", sample) is None
+    some = robustness._foreign_sample("elsewhere", pd.concat([other, sample.head(20)]))
     assert some is not None
-    assert sorted(some["text"]) == sorted(own["text"][20:])
+    assert sorted(some["text"]) == sorted(sample["text"][20:])
 
 
 def test_slices_of_one_kind_hold_every_held_out_review_once(here: Path) -> None:
