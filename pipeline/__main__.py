@@ -11,14 +11,13 @@ from pipeline.errors import PipelineError, first_line, needs_extra
 
 try:
     with needs_extra("The command line", "pipeline"):
-        import pydantic  # noqa: F401
         import typer
+
+        from pipeline.project.fingerprint import STAGES
+        from pipeline.project.paths import MLFLOW_DB, DatasetPaths
+        from pipeline.stages import all as stages
 except ImportError as error:
     sys.exit(f"error: {error}")
-
-from pipeline.project.fingerprint import STAGES
-from pipeline.project.paths import MLFLOW_DB, DatasetPaths
-from pipeline.stages import all as stages
 
 app = typer.Typer(
     help="T-method vs attention on review texts. all runs the stages in this order, each where something has changed: "
@@ -96,7 +95,7 @@ _STAGES = {
 
 def _run_stage(context: typer.Context, dataset: _Dataset = "sample") -> None:
     stage = str(context.info_name)
-    stages.run_stage(stage, dataset_name(dataset))
+    stages.run_stage(stage, _dataset_name(dataset))
     if stage == "report":
         typer.echo(DatasetPaths(dataset).page.resolve())
 
@@ -146,7 +145,7 @@ def ui(
 ) -> None:
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
     if not MLFLOW_DB.exists():
-        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all first")
+        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
     store = f"sqlite:///{MLFLOW_DB.resolve()}"
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
@@ -168,10 +167,10 @@ def _source(
     main_file = file or train
     stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else data
     options = {"data": data, "file": file, "train": train, "test": test, "limit": limit}
-    return dataset_name(name or stem), options
+    return _dataset_name(name or stem), options
 
 
-def dataset_name(name: str) -> str:
+def _dataset_name(name: str) -> str:
     """Return `name` if it can be part of a path and of a tag.
 
     Raises
@@ -188,7 +187,7 @@ def main() -> None:
     """Run the command line; what the user can mend ends in one line and exit code 2."""
     # An installed command does not look into the working directory, where features and models of the user may be.
     if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
     program = "tmva" if Path(sys.argv[0]).stem == "tmva" else "python -m pipeline"
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pipeline").setLevel(logging.INFO)

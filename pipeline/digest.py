@@ -6,12 +6,14 @@ import json
 import sysconfig
 from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 _PROJECT = __name__.partition(".")[0]
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_SITE = {"site-packages", "dist-packages"}
+_STDLIB = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -54,10 +56,10 @@ def source_digest(*modules: str) -> str:
 
 
 def code_digest(*modules: str) -> str:
-    """Return the sha256 of modules and of all that they import from this project and from their own package.
+    """Return the sha256 of modules and of all that they import from this project and from the user's files.
 
-    What an `__init__` hands on counts as imported from where it is defined, so that a change in one module of a package
-    is no change of what uses the others. A module that moves without a change leaves its own digest as it was.
+    What an `__init__` of this project hands on counts as imported from where it is defined: a change in one module of a
+    package does not reach those that import another one. A module that moves without a change keeps its digest.
 
     Parameters
     ----------
@@ -67,19 +69,19 @@ def code_digest(*modules: str) -> str:
     Raises
     ------
     ModuleNotFoundError
-        If there is no such module, or one of them imports what is not there.
+        If there is no such module, or a module of this project imports what is not there.
     """
-    tops = frozenset({_PROJECT, *(module.partition(".")[0] for module in modules)})
     seen: dict[str, None] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         if module not in seen:
             seen[module] = None
-            waiting.extend(_imports(module, tops))
+            waiting.extend(_imports(module))
     return value_digest(sorted(_source_digest(_find(module)) for module in seen))
 
 
+@cache
 def is_library(module: str) -> bool:
     """Return whether a module is installed from elsewhere: neither part of this project nor a file of the user's.
 
@@ -89,13 +91,22 @@ def is_library(module: str) -> bool:
     (True, False)
     """
     top = module.partition(".")[0]
-    spec = None if top in (_PROJECT, "__main__") else find_spec(top)
-    return spec is not None and (not spec.has_location or str(spec.origin).startswith(_INSTALLED))
+    if top == "__main__":
+        return True
+    spec = None if top == _PROJECT else find_spec(top)
+    if spec is None:
+        return False
+    places = spec.submodule_search_locations or [str(spec.origin)]
+    return all(not Path(place).is_absolute() or _is_installed(place) for place in places)
+
+
+def _is_installed(place: str) -> bool:
+    return place.startswith(_STDLIB) or not _SITE.isdisjoint(Path(place).parts)
 
 
 @cache
 def _find(module: str) -> Path:
-    """Return the file of a module without importing it."""
+    """Return the file of a module, or the directory of a package without one; nothing is imported."""
     path = _look_up(module)
     if path is None:
         raise ModuleNotFoundError(f"There is no module {module}.", name=module)
@@ -104,24 +115,30 @@ def _find(module: str) -> Path:
 
 def _look_up(module: str) -> Path | None:
     top, *parts = module.split(".")
-    spec = find_spec(top)
-    if spec is None or spec.origin is None:
+    spec = find_spec(top) if top else None
+    if spec is None:
         return None
-    base = Path(spec.origin)
-    if not parts:
-        return base
-    base = base.parent.joinpath(*parts)
-    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+    if not parts and spec.origin:
+        return Path(spec.origin)
+    for place in spec.submodule_search_locations or ():
+        base = Path(place, *parts)
+        suffixes = (".py", *EXTENSION_SUFFIXES)
+        files = [base / "__init__.py", *(base.with_name(base.name + suffix) for suffix in suffixes)]
+        if found := next((path for path in files if path.is_file()), base if base.is_dir() else None):
+            return found
+    return None
 
 
 @cache
 def _source_digest(path: Path) -> str:
-    return hashlib.sha256(ast.dump(_without_docstrings(_tree(path))).encode()).hexdigest()
+    if path.suffix in ("", ".py"):
+        return hashlib.sha256(ast.dump(_without_docstrings(_tree(path))).encode()).hexdigest()
+    return file_digest(path)
 
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes())
+    return ast.parse(path.read_bytes() if path.suffix == ".py" else "")
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -132,16 +149,33 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 @cache
-def _imports(module: str, tops: frozenset[str]) -> tuple[str, ...]:
-    """Return the modules of some packages that a module imports, anywhere in its code."""
-    return tuple({target: None for package, name in _names(module, tops) for target in _targets(package, name, tops)})
+def _imports(module: str) -> tuple[str, ...]:
+    """Return the modules of this project and of the user that a module imports, anywhere in its code."""
+    targets: dict[str, None] = {}
+    for package, name in _names(module):
+        for target in _targets(package, name):
+            # What the user imports if it is there may be missing; importing a module runs the packages above it.
+            if _belongs_to_project(target) or _look_up(target):
+                targets[target] = None
+            if not _belongs_to_project(target):
+                targets |= dict.fromkeys(parent for parent in _parents(target) if _look_up(parent))
+    return tuple(targets)
 
 
-def _names(module: str, tops: frozenset[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield module and name of each import, None where a module is imported as a whole."""
+def _belongs_to_project(module: str) -> bool:
+    return module.partition(".")[0] == _PROJECT
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def _names(module: str) -> Iterator[tuple[str, str | None]]:
+    """Yield module and name of each import that is no library's, None where a module is imported as a whole."""
     path = _find(module)
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in _run(_tree(path)):
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    for node in _nodes_at_run_time(_tree(path)):
         if isinstance(node, ast.Import):
             found: list[tuple[str, str | None]] = [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -150,26 +184,26 @@ def _names(module: str, tops: frozenset[str]) -> Iterator[tuple[str, str | None]
             found = [(source, alias.name) for alias in node.names]
         else:
             continue
-        yield from (each for each in found if each[0].partition(".")[0] in tops)
+        yield from (each for each in found if not is_library(each[0]))
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree that are run, which is not what stands under ``if TYPE_CHECKING``."""
+def _nodes_at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree but those under ``if TYPE_CHECKING``, which never run."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            yield from (each for other in child.orelse for each in [other, *_run(other)])
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            yield from (each for other in child.orelse for each in [other, *_nodes_at_run_time(other)])
         else:
             yield child
-            yield from _run(child)
+            yield from _nodes_at_run_time(child)
 
 
-def _targets(module: str, name: str | None, tops: frozenset[str]) -> list[str]:
+def _targets(module: str, name: str | None) -> list[str]:
     """Return where an imported name is defined."""
     if name is None or name == "*":
         return [module]
     if _look_up(f"{module}.{name}"):
         return [f"{module}.{name}"]
-    if _find(module).name != "__init__.py":
+    if not _belongs_to_project(module) or _find(module).stem != "__init__":
         return [module]
-    handed_on = [source for source, other in _names(module, tops) if other == name]
-    return [target for source in handed_on for target in _targets(source, name, tops)] or [module]
+    handed_on = [source for source, other in _names(module) if other == name]
+    return [target for source in handed_on for target in _targets(source, name)] or [module]

@@ -21,7 +21,10 @@ FILES = {
     "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mine.other import Other\n",
     "user.py": "from mine import Words\n",
     "lazy.py": "def f():\n    import mine.scale\n    return mine.scale.FACTOR\n",
-    "broken.py": "from mine.nowhere import x\n",
+    "optional.py": "try:\n    from mine.nowhere import x\nexcept ImportError:\n    x = None\n",
+    "parent.py": "import mine.deep.inside\n\n\ndef f():\n    return mine.deep.LIMIT\n",
+    "aside.py": "from helpers_of_mine import K\n",
+    "reader.py": "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    from mine.other import Other\n",
 }
 
 
@@ -42,7 +45,7 @@ def forget() -> None:
     """Read all files again, as the next process would."""
     importlib.invalidate_caches()
     sys.modules.pop("mine", None)
-    for cached in (digest._find, digest._source_digest, digest._tree, digest._imports):
+    for cached in (digest._find, digest._source_digest, digest._tree, digest._imports, digest.is_library):
         cached.cache_clear()
 
 
@@ -92,11 +95,12 @@ def test_a_change_reaches_all_that_import_it_and_nothing_else(package: Path) -> 
 
 
 def test_what_a_package_hands_on_counts_from_where_it_is_defined(package: Path) -> None:
-    assert changed(package, "other.py", lambda text: f"{text}X = 1\n", "mine.user", "mine.deep.inside", "mine") == [
-        False,
-        True,
-        True,
-    ]
+    # Of this project's packages: a user's `__init__` is run, and all that it imports counts.
+    assert changed(package, "other.py", lambda text: f"{text}X = 1\n", "mine.user", "mine.scale") == [True, False]
+    text_stats = set(digest._imports("pipeline.experiment.explained"))
+    assert text_stats == {"pipeline.text"}
+    assert "pipeline.taguchi.t_method" in digest._imports("pipeline.experiment.models")
+    assert "pipeline.taguchi" not in digest._imports("pipeline.experiment.models")
 
 
 def test_what_is_imported_for_types_alone_is_not_run(package: Path) -> None:
@@ -125,9 +129,35 @@ def test_a_name_that_matches_nothing_is_an_error(package: Path, of: Callable[[st
         of(name)
 
 
-def test_an_import_that_matches_nothing_is_an_error(package: Path) -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"There is no module mine\.nowhere"):
-        code_digest("mine.broken")
+def test_what_the_user_imports_if_it_is_there_may_be_missing(package: Path) -> None:
+    assert changed(package, "optional.py", lambda text: f"{text}X = 1\n", "mine.optional") == [True]
+
+
+def test_a_second_file_of_the_user_counts(package: Path) -> None:
+    (package.parent / "helpers_of_mine.py").write_text("K = 1\n")
+    assert changed(package, "../helpers_of_mine.py", lambda text: "K = 2\n", "mine.aside", "mine.words") == [
+        True,
+        False,
+    ]
+
+
+def test_the_packages_above_an_import_of_the_user_count(package: Path) -> None:
+    assert changed(package, "deep/__init__.py", lambda text: "LIMIT = 2\n", "mine.parent", "mine.scale") == [
+        True,
+        False,
+    ]
+
+
+def test_what_is_not_imported_for_types_counts(package: Path) -> None:
+    assert changed(package, "other.py", lambda text: f"{text}X = 1\n", "mine.reader") == [True]
+
+
+def test_a_package_without_init_counts(package: Path) -> None:
+    (package.parent / "plain").mkdir()
+    (package.parent / "plain/feature.py").write_text("X = 1\n")
+    forget()
+    assert not is_library("plain.feature")
+    assert changed(package.parent, "plain/feature.py", lambda text: "X = 2\n", "plain.feature") == [True]
 
 
 def test_the_user_s_modules_are_no_library_and_installed_ones_are(package: Path) -> None:

@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVR
 
+from pipeline.errors import PipelineError
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
@@ -107,7 +108,7 @@ def _selected(model: TMethodRegressor) -> BaseEstimator:
     return make_pipeline(OrthogonalArraySelector(unit_space=model.unit_space), model)
 
 
-TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
+_TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
     "T(1)": lambda: TMethodRegressor("middle"),
     "T(1) clipped": lambda: TMethodRegressor("middle", clip="range"),
     "T(1) recalibrated": lambda: TMethodRegressor("middle", recalibrate=True),
@@ -145,7 +146,7 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 }
 
 
-MODELS = {**TAGUCHI_FAMILY, **_OTHERS}
+MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
 BASELINES: dict[str, Callable[[], Any]] = {
@@ -155,14 +156,33 @@ BASELINES: dict[str, Callable[[], Any]] = {
 
 
 def make_model(line: Line) -> Any:
-    """Return the unfitted model of a line: one that is named here, or what a dotted name of conf makes."""
-    makers = BASELINES if line.features == RAW_TEXT else MODELS
-    return makers[line.model]() if line.model in makers else imported(line.model, str(CONF / "score.yaml"))()
+    """Return the unfitted model of a line: one that is named here, or what a dotted name of conf makes.
+
+    Raises
+    ------
+    PipelineError
+        If the dotted name cannot be imported, or makes no model when it is called.
+    """
+    makers, where = BASELINES if line.features == RAW_TEXT else MODELS, CONF / "score.yaml"
+    if line.model in makers:
+        return makers[line.model]()
+    make = imported(line.model, str(where))
+    try:
+        model = make()
+    # What is called is the user's: whatever goes wrong in it is told in one line.
+    except Exception as error:
+        model = error
+    if not (hasattr(model, "fit") and hasattr(model, "predict")):
+        raise PipelineError(
+            f"{where}: {line.model} makes no model, got {str(model)[:60]!r}: "
+            "name a class or function that returns an estimator when it is called without arguments"
+        )
+    return model
 
 
 def family(line: Line) -> str:
     """Return "Taguchi", "other" or "baseline"."""
-    return "baseline" if line.features == RAW_TEXT else "Taguchi" if line.model in TAGUCHI_FAMILY else "other"
+    return "baseline" if line.features == RAW_TEXT else "Taguchi" if line.model in _TAGUCHI_FAMILY else "other"
 
 
 def check_models(names: list[str], known: Iterable[str], what: str, where: str) -> None:
@@ -175,5 +195,5 @@ def check_models(names: list[str], known: Iterable[str], what: str, where: str) 
     """
     for name in names:
         if "." in name:
-            imported(name, where)
+            make_model(Line("", name))
     check_names([name for name in names if "." not in name], list(known), what, where)

@@ -1,6 +1,8 @@
 """Classes and functions by their dotted names in conf, and estimators as digests of their settings and their code."""
 
-from collections.abc import Iterator
+import hashlib
+import pickle
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -28,25 +30,32 @@ def imported(name: str, where: str) -> Any:
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    # The module is the user's: whatever goes wrong in it is told in one line.
+    except Exception as error:
         raise PipelineError(
             f"{where}: {name} cannot be imported ({first_line(error)}): name a class or function as module.name"
         ) from None
 
 
 def packages(names: list[str]) -> list[str]:
-    """Return the top-level packages of those names that are dotted.
+    """Return the top-level packages of those names that are dotted, but for installed ones.
 
     Examples
     --------
-    >>> packages(["Ridge", "my_package.models.Mine", "TextStats"])
+    >>> packages(["Ridge", "my_package.models.Mine", "TextStats", "sklearn.svm.SVR"])
     ['my_package']
     """
-    return sorted({name.partition(".")[0] for name in names if "." in name})
+    return sorted({name.partition(".")[0] for name in names if "." in name and not is_library(name)})
 
 
-def settings(value: Any) -> Any:
+def settings(value: Any, modules: set[str] | None = None) -> Any:
     """Return classes and parameters of an unfitted estimator as JSON-able values.
+
+    Parameters
+    ----------
+    value : object
+    modules : set of str, optional
+        To it the modules of all classes and functions are added.
 
     Examples
     --------
@@ -54,33 +63,37 @@ def settings(value: Any) -> Any:
     >>> settings(DummyRegressor(strategy="median"))[1]["strategy"]
     'median'
     """
-    if isinstance(value, type) or not hasattr(value, "get_params"):
-        if isinstance(value, dict):
-            return {str(key): settings(each) for key, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [settings(each) for each in value]
-        if isinstance(value, np.ndarray):
-            return value.tolist()
-        if callable(value):
-            return _name(value)
-        return [_name(type(value)), settings(vars(value))] if hasattr(value, "__dict__") else repr(value)
-    return [_name(type(value)), settings(value.get_params(deep=False))]
+    modules = set() if modules is None else modules
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): settings(each, modules) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [settings(each, modules) for each in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, partial):
+        return ["partial", *(settings(each, modules) for each in (value.func, value.args, value.keywords))]
+    thing = value if getattr(value, "__module__", None) and hasattr(value, "__qualname__") else type(value)
+    modules.add(thing.__module__)
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    if thing is value:
+        return name
+    if hasattr(value, "get_params"):
+        return [name, settings(value.get_params(deep=False), modules)]
+    return [name, _content_digest(value)]
+
+
+def _content_digest(value: Any) -> str:
+    """Return the sha256 of an object's content; an object that cannot be pickled has none beside its class."""
+    try:
+        return hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception:
+        return ""
 
 
 def estimator_digest(estimator: Any) -> str:
     """Return the sha256 of an unfitted estimator: its settings, and the code of this project and of the user in it."""
-    content = settings(estimator)
-    modules = {name.partition(":")[0] for name in _names(content)}
+    modules: set[str] = set()
+    content = settings(estimator, modules)
     return value_digest(content, code_digest(*sorted(module for module in modules if not is_library(module))))
-
-
-def _name(thing: Any) -> str:
-    return f"{thing.__module__}:{thing.__qualname__}"
-
-
-def _names(content: Any) -> Iterator[str]:
-    if isinstance(content, str) and ":" in content:
-        yield content
-    elif isinstance(content, list | dict):
-        for each in content.values() if isinstance(content, dict) else content:
-            yield from _names(each)

@@ -34,7 +34,7 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
         known = [name for name in pipeline.features.__all__ if name[0].isupper()]
         check_names([config.transformer], known, "transformer", where)
         return getattr(pipeline.features, config.transformer)(**config.params)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
 
 

@@ -136,7 +136,7 @@ def load_config(path: Path, model: type[_ConfigT]) -> _ConfigT:
     try:
         content = yaml.load(shipped(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: restore it") from None
+        raise PipelineError(f"{path} is missing: restore it, or install the package again") from None
     except (yaml.YAMLError, ValueError) as error:
         raise PipelineError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.digest import code_digest, file_digest, is_library, value_digest
-from pipeline.files import MANIFEST, read_json, read_made_from, write_json
+from pipeline.files import MANIFEST, read_json, read_made_from, read_manifest, write_json
 from pipeline.project import conf
 from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
 from pipeline.project.tables import TABLES, table_path
@@ -30,8 +30,10 @@ _FITTED = ("reviews", "parts", "feature_costs")
 _RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
 _STAGES = {
     "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),
-    "features": _Stage(f"features/{MANIFEST}", ("features",), ("reviews",), ("parts", "feature_costs")),
-    "score": _Stage(f"reports/{MANIFEST}", ("score.yaml",), ("reviews", "parts"), ("predictions", "lines")),
+    "features": _Stage(
+        f"features/{MANIFEST}", ("features",), ("reviews",), ("parts", "feature_costs", "transformers", "tokens")
+    ),
+    "score": _Stage(f"reports/{MANIFEST}", ("score.yaml",), ("reviews", "parts"), ("predictions", "lines", "models")),
     "curves": _Stage(f"curves/{MANIFEST}", ("score.yaml", "curves.yaml"), (*_FITTED, "metrics"), ("verdict",)),
     "robustness": _Stage(
         f"robustness/{MANIFEST}",
@@ -76,15 +78,18 @@ def _code(names: Iterable[str]) -> list[str]:
 def _module_digest(module: str) -> str:
     try:
         return code_digest(module)
-    except ModuleNotFoundError:
+    except (ImportError, SyntaxError, UnicodeDecodeError):
         # The stage that imports it says so, with the file of conf that names it.
         return "missing"
 
 
 def _files(paths: DatasetPaths, name: str) -> list[Path]:
-    """Return the files behind a name: a table of results, an attribute of the paths, or one of three groups."""
+    """Return the files behind a name: a table of results, an attribute of the paths, or a group."""
     groups: dict[str, Callable[[], list[Path]]] = {
         "parts": lambda: [paths.feature(part) for part in conf.score_config().parts],
+        "transformers": lambda: [paths.transformer(part) for part in conf.score_config().parts],
+        "tokens": lambda: [paths.tokens / name for name in [read_manifest(paths.features).get("tokens")] if name],
+        "models": lambda: [paths.models / name for name in read_manifest(paths.reports).get("models", [])],
         "sample": lambda: [shipped(SAMPLE)],
         "templates": lambda: sorted(_TEMPLATES.iterdir()),
     }
@@ -93,7 +98,7 @@ def _files(paths: DatasetPaths, name: str) -> list[Path]:
     return [table_path(paths, name) if name in TABLES else getattr(paths, name)]
 
 
-class MadeFrom(NamedTuple):
+class StageDigests(NamedTuple):
     """What a stage depends on, as digests by their names; part of its manifest.
 
     Attributes
@@ -108,7 +113,7 @@ class MadeFrom(NamedTuple):
     inputs: dict[str, str]
 
 
-def made_from(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> MadeFrom:
+def stage_digests(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> StageDigests:
     """Return what a stage depends on today.
 
     Parameters
@@ -120,24 +125,25 @@ def made_from(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -> Ma
         What the stage is called with beside the data set; of a path the content counts too.
     """
     files = [path for name in _STAGES[stage].inputs for path in _files(paths, name)]
-    files += [value for value in options.values() if isinstance(value, Path)]
     files += [shipped(SAMPLE)] if options.get("data") == "sample" else []
+    # Of what lies elsewhere the name will do, so that a project may move.
+    inputs = {path.name if path.is_absolute() else str(path): path for path in files}
+    inputs |= {name: value for name, value in options.items() if isinstance(value, Path)}
     settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].settings}
-    return MadeFrom(
+    return StageDigests(
         {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},
-        # Of what lies elsewhere the name will do, so that a project may move.
-        {path.name if path.is_absolute() else str(path): _data_digest(path) for path in files},
+        {name: _data_digest(path) for name, path in inputs.items()},
     )
 
 
 def _data_digest(path: Path) -> str:
-    """Return what a table was made from where it says so, else the digest of its content."""
+    """Return the digest that a table of a feature carries, else that of the file's content."""
     if not path.is_file():
         return "missing"
     return read_made_from(path) or file_digest(path)
 
 
-def is_stale(stage: str, paths: DatasetPaths, now: MadeFrom) -> bool:
+def is_stale(stage: str, paths: DatasetPaths, now: StageDigests) -> bool:
     """Return whether a stage is to be run: what it depends on has changed, or something that it left is gone."""
     manifest = read_json(_manifest(stage, paths))
     if any(manifest.get(name) != digests for name, digests in now._asdict().items()):
@@ -146,7 +152,14 @@ def is_stale(stage: str, paths: DatasetPaths, now: MadeFrom) -> bool:
     return not all(path.exists() for name in left for path in _files(paths, name))
 
 
-def write_stage_manifest(stage: str, paths: DatasetPaths, facts: Mapping[str, Any] | None, now: MadeFrom) -> None:
+def mark_stale(stage: str, paths: DatasetPaths) -> None:
+    """Take the digests out of a manifest, so that a stage that breaks off is run again; the rest may still be read."""
+    path = _manifest(stage, paths)
+    if content := read_json(path):
+        write_json(path, {name: value for name, value in content.items() if name not in StageDigests._fields})
+
+
+def write_stage_manifest(stage: str, paths: DatasetPaths, facts: Mapping[str, Any] | None, now: StageDigests) -> None:
     """Write the manifest, the last act of a stage; without facts, add to what the stage has written itself."""
     path = _manifest(stage, paths)
     content = read_json(path) if facts is None else facts

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.files import read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
-from pipeline.project.fingerprint import STAGES, is_stale, made_from, write_stage_manifest
+from pipeline.project.fingerprint import STAGES, is_stale, mark_stale, stage_digests, write_stage_manifest
 from pipeline.project.paths import DatasetPaths
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
     if first == 0:
         run_stage("prepare", dataset, options)
     waiting = stages[max(first, 1) :]
+    if not waiting:
+        return
     expected = _expected_seconds(dataset)
     with overall_progress({stage: expected[stage] for stage in waiting}, started) as overall:
         for stage in waiting:
@@ -48,14 +50,15 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
 def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None) -> None:
     """Run one stage, whether or not anything has changed, and write its manifest."""
     paths = DatasetPaths(dataset)
-    now = made_from(stage, paths, options or {})
+    now = stage_digests(stage, paths, options or {})
+    mark_stale(stage, paths)
     facts = import_module(f"pipeline.stages.{stage}").run(dataset, **(options or {}))
     write_stage_manifest(stage, paths, facts, now)
 
 
 def _is_stale(stage: str, dataset: str, options: Mapping[str, Any]) -> bool:
     paths = DatasetPaths(dataset)
-    return is_stale(stage, paths, made_from(stage, paths, options if stage == "prepare" else {}))
+    return is_stale(stage, paths, stage_digests(stage, paths, options if stage == "prepare" else {}))
 
 
 def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:

@@ -46,7 +46,7 @@ def run(dataset: str) -> dict[str, Any]:
     return {
         "config": {part: configs[part].model_dump() for part in parts},
         "made_from": made_from,
-        "tokens": tokens.name,
+        "tokens": tokens.name if tokens.exists() else None,
     }
 
 

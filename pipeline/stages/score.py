@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.digest import value_digest
 from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, items_frame, score
 from pipeline.experiment.line import Line
 from pipeline.experiment.named import packages
@@ -55,7 +56,12 @@ def run(dataset: str) -> dict[str, Any]:
     )
     first = scored[0]
     logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.line, first.metrics["qwk"])
-    return {"config": config.model_dump(), "n_train": n_train, "n_test": len(held_out)}
+    return {
+        "config": config.model_dump(),
+        "n_train": n_train,
+        "n_test": len(held_out),
+        "models": sorted(files.values()),
+    }
 
 
 def _best_of_each_model(scored: list[ScoredLine], config: ScoreConfig) -> list[Line]:
@@ -86,7 +92,8 @@ def _save_models(paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line,
     """Write the lines as pipelines that predict from raw texts; return the names of the files."""
     transformers = load_transformers(paths, config.parts)
     shutil.rmtree(paths.models, ignore_errors=True)
-    files = {line: f"{file_name(str(line))}.skops" for line in fitted}
+    # Names may differ in what a name of a file leaves out.
+    files = {line: f"{file_name(str(line))}-{value_digest(line)[:6]}.skops" for line in fitted}
     for line, estimator in fitted.items():
         pipeline = from_raw_text(estimator, config.feature_sets.get(line.features), transformers)
         save(paths.models / files[line], pipeline)

@@ -20,7 +20,7 @@ def sn_ratio(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: Any = None,
     y_true, y_pred : array-like of shape (n_samples,)
         Target and its estimate.
     sample_weight : array-like of shape (n_samples,), default=None
-        2 equals a row that stands there twice.
+        2 counts as a repeated row.
     center : float, default=None
         Origin from which target and estimate are measured, for instance the unit space's target; default: the mean of
         `y_true`.

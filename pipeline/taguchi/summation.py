@@ -39,7 +39,7 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     unit_space_mask : ndarray of bool of shape (n_samples,), default=None
         True for the rows of the unit space; None takes all rows (Ta).
     sample_weight : ndarray of shape (n_samples,), default=None
-        A weight of 2 equals a row that stands there twice.
+        A weight of 2 counts as a repeated row.
     gram : bool, default=False
         Whether to keep the products of all pairs of items, in n_items squared memory: the full covariance, and
         recalibration without the data, need them.

@@ -184,7 +184,7 @@ class TMethodRegressor(IntegratedEstimator):
         unit_space_mask : array-like of bool of shape (n_samples,), default=None
             True for the rows of the unit space; overrides the rule `unit_space`. All True means Ta.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of 0 or more; 2 equals a row that stands there twice, 0 one that does not.
+            Weights of 0 or more; 2 counts as a repeated row, 0 leaves a row out.
 
         Returns
         -------

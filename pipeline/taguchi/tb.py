@@ -90,7 +90,7 @@ class TbRegressor(IntegratedEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of 0 or more; 2 equals a row that stands there twice, 0 one that does not.
+            Weights of 0 or more; 2 counts as a repeated row, 0 leaves a row out.
 
         Returns
         -------

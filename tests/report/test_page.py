@@ -10,7 +10,7 @@ import pytest
 from report_data import HOSTILE, SENTENCES, build
 
 from pipeline.experiment.line import Line
-from pipeline.files import write_manifest
+from pipeline.files import MANIFEST, write_json
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.page import _facts, draw
@@ -108,10 +108,10 @@ def test_the_command_names_what_is_not_usual(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     paths = DatasetPaths("d")
-    write_manifest(paths.reports, {"stage": "score"})
+    write_json(paths.reports / MANIFEST, {"stage": "score"})
     if options:
         nothing = dict.fromkeys(["file", "train", "test", "limit"])
-        write_manifest(paths.prepared, {"options": {**nothing, **options}})
+        write_json(paths.prepared / MANIFEST, {"options": {**nothing, **options}})
     assert _facts(Results(paths))["Command"] == command
 
 

@@ -20,6 +20,10 @@ from project import ROOT, SMALL_SCORE, make_project
 
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
+from pipeline.files import MANIFEST, write_json
+from pipeline.project.fingerprint import STAGES
+from pipeline.project.paths import DatasetPaths
+from pipeline.stages.all import _expected_seconds
 
 N_LINES = len(SMALL_SCORE["feature_sets"]) * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
 
@@ -288,3 +292,21 @@ def test_features_that_are_up_to_date_are_not_encoded_again(project: Path) -> No
     result = subprocess.run(stage("features"), cwd=project, env=environment(), capture_output=True, text=True)
     assert result.stderr.count("up to date") == len(list(features.glob("*.skops"))) > 0
     assert {path.name: path.stat().st_mtime_ns for path in features.glob("*.parquet")} == before
+
+
+def test_more_reviews_take_longer_and_every_bar_of_the_plan_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    manifest = DatasetPaths("sample").prepared / MANIFEST
+    write_json(manifest, {"kept": {"train": 45, "test": 15}})
+    few = _expected_seconds("sample")
+    assert tuple(few) == STAGES[1:]
+    assert all(min(bars.values()) > 0 for bars in few.values())
+    write_json(manifest, {"kept": {"train": 4500, "test": 1500}})
+    many = _expected_seconds("sample")
+    assert all(sum(many[stage].values()) > sum(few[stage].values()) for stage in ("features", "score"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").rglob("*.py"))
+    shown = set(re.findall(r'(?:progress_bar|run_pieces)\(.*?, "([^"]+)"', code))
+    assert {bar for bars in few.values() for bar in bars} - {"rest"} <= shown
