@@ -38,7 +38,7 @@ _File = Annotated[
     Path | None,
     typer.Option(
         help="Your reviews, to be split into train and test: .parquet, .csv, .json or .jsonl with columns text and "
-        "stars (1 to 5) or label (0 to 4).",
+        "stars (1 to 5) or label (0 to 4)."
     ),
 ]
 _Train = Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")]
@@ -140,9 +140,7 @@ def attend(
 
 
 @app.command()
-def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
-) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
     if not MLFLOW_DB.exists():
         raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")

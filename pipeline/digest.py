@@ -97,11 +97,9 @@ def is_library(module: str) -> bool:
     if spec is None:
         return False
     places = spec.submodule_search_locations or [str(spec.origin)]
-    return all(not Path(place).is_absolute() or _is_installed(place) for place in places)
-
-
-def _is_installed(place: str) -> bool:
-    return place.startswith(_STDLIB) or not _SITE.isdisjoint(Path(place).parts)
+    # What is built in has no place.
+    files = [str(place) for place in places if Path(place).is_absolute()]
+    return all(place.startswith(_STDLIB) or not _SITE.isdisjoint(Path(place).parts) for place in files)
 
 
 @cache

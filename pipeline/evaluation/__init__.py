@@ -1,6 +1,13 @@
 """How good predicted stars are, and what may be claimed from them: arrays in, numbers out."""
 
-from pipeline.evaluation.bootstrap import evaluate_clipped, holm, intervals, p_value, qwk_difference
+from pipeline.evaluation.bootstrap import (
+    evaluate_clipped,
+    holm,
+    intervals,
+    p_value,
+    percentile_interval,
+    qwk_difference,
+)
 from pipeline.evaluation.calibration import calibration_bins, calibration_statistics
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.draws import draw, draw_sizes
@@ -12,34 +19,9 @@ from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.slices import review_slices
 from pipeline.evaluation.verdict import three_sentences
 
-__all__ = [
-    "CHANGES",
-    "ExpectedStarRegressor",
-    "MedianStarRegressor",
-    "OrdinalClassifier",
-    "Resamples",
-    "Scores",
-    "Side",
-    "calibration_bins",
-    "calibration_statistics",
-    "change_all",
-    "clip_to_stars",
-    "cost_table",
-    "draw",
-    "draw_sizes",
-    "evaluate",
-    "evaluate_clipped",
-    "holm",
-    "intervals",
-    "last_change",
-    "p_value",
-    "qwk",
-    "qwk_difference",
-    "resample_reviews",
-    "review_slices",
-    "round_to_stars",
-    "score_lines",
-    "side_of",
-    "spearman",
-    "three_sentences",
-]
+__all__ = ["clip_to_stars", "evaluate", "evaluate_clipped", "qwk", "round_to_stars", "spearman"]
+__all__ += ["Resamples", "Scores", "holm", "intervals", "p_value", "percentile_interval", "qwk_difference"]
+__all__ += ["resample_reviews", "score_lines"]
+__all__ += ["Side", "draw", "draw_sizes", "last_change", "side_of", "three_sentences"]
+__all__ += ["CHANGES", "calibration_bins", "calibration_statistics", "change_all", "cost_table", "review_slices"]
+__all__ += ["ExpectedStarRegressor", "MedianStarRegressor", "OrdinalClassifier"]

@@ -151,12 +151,7 @@ def _estimate(name: str, resampled: npt.NDArray[np.float64]) -> dict[str, float]
 def sides_frame(sides: Mapping[str, Mapping[int, Side[Line]]]) -> pd.DataFrame:
     """Return sides.csv: every side at every size."""
     rows = [
-        {
-            "side": name,
-            "n_train": n_train,
-            **side.line._asdict(),
-            **_estimate("qwk", side.qwk),
-        }
+        {"side": name, "n_train": n_train, **side.line._asdict(), **_estimate("qwk", side.qwk)}
         for name, of_size in sides.items()
         for n_train, side in of_size.items()
     ]

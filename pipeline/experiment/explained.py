@@ -28,9 +28,8 @@ def explain_reviews(pooling: Any, reviews: pd.DataFrame) -> pd.DataFrame:
     distance = held_out["text"].map(lambda text: abs(len(words(text)) - _N_WORDS))
     nearest = held_out.loc[distance.groupby(held_out["stars"]).idxmin()]
     tables = []
-    for review in nearest[["review_id", "stars", "text"]].to_dict("records"):
-        table = pooling.explain(review["text"])
-        for position, (name, value) in enumerate(review.items()):
-            table.insert(position, str(name), value)
-        tables.append(table)
+    for row in nearest[["review_id", "stars", "text"]].to_dict("records"):
+        review = {str(name): value for name, value in row.items()}
+        tokens = pooling.explain(review["text"])
+        tables.append(tokens.assign(**review)[[*review, *tokens]])
     return pd.concat(tables, ignore_index=True)

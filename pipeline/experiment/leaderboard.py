@@ -87,8 +87,7 @@ def score(results: list[PieceResult], stars: npt.NDArray[np.int64], config: Scor
             scored.append(ScoredLine(Line(result.piece.features, model), predictions, metrics))
     # Where the held-out stars are all the same, QWK may not be defined: such lines come last.
     return sorted(
-        scored,
-        key=lambda each: (-np.nan_to_num(each.metrics["qwk"], nan=-np.inf), each.metrics["mae"], str(each.line)),
+        scored, key=lambda each: (-np.nan_to_num(each.metrics["qwk"], nan=-np.inf), each.metrics["mae"], str(each.line))
     )
 
 

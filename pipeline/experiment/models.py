@@ -149,10 +149,7 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
-BASELINES: dict[str, Callable[[], Any]] = {
-    "mean": DummyRegressor,
-    "TF-IDF + Ridge": _tfidf_ridge,
-}
+BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
 
 
 def make_model(line: Line) -> Any:

@@ -63,7 +63,9 @@ def near_identical_groups(texts: list[str], threshold: float) -> npt.NDArray[np.
             if same.any():
                 links = np.concatenate([first[same], np.arange(len(texts))]), np.concatenate([second[same], groups])
                 graph = coo_array((np.ones(len(links[0])), links), (len(texts), len(texts)))
-                groups = _smallest_member(connected_components(graph, directed=False)[1])
+                labels = connected_components(graph, directed=False)[1]
+                # Each group is named by its first member, so that it is a star of links to it.
+                groups = np.unique(labels, return_index=True)[1].astype(np.int32)[labels]
             bar.update(min(block_size, len(texts) - start))
     return np.unique(groups, return_inverse=True)[1].astype(np.int32)
 
@@ -78,11 +80,6 @@ def _similar(
         shared = np.asarray(sets[i].multiply(sets[j]).sum(axis=1)).ravel()
         same[start : start + _PAIRS_AT_ONCE] = shared >= threshold * (sizes[i] + sizes[j] - shared) - 1e-9
     return same
-
-
-def _smallest_member(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Name each group by its first member, so that a group is a star of links to it."""
-    return np.unique(labels, return_index=True)[1].astype(np.int32)[labels]
 
 
 def _triples(text: str) -> list[str]:

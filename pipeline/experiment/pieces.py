@@ -1,7 +1,7 @@
 """The work of the score and curves stages, cut into pieces that run on all cores and are kept when they are done."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, chdir
+from contextlib import chdir
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import groupby
@@ -79,10 +79,6 @@ class RunContext:
     seed: int
     columns: dict[str, str]
     models: dict[str, str]
-
-    def in_project_root(self) -> AbstractContextManager[None]:
-        """Work in the project's directory."""
-        return chdir(self.root)
 
     def material(self) -> Material:
         """Return the reviews and what the features stage has made of them, read once per process."""
@@ -227,7 +223,7 @@ def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[
 
 def _run_piece(context: RunContext, piece: Piece) -> Piece:
     """Fit the models of a piece that are missing, and keep them beside the others."""
-    with context.in_project_root(), one_thread():
+    with chdir(context.root), one_thread():
         material, (table, kept) = context.material(), _read_kept(context, piece)
         models = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
         stars = material.stars[material.is_train]

@@ -1,6 +1,7 @@
 """Lines fitted once more: to keep their estimators, and to predict what the score stage has not."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +33,7 @@ def refit(context: RunContext, line: Line) -> tuple[Line, Any]:
     PipelineError
         If the model refuses the data.
     """
-    with context.in_project_root():
+    with chdir(context.root):
         material = context.material()
         X, _ = material.columns(line.features, np.arange(material.n_train))
         return line, _fit(line, X, material.stars[material.is_train])

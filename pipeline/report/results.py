@@ -100,22 +100,19 @@ class Results:
     @cached_property
     def manifests(self) -> dict[str, dict[str, Any]]:
         """Manifests of score, curves and robustness, as far as these stages have come to their end."""
-        manifests = {stage: read_manifest(directory) for stage, directory in self._directories.items()}
+        manifests = {stage: read_manifest(self._directory(stage)) for stage in ("score", "curves", "robustness")}
         return {stage: manifest for stage, manifest in manifests.items() if manifest}
 
     def manifest(self, stage: str) -> dict[str, Any]:
         """Return the manifest of a stage that has to be complete."""
         if stage not in self.manifests:
-            directory = self._directories[stage]
             raise PipelineError(
-                f"{directory} holds no complete {stage} (no manifest.json): run the {stage} stage first"
+                f"{self._directory(stage)} holds no complete {stage} (no manifest.json): run the {stage} stage first"
             )
         return self.manifests[stage]
 
-    @property
-    def _directories(self) -> dict[str, Path]:
-        paths = self.paths
-        return {"score": paths.reports, "curves": paths.curves, "robustness": paths.robustness}
+    def _directory(self, stage: str) -> Path:
+        return self.paths.reports if stage == "score" else Path(getattr(self.paths, stage))
 
     @property
     def dataset(self) -> str:

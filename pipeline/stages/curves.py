@@ -2,7 +2,6 @@
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -37,7 +36,9 @@ def run(dataset: str) -> dict[str, Any]:
     stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
     pieces = curves.curve_pieces(config, score, n_train)
     sizes = curves.by_size(run_pieces(context, pieces, "learning curves"), score)
-    _forget(paths, {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))})
+    needed = {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))}
+    for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
+        path_of_earlier_settings.unlink()
 
     resamples = resample_reviews(stars, config.n_resamples, config.seed)
     scores = {n: score_lines(stars, curves.predictions_of(lines), resamples) for n, lines in sizes.items()}
@@ -70,9 +71,3 @@ def _training_seconds(
     costs = cost_table(read_table(paths, "metrics"), feature_sets, read_json(paths.feature_costs))
     total: pd.Series[float] = costs.set_index(["features", "model"])["total_seconds"]
     return {name: float(total[of_size[max(of_size)].line]) for name, of_size in sides.items()}
-
-
-def _forget(paths: DatasetPaths, needed: set[Path]) -> None:
-    """Remove the results of earlier settings."""
-    for path in set(paths.draws.glob("*.parquet")) - needed:
-        path.unlink()

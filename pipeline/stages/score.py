@@ -66,11 +66,8 @@ def run(dataset: str) -> dict[str, Any]:
 
 def _best_of_each_model(scored: list[ScoredLine], config: ScoreConfig) -> list[Line]:
     """Return the best line of each model, ablations aside."""
-    best: dict[str, Line] = {}
-    for each in scored:
-        if each.line.model in (*config.models, *config.baselines):
-            best.setdefault(each.line.model, each.line)
-    return list(best.values())
+    best = {each.line.model: each.line for each in reversed(scored)}
+    return [best[model] for model in (*config.models, *config.baselines)]
 
 
 def _item_names(paths: DatasetPaths, config: ScoreConfig) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -22,7 +21,7 @@ _ELSEWHERE = "use DATA=sample (embedded) or DATA=file FILE=path (your own review
 
 
 def read_file(path: Path) -> pd.DataFrame:
-    """Read a Parquet, CSV or JSON lines file through `datasets`.
+    """Read a Parquet, CSV or JSON lines file.
 
     Parameters
     ----------
@@ -86,7 +85,6 @@ def read_hub(config: YelpConfig) -> Source:
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow
     import pyarrow.parquet
-    from datasets import Dataset
 
     try:
         columns = pyarrow.parquet.read_schema(path).names
@@ -98,7 +96,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             table = table.set_column(position, "review_id", table["review_id"].cast(pyarrow.string()))
         if "category" in columns:
             table = _with_plain_category(table)
-        return _raw(Dataset(table).to_pandas(), path)
+        return _raw(table.to_pandas(ignore_metadata=True), path)
     except (pyarrow.ArrowException, OSError) as error:
         raise PipelineError(f"{path} cannot be read as Parquet ({first_line(error)}): is it damaged?") from None
 
@@ -149,25 +147,11 @@ def _check_columns(columns: list[str], origin: Path | str) -> None:
 
 def _read_lines(path: Path) -> pd.DataFrame:
     """Read CSV or JSON lines by a generator that survives unreadable lines."""
-    from datasets import Dataset, Features, Value, disable_progress_bars
-    from datasets.exceptions import DatasetsError
-
     rows, first = (_csv_rows, _csv_header) if path.suffix.lower() == ".csv" else (_json_rows, _json_keys)
     columns = first(path)
     if columns is not None:
         _check_columns(columns, path)
-    # `datasets` cannot make a data set without rows.
-    if next(rows(path), None) is None:
-        raise PipelineError(f"{path} holds no review")
-    disable_progress_bars()
-    schema = Features({name: Value("int64" if name == "line" else "string") for name in _COLUMNS})
-    try:
-        with TemporaryDirectory() as cache:
-            dataset = Dataset.from_generator(rows, features=schema, gen_kwargs={"path": path}, cache_dir=cache)
-            table = dataset.to_pandas().astype(object)
-    except DatasetsError as error:
-        raise PipelineError(f"{path} cannot be read ({first_line(error.__cause__ or error)})") from None
-    return _without_empty_category(table.where(table.notna(), None))
+    return _without_empty_category(pd.DataFrame(rows(path), columns=_COLUMNS, dtype=object))
 
 
 def _row(line: int, content: dict[str, Any] | None = None, problem: str | None = None) -> dict[str, Any]:

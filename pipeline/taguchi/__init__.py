@@ -15,21 +15,13 @@ from pipeline.taguchi.unit_space import UnitSpaceClassifier
 from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
 from pipeline.taguchi.unit_space_items import UnitSpaceItems
 
-__all__ = [
-    "MSRRegressor",
+__all__ = ["MSRRegressor", "TMethodRegressor", "TMoments", "TbRegressor", "sensitivity_and_sn_ratio", "t_moments"]
+__all__ += [
     "MahalanobisTaguchi",
-    "OrthogonalArraySelector",
     "RTMethod",
-    "TMethodRegressor",
-    "TMoments",
-    "TbRegressor",
     "UnitSpaceClassifier",
     "UnitSpaceClassifierCV",
     "UnitSpaceItems",
     "adjugate",
-    "orthogonal_array",
-    "sensitivity_and_sn_ratio",
-    "sn_ratio",
-    "sn_ratio_scorer",
-    "t_moments",
 ]
+__all__ += ["OrthogonalArraySelector", "adjugate", "orthogonal_array", "sn_ratio", "sn_ratio_scorer"]
