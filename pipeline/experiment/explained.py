@@ -29,7 +29,6 @@ def explain_reviews(pooling: Any, reviews: pd.DataFrame) -> pd.DataFrame:
     nearest = held_out.loc[distance.groupby(held_out["stars"]).idxmin()]
     tables = []
     for row in nearest[["review_id", "stars", "text"]].to_dict("records"):
-        review = {str(name): value for name, value in row.items()}
-        tokens = pooling.explain(review["text"])
-        tables.append(tokens.assign(**review)[[*review, *tokens]])
+        tokens = pooling.explain(row["text"])
+        tables.append(pd.concat([pd.DataFrame([row] * len(tokens)), tokens], axis=1))
     return pd.concat(tables, ignore_index=True)
