@@ -135,9 +135,9 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (edit("conf/score.yaml", "- mean", "- median"), ["score"], "unknown baseline 'median'"),
         (edit("conf/score.yaml", "- embedding", "- embeding"), ["score"], "unknown feature 'embeding'"),
         (
-            edit("conf/features/embedding.yaml", "SentenceEmbedding", "my_features.Mine"),
+            edit("conf/features/embedding.yaml", "SentenceEmbedding", "no_such_features.Mine"),
             ["features"],
-            "embedding.yaml: my_features.Mine cannot be imported (No module named 'my_features')",
+            "embedding.yaml: no_such_features.Mine cannot be imported (No module named 'no_such_features')",
         ),
         (
             edit("conf/score.yaml", "- Ridge", "- sklearn.linear_model.Rigde"),

@@ -290,15 +290,17 @@ class TestModels:
     def test_a_model_of_the_users_travels_with_its_code(
         self, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "my_models.py").write_text(
+        (tmp_path / "travelling_models.py").write_text(
             "from sklearn.dummy import DummyRegressor\nclass Mean(DummyRegressor):\n    'A model of the user.'\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
-        mean = importlib.import_module("my_models").Mean().fit([[0], [0]], [1, 4])
+        mean = importlib.import_module("travelling_models").Mean().fit([[0], [0]], [1, 4])
         lines = json.loads((again / PATHS.lines).read_text())
         (line,) = (line for line in lines if line["model"] == "mean")
         skops.io.dump(mean, again / PATHS.models / line["model_file"])
-        write_json(again / PATHS.lines, [{**each, "packages": ["my_models"] * (each == line)} for each in lines])
+        write_json(
+            again / PATHS.lines, [{**each, "packages": ["travelling_models"] * (each == line)} for each in lines]
+        )
         log(again)
         child = local(again).get_run(read_json(again / PATHS.runs)["children"][line["name"]])
         uri = f"models:/{child.outputs.model_outputs[0].model_id}"
