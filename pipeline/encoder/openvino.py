@@ -83,7 +83,9 @@ def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[in
         models = _models(encoder, backend)
         if "quantised" not in models:
             models["quantised"] = _quantised(encoder, backend.calibration)
-        model = _cut(models["quantised"], _outputs(layers, attention))
+        whole = models["quantised"]
+        outputs = [whole.output(name).get_node() for name in _outputs(layers, attention)]
+        model = openvino.Model(outputs, whole.get_parameters())
     else:
         model = _converted(encoder, layers, attention)
     hints = {"INFERENCE_PRECISION_HINT": _HINTS[backend.precision], "PERFORMANCE_HINT": "THROUGHPUT"}
@@ -137,11 +139,6 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
     kind = nncf.ModelType.TRANSFORMER
     with _quiet():
         return nncf.quantize(model, nncf.Dataset(samples), model_type=kind, subset_size=len(samples))
-
-
-def _cut(model: Any, outputs: list[str]) -> Any:
-    """Return the part of a model that leads to these outputs."""
-    return openvino.Model([model.output(name).get_node() for name in outputs], model.get_parameters())
 
 
 @contextlib.contextmanager

@@ -155,6 +155,10 @@ def _naming_conf(name: str = "") -> Iterator[None]:
     """Say which file of conf/ led to an error."""
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except PipelineError:
+        raise
+    # The transformer may be the user's: whatever goes wrong in it is told in one line.
+    except Exception as error:
         where = f"{FEATURES_CONF / name}.yaml" if name else str(FEATURES_CONF)
-        raise PipelineError(f"{where}: {first_line(error)}") from None
+        kind = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
+        raise PipelineError(f"{where}: {kind}{first_line(error)}") from None

@@ -33,7 +33,7 @@ def imported(name: str, where: str) -> Any:
     # The module is the user's: whatever goes wrong in it is told in one line.
     except Exception as error:
         raise PipelineError(
-            f"{where}: {name} cannot be imported ({first_line(error)}): name a class or function as module.name"
+            f"{where}: {name} cannot be imported ({first_line(error)}): mend the module, or write module.name"
         ) from None
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,8 +155,8 @@ def _flat(value: Any, dataset: str, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the entries of nested objects by dotted keys, in which paths do not name the dataset."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            # Files with timings differ between any two runs, too.
-            if name not in _OF_EVERY_RUN and not str(name).startswith("reports/") and Path(name).name != "costs.json":
+            # Files with timings differ between any two runs, too, and features follow from the reviews and conf.
+            if name not in _OF_EVERY_RUN and not str(name).startswith(("reports/", "data/features/")):
                 part = str(name).replace(f"/{dataset}/", "/<dataset>/")
                 yield from _flat(inner, dataset, f"{key}.{part}" if key else part)
     else:

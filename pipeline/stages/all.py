@@ -29,7 +29,7 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
     stages = STAGES[: STAGES.index(until) + 1]
     first = next((i for i, stage in enumerate(stages) if _is_stale(stage, dataset, options)), None)
     if first is None:
-        logger.info("%s: up to date, nothing to do until %s", dataset, until)
+        logger.info("%s: up to date, nothing to do", dataset)
         return
     if first == 0:
         run_stage("prepare", dataset, options)

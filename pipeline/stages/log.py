@@ -197,7 +197,8 @@ class _Upload:
             skops_trusted_types=types,
             signature=infer_signature(self.example, estimator.predict(self.example)),
             input_example=self.example,
-            pip_requirements=_requirements(),
+            # A local version such as 2.13.0+cpu is not to be had from a registry.
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS],
             code_paths=[_code_of(package) for package in ("pipeline", *packages)],
         )
         return str(info.model_id)
@@ -241,11 +242,6 @@ def _code_of(package: str) -> str:
         raise PipelineError(f"the package {package!r}, which a model needs, cannot be imported: install it")
     directories = list(spec.submodule_search_locations or [])
     return directories[0] if directories else str(spec.origin)
-
-
-def _requirements() -> list[str]:
-    # A local version such as 2.13.0+cpu is not to be had from a registry.
-    return [f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS]
 
 
 def _reason(error: BaseException) -> str:

@@ -88,7 +88,7 @@ def test_a_second_make_all_does_nothing_whatever_the_environment_names(project: 
         capture_output=True,
         text=True,
     )
-    assert "sample: up to date, nothing to do until log" in result.stderr
+    assert "sample: up to date, nothing to do\n" in result.stderr
     assert result.stdout.strip() == str(reports / "index.html")
     assert files_of(project) == before
 
