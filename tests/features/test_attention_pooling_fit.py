@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import estimator_checks
+from text_checks import check_text_transformer
 
 from pipeline.experiment.columns import fit_transform
 from pipeline.features import AttentionPooling, TextStats
@@ -92,17 +92,7 @@ class TestScikitLearn:
     @pytest.mark.parametrize("weights", ALL)
     def test_contract(self, weights: str, tiny_encoder: str) -> None:
         estimator = AttentionPooling(weights, layer=2, model=tiny_encoder)
-        assert estimator_checks.check_estimator(estimator)
-        for check in (
-            estimator_checks.check_no_attributes_set_in_init,
-            estimator_checks.check_parameters_default_constructible,
-            estimator_checks.check_get_params_invariance,
-            estimator_checks.check_set_params,
-            estimator_checks.check_valid_tag_types,
-            estimator_checks.check_mixin_order,
-            estimator_checks.check_estimator_repr,
-        ):
-            check("AttentionPooling", estimator)
+        check_text_transformer(estimator)
 
     def test_the_target_is_required_where_it_is_learned_from(self) -> None:
         required = {weights for weights in ALL if AttentionPooling(weights).__sklearn_tags__().target_tags.required}

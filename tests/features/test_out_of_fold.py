@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import estimator_checks
+from text_checks import check_text_transformer
 
 from pipeline.deal import deal_folds
 from pipeline.experiment.columns import fit_transform
@@ -92,17 +92,9 @@ class TestOutOfFold:
 
 
 class TestScikitLearn:
+    @pytest.mark.filterwarnings("ignore:Can't test estimator")
     def test_contract(self, metrics):
-        for check in (
-            estimator_checks.check_no_attributes_set_in_init,
-            estimator_checks.check_parameters_default_constructible,
-            estimator_checks.check_get_params_invariance,
-            estimator_checks.check_set_params,
-            estimator_checks.check_valid_tag_types,
-            estimator_checks.check_mixin_order,
-            estimator_checks.check_estimator_repr,
-        ):
-            check(type(metrics).__name__, metrics)
+        check_text_transformer(metrics)
 
     def test_the_same_texts_give_the_same_columns_in_any_kind_of_sequence(self, metrics, texts, stars):
         expected = metrics.fit_transform(texts, stars)
