@@ -1,6 +1,9 @@
 # make all                          the embedded sample
 # make all DATA=yelp [LIMIT=20000]  Yelp/yelp_review_full from the hub
 # make all DATA=file FILE=path      your own reviews; or TRAIN=path TEST=path; NAME=name to call them otherwise
+#   TEXT= STARS= ID= CATEGORY=      columns that are called otherwise
+#   SCALE=1..10                     stars that do not go from 1 to 5: LOW..HIGH, or 'LOW..HIGH step STEP'
+#   ENCODING=cp932                  CSV and JSON that are not in UTF-8
 #
 # prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before. A stage runs
 # where its code, its settings or its data have changed (pipeline/project/fingerprint.py); one that was killed goes on where it stood.
@@ -12,6 +15,12 @@ TRAIN =
 TEST =
 LIMIT =
 NAME =
+TEXT =
+STARS =
+ID =
+CATEGORY =
+SCALE =
+ENCODING =
 PORT = 5000
 PYTHON = python3
 
@@ -22,10 +31,11 @@ SHELL := /bin/bash
 source := $(or $(DATA),sample)
 quoted = '$(subst ','\'',$(1))'
 # What is neither letter, digit nor one of . _ + - in a name becomes an underscore.
-plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|.*/||; s/[^[:alnum:]._+-]/_/g')
-dataset := $(or $(call plain,$(NAME)),$(basename $(call plain,$(or $(FILE),$(TRAIN)))),$(source))
+plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|/*$$||; s|.*/||; s/[^[:alnum:]._+-]/_/g')
+stem = $(basename $(patsubst %.gz,%,$(patsubst %.zst,%,$(1))))
+dataset := $(or $(call plain,$(NAME)),$(call stem,$(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 
-known := DATA FILE TRAIN TEST LIMIT NAME PORT PYTHON PY
+known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
@@ -35,7 +45,10 @@ $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
 options := $(strip --data $(call quoted,$(source)) --name $(call quoted,$(dataset)) $(if $(LIMIT),--limit $(call quoted,$(LIMIT))) \
 	$(if $(FILE),--file $(call quoted,$(FILE))) \
-	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST))))
+	$(if $(TRAIN),--train $(call quoted,$(TRAIN))) $(if $(TEST),--test $(call quoted,$(TEST))) \
+	$(if $(TEXT),--text $(call quoted,$(TEXT))) $(if $(STARS),--stars $(call quoted,$(STARS))) \
+	$(if $(ID),--id $(call quoted,$(ID))) $(if $(CATEGORY),--category $(call quoted,$(CATEGORY))) \
+	$(if $(SCALE),--scale $(call quoted,$(SCALE))) $(if $(ENCODING),--encoding $(call quoted,$(ENCODING))))
 
 all prepare features score curves robustness report: | $(VENV)/.run
 	@$(PY) -m pipeline all $(options) $(if $(filter-out all,$@),--until $@)

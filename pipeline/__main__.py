@@ -15,6 +15,9 @@ try:
 
         from pipeline.project.fingerprint import STAGES
         from pipeline.project.paths import MLFLOW_DB, DatasetPaths
+        from pipeline.scale import Scale
+        from pipeline.sources.columns import ColumnNames
+        from pipeline.sources.formats import stem_of
         from pipeline.stages import all as stages
 except ImportError as error:
     sys.exit(f"error: {error}")
@@ -37,8 +40,8 @@ _Data = Annotated[
 _File = Annotated[
     Path | None,
     typer.Option(
-        help="Your reviews, to be split into train and test: .parquet, .csv, .json or .jsonl with columns text and "
-        "stars (1 to 5) or label (0 to 4)."
+        help="Your reviews, to be split into train and test: Parquet, CSV or JSON, also compressed (.gz, .zst), or a "
+        "directory of such files."
     ),
 ]
 _Train = Annotated[Path | None, typer.Option(help="Your training reviews, together with --test.")]
@@ -46,6 +49,20 @@ _Test = Annotated[Path | None, typer.Option(help="Your test reviews, together wi
 _Limit = Annotated[
     int | None, typer.Option(min=10, help="Keep at most so many reviews, stratified by star (yelp: 20000).")
 ]
+_Text = Annotated[str | None, typer.Option(help="Column of the texts, by default text, review, content and so on.")]
+_Stars = Annotated[
+    str | None,
+    typer.Option(help="Column of the stars, by default stars, rating, score and so on, or label (from 0 on)."),
+]
+_Id = Annotated[str | None, typer.Option(help="Column of the ids, by default review_id.")]
+_Category = Annotated[str | None, typer.Option(help="Column of the categories, by default category.")]
+_Scale = Annotated[
+    str | None,
+    typer.Option(
+        help="Scale of the stars, such as 1..10, 0..4 or '1..5 step 0.5'; by default 1..5.", metavar="LOW..HIGH"
+    ),
+]
+_Encoding = Annotated[str | None, typer.Option(help="Encoding of CSV and JSON, such as cp932; by default UTF-8.")]
 _Name = Annotated[str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")]
 _Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
 
@@ -58,12 +75,19 @@ def run_all(
     test: _Test = None,
     limit: _Limit = None,
     name: _Name = None,
+    text: _Text = None,
+    stars: _Stars = None,
+    id: _Id = None,  # noqa: A002 - the option's name
+    category: _Category = None,
+    scale: _Scale = None,
+    encoding: _Encoding = None,
     until: Annotated[str, typer.Option(help="The last stage to run.")] = STAGES[-1],
 ) -> None:
     """Run all stages, each where its code, its settings or its data have changed; print the path of the report."""
     if until not in STAGES:
         raise PipelineError(f"--until {until!r} is no stage: use one of {', '.join(STAGES)}")
     dataset, options = _source(data, file, train, test, limit, name)
+    options |= _table_options(data, ColumnNames(text, stars, id, category), scale, encoding)
     stages.run(dataset, options, until)
     if STAGES.index(until) >= STAGES.index("report"):
         typer.echo(DatasetPaths(dataset).page.resolve())
@@ -77,9 +101,16 @@ def prepare(
     test: _Test = None,
     limit: _Limit = None,
     name: _Name = None,
+    text: _Text = None,
+    stars: _Stars = None,
+    id: _Id = None,  # noqa: A002 - the option's name
+    category: _Category = None,
+    scale: _Scale = None,
+    encoding: _Encoding = None,
 ) -> None:
     """Load the reviews, check them, set bad ones aside and split the rest."""
     dataset, options = _source(data, file, train, test, limit, name)
+    options |= _table_options(data, ColumnNames(text, stars, id, category), scale, encoding)
     stages.run_stage("prepare", dataset, options)
 
 
@@ -163,9 +194,25 @@ def _source(
             f"got {', '.join(names) or 'neither'}"
         )
     main_file = file or train
-    stem = re.sub(r"[^\w.+-]", "_", main_file.stem) if main_file else data
+    stem = re.sub(r"[^\w.+-]", "_", stem_of(main_file)) if main_file else data
     options = {"data": data, "file": file, "train": train, "test": test, "limit": limit}
     return _dataset_name(name or stem), options
+
+
+def _table_options(data: str, columns: ColumnNames, scale: str | None, encoding: str | None) -> dict[str, Any]:
+    """Return the options of the prepare stage that say how a file is read."""
+    given = dict(zip(("text", "stars", "id", "category"), columns, strict=True)) | {
+        "scale": scale,
+        "encoding": encoding,
+    }
+    names = [name for name, value in given.items() if value is not None]
+    if data != "file" and names:
+        raise PipelineError(f"--{names[0]} ({names[0].upper()}=) goes with --data file (DATA=file), got --data {data}")
+    try:
+        written = None if scale is None else Scale.parse(scale).written
+    except ValueError as error:
+        raise PipelineError(f"--scale (SCALE=): {first_line(error)}") from None
+    return {"columns": columns, "scale": written, "encoding": encoding}
 
 
 def _dataset_name(name: str) -> str:

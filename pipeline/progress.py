@@ -71,7 +71,7 @@ class Overall:
 class _Part(nullcontext[Any]):
     """A piece of work that moves the bar of all stages."""
 
-    def __init__(self, overall: Overall, total: float, seconds: float):
+    def __init__(self, overall: Overall, total: float | None, seconds: float):
         super().__init__(self)
         self.overall, self.share = overall, seconds / total if total else 0.0
 
@@ -91,13 +91,13 @@ class _Bar(tqdm):
         self.update(n)
 
 
-def progress_bar(total: float, desc: str, unit: str) -> Any:
+def progress_bar(total: float | None, desc: str, unit: str) -> Any:
     """Return a bar that shows itself only once the work has lasted two seconds.
 
     Parameters
     ----------
-    total : float
-        How many units the work has.
+    total : float or None
+        How many units the work has; None where nobody knows.
     desc, unit : str
         What is shown.
 

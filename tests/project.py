@@ -13,7 +13,8 @@ import yaml
 from pipeline.__main__ import main
 
 ROOT = Path(__file__).parents[1]
-SHARED_REVIEWS = ROOT.parent / "shared/data/yelp_reviews_5k.parquet"
+SHARED = ROOT.parent / "shared"
+SHARED_REVIEWS = SHARED / "data/yelp_reviews_5k.parquet"
 
 SMALL_SCORE = {
     "seed": 1,

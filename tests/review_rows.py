@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 from project import ROOT
 
+from pipeline.experiment.reviews import Source
 from pipeline.project.conf import PrepareConfig, load_config
+from pipeline.sources.raw import RawRows, as_parts
+from pipeline.sources.row import Row
 
 CONFIG = load_config(ROOT / "conf/prepare.yaml", PrepareConfig)
 WORDS = [f"word{i}" for i in range(400)]
-COLUMNS = ["line", "review_id", "text", "stars", "label", "problem"]
 
 
 def with_seed(seed: int) -> PrepareConfig:
@@ -19,8 +21,17 @@ def with_seed(seed: int) -> PrepareConfig:
 
 def raw(*rows: dict[str, Any]) -> pd.DataFrame:
     """The table that reading a file gives, with line numbers from 1."""
-    table = pd.DataFrame([dict.fromkeys(COLUMNS) | {"line": i, **row} for i, row in enumerate(rows, 1)], dtype=object)
-    return table.reindex(columns=COLUMNS)
+    return pd.concat(as_parts((Row(i, row, row.get("problem")) for i, row in enumerate(rows, 1)), "x"))
+
+
+def raw_rows(*tables: pd.DataFrame, origin: str = "x", labels: bool = False) -> RawRows:
+    """Tables as a source of rows, one part each."""
+    return RawRows(origin, labels, lambda: (table.assign(file=origin) for table in tables))
+
+
+def source_of(train: pd.DataFrame, test: pd.DataFrame | None = None, labels: bool = False) -> Source:
+    given = None if test is None else raw_rows(test, origin="test.csv", labels=labels)
+    return Source(raw_rows(train, origin="train.csv", labels=labels), given)
 
 
 def review(number: int, stars: Any = None, **more: Any) -> dict[str, Any]:

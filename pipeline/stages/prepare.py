@@ -1,21 +1,24 @@
 """The prepare stage: check the reviews, set aside what cannot be used, split the rest."""
 
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline.digest import file_digest
-from pipeline.experiment.reviews import Source, prepare
+from pipeline.experiment.reviews import Prepared, Source, prepare
 from pipeline.files import write_json_lines, write_parquet
 from pipeline.project.conf import PrepareConfig, prepare_config
 from pipeline.project.paths import SAMPLE, DatasetPaths
+from pipeline.scale import Scale
 from pipeline.shipped import shipped
-from pipeline.stages.sources import read_file, read_hub
+from pipeline.sources.columns import NO_NAMES, ColumnNames
+from pipeline.sources.hub import read_hub
+from pipeline.sources.raw import read_files
 
 logger = logging.getLogger(__name__)
+
+# From this share of all reviews on, one group of nearly identical texts is worth a word.
+_LARGE_GROUP = 0.2
 
 
 def run(
@@ -25,26 +28,23 @@ def run(
     train: Path | None = None,
     test: Path | None = None,
     limit: int | None = None,
+    columns: ColumnNames = NO_NAMES,
+    scale: str | None = None,
+    encoding: str | None = None,
 ) -> dict[str, Any]:
     """Run the stage: read the source, write reviews and rejected rows; return the manifest."""
     config, paths = prepare_config(), DatasetPaths(dataset)
-    source, origins = _read(config, data, [path for path in (file or train, test) if path])
+    files = [path for path in (file or train, test) if path]
+    source = _source(config, data, files, columns, encoding)
     n = limit or (config.yelp.limit if data == "yelp" else None)
-    reviews, rejected = prepare(source, config, n, origins)
+    prepared = prepare(source, config, n, Scale.parse(scale) if scale else None)
 
-    write_json_lines(paths.rejected, rejected)
-    write_parquet(paths.reviews, reviews)
-    counted = _count(source, reviews, rejected)
-    kept, stars = counted["kept"], counted["stars"]
-    logger.info(
-        "%s: %d read, %d train, %d test; stars %s", dataset, counted["read"], kept["train"], kept["test"], stars
-    )
-    given = pd.to_numeric(source.train["stars"], errors="coerce")
-    if given.eq(0).any() and not given.eq(5).any():
-        logger.warning("%s: stars run from 0 to 4: if 0 means one star, call the column label", dataset)
-    if rejected:
-        logger.warning("%s: %d rejected, see %s", dataset, len(rejected), paths.rejected)
+    write_json_lines(paths.rejected, prepared.rejected)
+    write_parquet(paths.reviews, prepared.reviews)
+    counted = _count(prepared)
+    _log(dataset, prepared, counted, paths.rejected)
     options = {"name": dataset, "data": data, "file": file, "train": train, "test": test, "limit": limit}
+    options |= columns._asdict() | {"scale": scale, "encoding": encoding}
     return {
         "config": config.model_dump(),
         "options": {name: None if value is None else str(value) for name, value in options.items()},
@@ -53,23 +53,45 @@ def run(
     }
 
 
-def _read(config: PrepareConfig, data: str, files: list[Path]) -> tuple[Source, tuple[str, str]]:
-    """Return raw reviews, and the names of the train and test files."""
+def _source(config: PrepareConfig, data: str, files: list[Path], columns: ColumnNames, encoding: str | None) -> Source:
     if data == "yelp":
-        return read_hub(config.yelp), (f"{config.yelp.repository}/train", f"{config.yelp.repository}/test")
+        return Source(*read_hub(config.yelp))
     if data == "sample":
-        return Source(read_file(shipped(SAMPLE))), (str(SAMPLE), str(SAMPLE))
-    return Source(*map(read_file, files)), (str(files[0]), str(files[-1]))
+        return Source(read_files(shipped(SAMPLE), origin=str(SAMPLE)))
+    return Source(*(read_files(file, columns, encoding) for file in files))
 
 
-def _count(source: Source, reviews: pd.DataFrame, rejected: list[dict[str, Any]]) -> dict[str, Any]:
+def _count(prepared: Prepared) -> dict[str, Any]:
     """Return how many rows were read, kept, rejected and why."""
-    n_read = len(source.train) + (0 if source.test is None else len(source.test))
+    reviews, rejected = prepared.reviews, prepared.rejected
     return {
-        "read": n_read,
+        "scale": prepared.rating.scale.written,
+        "read": prepared.n_read,
         "kept": {split: int((reviews["split"] == split).sum()) for split in ("train", "test")},
-        "stars": {str(star): int(n) for star, n in reviews["stars"].value_counts().sort_index().items()},
-        "not_drawn": n_read - len(reviews) - len(rejected),
+        "stars": {f"{star:g}": int(n) for star, n in reviews["stars"].value_counts().sort_index().items()},
+        "not_drawn": prepared.n_read - len(reviews) - len(rejected),
         "rejected": len(rejected),
-        "rejected_reasons": dict(Counter(row["reason"].split(":")[0] for row in rejected)),
+        "rejected_reasons": dict(rejected.reasons),
+        "unescaped": prepared.unescaped,
+        "rounded": prepared.rating.rounded,
     }
+
+
+def _log(dataset: str, prepared: Prepared, counted: dict[str, Any], rejected: Path) -> None:
+    kept, n = counted["kept"], len(prepared.reviews)
+    logger.info(
+        "%s: %d read, %d train, %d test; stars %s",
+        *(dataset, counted["read"], kept["train"], kept["test"], counted["stars"]),
+    )
+    if undone := ", ".join(f"{kind} in {count}" for kind, count in prepared.unescaped.items()):
+        logger.info("%s: undone what an export left in the texts: %s of %d reviews", dataset, undone, n)
+    if prepared.rating.rounded:
+        logger.warning("%s: numbers between the values of the scale %s are rounded", dataset, prepared.rating.scale)
+    if prepared.largest_group >= max(3, _LARGE_GROUP * n):
+        logger.warning(
+            "%s: %d of %d reviews are nearly identical and stay on one side of the split: see near_identical in "
+            "conf/prepare.yaml",
+            *(dataset, prepared.largest_group, n),
+        )
+    if counted["rejected"]:
+        logger.warning("%s: %d rejected, see %s", dataset, counted["rejected"], rejected)

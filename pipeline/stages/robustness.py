@@ -16,16 +16,17 @@ from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
 from pipeline.experiment.pieces import RunContext, run_context
 from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
-from pipeline.experiment.reviews import MIN_REVIEWS, check
+from pipeline.experiment.reviews import MIN_REVIEWS
 from pipeline.experiment.saved import load_transformers
 from pipeline.experiment.transformers import make_transformer
+from pipeline.experiment.usable import check
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
 from pipeline.project.paths import SAMPLE, DatasetPaths
 from pipeline.project.tables import read_table, table_path, write_table
 from pipeline.shipped import shipped
-from pipeline.stages.sources import read_file
+from pipeline.sources.raw import read_files
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def _read_again(
 
 def _foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
     """Return the sample's reviews that this dataset does not hold, or None where it is the sample, or holds most."""
-    sample, _ = check(read_file(shipped(SAMPLE)), str(SAMPLE))
+    sample, _ = check(read_files(shipped(SAMPLE)))
     foreign = sample[~sample["text"].isin(reviews["text"])].reset_index(drop=True)
     return None if dataset == "sample" or len(foreign) < MIN_REVIEWS else foreign
 

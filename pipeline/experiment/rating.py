@@ -1,0 +1,153 @@
+"""Which scale the stars of a source are on: the one that is given, the usual one if it fits, or a question."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import PipelineError
+from pipeline.scale import FIVE_STARS, Scale
+
+# Scales in use, those with few values first: stars, labels, Likert scales, marks, percent.
+_USUAL = [
+    *(Scale(low, high) for low, high in ((0, 1), (-1, 1), (0, 2), (1, 5), (0, 4), (0, 5), (1, 6), (1, 7), (0, 6))),
+    *(Scale(low, high, 0.5) for low, high in ((1, 5), (0.5, 5), (0, 5))),
+    *(Scale(low, high) for low, high in ((-2, 2), (-3, 3), (1, 10), (0, 10), (-5, 5), (0, 20), (1, 20))),
+    *(Scale(low, high, step) for low, high, step in ((20, 100, 20), (0, 100, 10), (10, 50, 10), (80, 100, 1))),
+    *(Scale(low, high, step) for low, high, step in ((0, 100, 5), (0, 10, 0.5), (0, 1, 0.1), (0, 1, 0.05))),
+]
+_LABELS = Scale(0, 4)
+# Fewer rows than this share, or than these, are mistakes of single rows.
+_MISTAKES, _FEW = 0.01, 3
+
+
+class Rating(NamedTuple):
+    """How the numbers of a source become stars.
+
+    Attributes
+    ----------
+    scale : Scale
+    offset : int
+        Added to the numbers: 1 where labels are counted from 0.
+    rounded : bool
+        Whether numbers between the values of the scale are rounded to them: there are more than a scale can have.
+    """
+
+    scale: Scale = FIVE_STARS
+    offset: int = 0
+    rounded: bool = False
+
+    def stars(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the stars of some numbers; NaN where a number is no value of the scale."""
+        numbers = numbers + self.offset
+        with np.errstate(invalid="ignore"):
+            usable = (
+                (numbers >= self.scale.low) & (numbers <= self.scale.high)
+                if self.rounded
+                else self.scale.contains(numbers)
+            )
+        stars = np.full(len(numbers), np.nan)
+        stars[usable] = self.scale.round(numbers[usable])
+        return stars
+
+
+def likely_scale(numbers: npt.ArrayLike) -> Scale | None:
+    """Return the usual scale with the fewest values that holds some numbers and whose highest value they reach.
+
+    Parameters
+    ----------
+    numbers : array-like
+        Finite.
+
+    Returns
+    -------
+    Scale or None
+        Where no usual scale fits, the narrowest one of whole steps; None if that has more than 21 values.
+
+    Examples
+    --------
+    >>> print(likely_scale([2, 4, 6, 8, 10]))
+    1 to 10
+    >>> print(likely_scale([1, 3.5, 5]))
+    1 to 5 in steps of 0.5
+    """
+    values = np.unique(np.asarray(numbers, dtype=np.float64))
+    fitting = [scale for scale in _USUAL if scale.contains(values).all()]
+    reached = [scale for scale in fitting if scale.high == values[-1]]
+    if reached or fitting:
+        return min(reached or fitting, key=lambda scale: len(scale.values))
+    step = float(np.diff(values).min()) if len(values) > 1 else 1.0
+    try:
+        narrow = Scale(float(values[0]), float(values[-1]), round(step, 6))
+    except ValueError:
+        return None
+    return narrow if narrow.contains(values).all() else None
+
+
+def rating_of(numbers: npt.NDArray[np.float64], labels: bool, given: Scale | None, origin: str) -> Rating:
+    """Return how the numbers of a source become stars.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        Of all rows; NaN where a row has none.
+    labels : bool
+        Whether they stand in a column of labels, which are counted from 0.
+    given : Scale or None
+        What the user says; rows outside are then mistakes.
+    origin : str
+        Name of the source, for errors.
+
+    Raises
+    ------
+    PipelineError
+        If no scale is given and the numbers do not fit 1 to 5, or labels 0 to 4, but for mistakes of single rows. It
+        names the likely scale and the option.
+    """
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return Rating(given or FIVE_STARS, int(labels and given is None))
+    likely = _likely_without_mistakes(numbers)
+    if given is not None:
+        between = (numbers >= given.low) & (numbers <= given.high) & ~given.contains(numbers)
+        return Rating(given, 0, rounded=likely is None and _are_many(between))
+    expected = _LABELS if labels else FIVE_STARS
+    span = f"{origin}: the {'labels' if labels else 'stars'} go from {numbers.min():g} to {numbers.max():g}"
+    if labels and expected.contains(numbers).all() and numbers.min() > 0:
+        raise PipelineError(
+            f"{span}, and a label of 0 is one star: give SCALE=1..5 (--scale) if 1 is one star, SCALE=0..4 if not"
+        )
+    # Labels of two or three classes are none of five stars.
+    others = labels and numbers.max() < _LABELS.high
+    if not (others or _are_many(~expected.contains(numbers))):
+        return Rating(FIVE_STARS, int(labels))
+    if likely is None:
+        raise PipelineError(
+            f"{span} with {len(np.unique(numbers))} different values, which no scale of at most 21 values holds: give "
+            f"one to round them to by SCALE= (--scale), such as SCALE='{_coarse(numbers).written}'"
+        )
+    option = f"'{likely.written}'" if " " in likely.written else likely.written
+    if likely == FIVE_STARS:
+        raise PipelineError(f"{span}, not from 0 to 4: give SCALE={option} (--scale), or STARS= (--stars) the column")
+    hint = ", or call the column label if 0 is one star" if likely == _LABELS else ""
+    raise PipelineError(f"{span}, which is not {expected}: give SCALE={option} (--scale){hint}")
+
+
+def _are_many(rows: npt.NDArray[np.bool_]) -> bool:
+    return int(rows.sum()) >= max(_FEW, _MISTAKES * len(rows))
+
+
+def _likely_without_mistakes(numbers: npt.NDArray[np.float64]) -> Scale | None:
+    """Return the likely scale of the numbers that are no mistakes of single rows."""
+    values, counts = np.unique(numbers, return_counts=True)
+    common = values[counts >= max(1, min(_FEW, _MISTAKES * len(numbers)))]
+    return likely_scale(common if len(common) > 1 else values)
+
+
+def _coarse(numbers: npt.NDArray[np.float64]) -> Scale:
+    """Return a scale of 11 to 21 values around numbers that are too many for one."""
+    low, high = float(np.floor(numbers.min())), float(np.ceil(numbers.max()))
+    step = 10.0 ** np.floor(np.log10((high - low) / 10))
+    step = next(each for each in (step, 2 * step, 5 * step, 10 * step) if (high - low) / each <= 20)
+    low = float(np.floor(low / step) * step)
+    return Scale(low, float(low + np.ceil((high - low) / step) * step), float(step))

@@ -1,0 +1,143 @@
+"""Which column of a file holds the texts, the stars, the ids and the categories."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline.errors import PipelineError
+
+logger = logging.getLogger(__name__)
+
+# Names in exports of Yelp, Amazon, Google Play, TripAdvisor, IMDb and app stores; the first one that is there counts.
+_TEXT = (
+    *("text", "review_text", "review", "review_body", "body", "content", "review_content", "comment", "comments"),
+    *("reviews.text", "reviews", "review_comment", "comment_text", "本文", "レビュー", "口コミ", "コメント"),
+    *("评论", "评论内容", "評論", "内容", "评价内容"),
+)
+_STARS = (
+    *("stars", "star", "star_rating", "rating", "review_rating", "score", "overall", "review_stars", "review_score"),
+    *("reviews.rating", "im:rating", "user_rating", "rate", "ratings", "星", "星の数", "評価", "评分", "評分", "星级"),
+)
+_LABEL = ("label", "labels")
+_ID = ("review_id",)
+_CATEGORY = ("category", "product_category")
+_MAKE = {"text": "TEXT", "stars": "STARS", "review_id": "ID", "category": "CATEGORY"}
+
+
+class ColumnNames(NamedTuple):
+    """Names of columns; where a user gives none, None.
+
+    Attributes
+    ----------
+    text, stars, review_id, category : str or None
+    """
+
+    text: str | None = None
+    stars: str | None = None
+    review_id: str | None = None
+    category: str | None = None
+
+
+NO_NAMES = ColumnNames()
+
+
+class Columns(NamedTuple):
+    """The columns that are read.
+
+    Attributes
+    ----------
+    text, stars : str
+    review_id, category : str or None
+    labels : bool
+        Whether the stars are counted from 0, as they are in a column called label.
+    """
+
+    text: str
+    stars: str
+    review_id: str | None
+    category: str | None
+    labels: bool
+
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        return list(dict.fromkeys(name for name in self[:4] if name is not None))
+
+
+def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str) -> Columns:
+    """Return the columns that a user names, or those whose names are known; case and separators do not matter.
+
+    Parameters
+    ----------
+    found : sequence of str
+        Names in the file.
+    wanted : ColumnNames
+    origin : str
+        The file, for errors and the log.
+
+    Raises
+    ------
+    PipelineError
+        If a named column is missing, if no name is known, or if two columns have it.
+
+    Examples
+    --------
+    >>> find_columns(["reviewText", "overall"], ColumnNames(), "amazon.json")
+    Columns(text='reviewText', stars='overall', review_id=None, category=None, labels=False)
+    """
+    text = _named(found, wanted.text, "text", origin) or _known(found, _TEXT)
+    stars = _named(found, wanted.stars, "stars", origin) or _known(found, _STARS)
+    label = None if stars else _known(found, _LABEL)
+    for column, missing in ((text, "text"), (stars or label, "stars or label")):
+        if column is None:
+            name = _MAKE[missing.split()[0]]
+            raise PipelineError(
+                f"{origin} has no column {missing}; found: {', '.join(map(str, found)) or 'none'}; needed: text, and "
+                f"stars (1 to 5) or label (0 to 4): name yours by {name}= (--{name.lower()})"
+            )
+    columns = Columns(
+        str(text),
+        str(stars or label),
+        _named(found, wanted.review_id, "review_id", origin) or _known(found, _ID),
+        _named(found, wanted.category, "category", origin) or _known(found, _CATEGORY),
+        labels=not stars,
+    )
+    counts = Counter(found)
+    for name in columns.names:
+        if counts[name] > 1:
+            raise PipelineError(f"{origin} has {counts[name]} columns {name}: keep one of them")
+    if columns.text == columns.stars:
+        raise PipelineError(f"{origin}: the column {columns.text!r} cannot hold both texts and stars: name two columns")
+    if (columns.text, columns.stars) not in (("text", "stars"), ("text", "label")):
+        logger.info("%s: %r are the texts, %r the stars", origin, columns.text, columns.stars)
+    return columns
+
+
+def _named(found: Sequence[str], name: str | None, role: str, origin: str) -> str | None:
+    """Return the column that the user names, by its exact name or without regard to case."""
+    if name is None:
+        return None
+    if name in found:
+        return name
+    near = [column for column in found if _plain(column) == _plain(name)]
+    if len(near) == 1:
+        return near[0]
+    raise PipelineError(f"{origin} has no column {name!r} ({_MAKE[role]}=); found: {', '.join(map(str, found))}")
+
+
+def _known(found: Sequence[str], names: Sequence[str]) -> str | None:
+    by_name = {_plain(column): column for column in reversed(found)}
+    return next((by_name[_plain(name)] for name in names if _plain(name) in by_name), None)
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case without what separates its words.
+
+    Examples
+    --------
+    >>> _plain("Review Text") == _plain("reviewText") == _plain("review_text")
+    True
+    """
+    return re.sub(r"[\s_-]", "", str(name)).casefold()

@@ -1,0 +1,210 @@
+"""Files as bytes and as text: which format a name means, compression, encodings, and what an unreadable file is."""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError, first_line
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
+_COMPRESSED = (".gz", ".zst")
+_EXPECTED = f"expected one of {', '.join(FORMATS)}, each also with {' or '.join(_COMPRESSED)}"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# What files begin with that are not what their name says.
+_SIGNATURES = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file",
+    b"SQLite format 3": "an SQLite database",
+    b"ARROW1": "an Arrow file",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"version https://git-lfs": "a Git LFS pointer: the file itself was not downloaded",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "an XML document",
+}
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_HEAD = 1 << 20
+_NAME_IT = "name the encoding by ENCODING= (--encoding)"
+# A few damaged lines are rejected one by one; from here on it is the encoding.
+_FEW = 3
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a path names: itself, or the shards in a directory, in the order of their names.
+
+    Raises
+    ------
+    PipelineError
+        If there is no such file, or it is empty or has another suffix than the known ones.
+    """
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path)))
+        files = [file for file in inside if format_of(file)]
+        if not files:
+            found = f"found: {', '.join(file.name for file in inside[:5])}" if inside else "it is empty"
+            raise PipelineError(f"{path} is a directory without a file of reviews ({found}): {_EXPECTED}")
+        return files
+    if not path.exists():
+        raise PipelineError(f"{path} does not exist: check FILE=, TRAIN= and TEST=")
+    if path.stat().st_size == 0:
+        raise PipelineError(f"{path} is empty: it needs columns text and stars (1 to 5) or label (0 to 4)")
+    if not format_of(path):
+        seen = f", and it is {kind}" if (kind := _kind(path)) else ""
+        raise PipelineError(f"{path} has the suffix {path.suffix!r}{seen}: {_EXPECTED}")
+    return [path]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def format_of(path: Path) -> str | None:
+    """Return "parquet", "csv" or "json" by the suffix before that of a compression, or None."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its suffix and that of a compression.
+
+    Examples
+    --------
+    >>> stem_of(Path("reviews/may.2026.json.gz"))
+    'may.2026'
+    """
+    return Path(path.name.removesuffix(path.suffix) if path.suffix.lower() in _COMPRESSED else path.name).stem
+
+
+def _kind(path: Path) -> str | None:
+    """Return what the first bytes of a file say that it is, where they say something."""
+    with path.open("rb") as file:
+        return _kind_of(file.read(64))
+
+
+def _kind_of(head: bytes) -> str | None:
+    return next((kind for start, kind in _SIGNATURES.items() if head[:64].lower().startswith(start.lower())), None)
+
+
+@contextmanager
+def reading_file(path: Path, expected: str) -> Iterator[None]:
+    """Name a file that the block cannot read, with the error, the format that was expected, and the likely one.
+
+    Raises
+    ------
+    PipelineError
+        In one line.
+    """
+    import pyarrow
+
+    try:
+        yield
+    except PipelineError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error, pyarrow.ArrowException) as error:
+        if isinstance(error, UnicodeDecodeError) and expected != "Parquet":
+            raise PipelineError(f"{path} is not in {error.encoding} ({error.reason}): {_NAME_IT}") from None
+        kind = _kind(path) if path.is_file() else None
+        what = (
+            f"it is {kind}" if kind and not (expected == "Parquet" and kind == "a Parquet file") else "is it damaged?"
+        )
+        raise PipelineError(f"{path} cannot be read as {expected} ({first_line(error)}): {what}") from None
+
+
+def open_bytes(path: Path) -> Any:
+    """Open a file for reading, decompressed where its content is gzip or Zstandard, whatever its name."""
+    import pyarrow
+
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head.startswith(_GZIP):
+        return gzip.open(path)
+    if head == _ZSTD:
+        return pyarrow.input_stream(str(path), compression="zstd")
+    return path.open("rb")
+
+
+def open_text(path: Path, encoding: str | None, newline: str = "") -> io.TextIOWrapper:
+    """Open a file as text.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str or None
+        None: what a byte order mark says, else UTF-8, where bytes that are none stand as half surrogates.
+    newline : str
+
+    Raises
+    ------
+    PipelineError
+        If the encoding is unknown, or if most of the lines beyond ASCII are not UTF-8.
+    """
+    head = _head(path)
+    if encoding is None:
+        encoding = next((name for bom, name in _BOMS.items() if head.startswith(bom)), None)
+        if encoding is None:
+            _check_utf8(path, head)
+    try:
+        known = codecs.lookup(encoding or "utf-8").name
+    except LookupError:
+        raise PipelineError(
+            f"{encoding!r} is no encoding that Python knows: use one such as cp1252, cp932 or gb18030"
+        ) from None
+    errors = "surrogateescape" if known.startswith("utf-8") else "strict"
+    return io.TextIOWrapper(open_bytes(path), encoding or "utf-8", errors=errors, newline=newline)
+
+
+def _head(path: Path) -> bytes:
+    with open_bytes(path) as file:
+        return bytes(file.read(_HEAD))
+
+
+def _check_utf8(path: Path, head: bytes) -> None:
+    """Stop at another encoding than UTF-8, which is then the rule among the lines beyond ASCII."""
+    if kind := _kind_of(head):
+        raise PipelineError(f"{path} is {kind}: expected text, in CSV or JSON")
+    # In UTF-16 every other byte of Latin letters is zero.
+    if head.count(0) > len(head) / 4:
+        raise PipelineError(f"{path} looks like UTF-16 without a byte order mark: {_NAME_IT}, such as utf-16-le")
+    # The last line may be cut off in the middle of a character.
+    lines = head.splitlines()[: -1 if len(head) == _HEAD else None]
+    beyond = [line for line in lines if not line.isascii()]
+    wrong = sum(not _is_utf8(line) for line in beyond)
+    if wrong >= _FEW and wrong > len(beyond) / 2:
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(b"\n".join(beyond)).best()
+        guess = f", {best.encoding} perhaps" if best else ""
+        raise PipelineError(f"{path} is not in UTF-8: {_NAME_IT}{guess}")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

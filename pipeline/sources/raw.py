@@ -1,0 +1,162 @@
+"""Raw rows of a source in parts of a table, which can be read again."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from pipeline.errors import PipelineError
+from pipeline.progress import progress_bar
+from pipeline.sources.columns import NO_NAMES, ColumnNames, Columns, find_columns
+from pipeline.sources.csv_rows import Dialect, csv_rows
+from pipeline.sources.formats import files_of, format_of, reading_file
+from pipeline.sources.json_rows import json_rows
+from pipeline.sources.parquet_rows import parquet_columns, parquet_rows
+from pipeline.sources.row import Row
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ["file", "line", "review_id", "text", "stars", "problem", "category"]
+_ROWS_AT_ONCE = 8192
+_FIRST_ROWS = 1000
+SURROGATE = "unreadable line: half of a surrogate pair"
+
+
+class RawRows(NamedTuple):
+    """Rows as they stand in a source, also the unreadable ones.
+
+    Attributes
+    ----------
+    origin : str
+        Name of the source.
+    labels : bool
+        Whether its stars are counted from 0.
+    parts : callable
+        Returns an iterator over DataFrames, each time from the first row on, with the columns file and line (where a
+        row stands), review_id, text and stars (as text, None where there is none), problem (why a row cannot be
+        read) and category.
+    """
+
+    origin: str
+    labels: bool
+    parts: Callable[[], Iterator[pd.DataFrame]]
+
+
+def read_files(
+    path: Path, wanted: ColumnNames = NO_NAMES, encoding: str | None = None, origin: str | None = None
+) -> RawRows:
+    """Return the raw rows of a file, or of all files in a directory.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet, CSV or JSON, each also compressed by gzip or Zstandard. The review file of the Yelp Open Dataset fits
+        as it comes.
+    wanted : ColumnNames
+        Columns that the user names; the others are found by their names.
+    encoding : str or None
+        None: UTF-8, or what a byte order mark says.
+    origin : str, optional
+        What a single file is called, by default its path.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing, empty, damaged as a whole, or lacks a column. What is damaged further on stops the
+        reading of its parts.
+    """
+    files = files_of(path)
+    columns: dict[Path, Columns] = {}
+    for file in files:
+        with reading_file(file, _EXPECTED[format_of(file) or ""]):
+            if (found := _found_columns(file, encoding)) is not None:
+                columns[file] = find_columns(found, wanted, str(file))
+    counted = {each.labels for each in columns.values()}
+    if len(counted) > 1:
+        raise PipelineError(f"{path} has files with stars and others with labels: name one column by STARS= (--stars)")
+    known = next(iter(columns.values()), Columns("text", "stars", None, None, labels=False))
+
+    def parts() -> Iterator[pd.DataFrame]:
+        n = 0
+        with progress_bar(None, f"read {path.name}", "row") as bar:
+            for file in files:
+                with reading_file(file, _EXPECTED[format_of(file) or ""]):
+                    for part in as_parts(_rows(file, columns.get(file, known), encoding), origin or str(file)):
+                        n += len(part)
+                        bar.update(len(part))
+                        yield part
+        if not n:
+            raise PipelineError(f"{path} holds no review")
+
+    return RawRows(origin or str(path), known.labels, parts)
+
+
+_EXPECTED = {"parquet": "Parquet", "csv": "CSV", "json": "JSON"}
+
+
+def _found_columns(file: Path, encoding: str | None) -> list[str] | None:
+    """Return the names of a file's columns; None where the first rows have none."""
+    kind = format_of(file)
+    if kind == "parquet":
+        return parquet_columns(file)
+    if kind == "csv":
+        return Dialect(file, encoding).columns
+    keys: dict[str, None] = {}
+    for row in islice(json_rows(file, encoding), _FIRST_ROWS):
+        keys |= dict.fromkeys(row.values)
+    return list(keys) or None
+
+
+def _rows(file: Path, columns: Columns, encoding: str | None) -> Iterator[Row]:
+    kind = format_of(file)
+    rows = (
+        parquet_rows(file, columns.names)
+        if kind == "parquet"
+        else csv_rows(file, encoding)
+        if kind == "csv"
+        else json_rows(file, encoding)
+    )
+    return (row._replace(values=by_role(row.values, columns)) for row in rows)
+
+
+def by_role(values: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    """Return the values of a row under text, stars, review_id and category."""
+    return {role: values.get(name) for role, name in zip(columns._fields[:4], columns[:4], strict=True) if name}
+
+
+def as_parts(rows: Iterable[Row], file: str) -> Iterator[pd.DataFrame]:
+    """Yield rows whose values are named text, stars, review_id and category, many at a time, as tables."""
+    rows = iter(rows)
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        yield pd.DataFrame([_checked(row, file) for row in some], columns=COLUMNS, dtype=object)
+
+
+def _checked(row: Row, file: str) -> tuple[Any, ...]:
+    """Return a row's values as text, or its problem."""
+    values, problem = row.values, row.problem
+    text = row.raw if problem else values.get("text")
+    plain = [_plain(values.get(name)) for name in ("review_id", "stars", "category")]
+    if not (text is None or isinstance(text, str)):
+        text, problem = None, f"text not a string: {type(text).__name__}"
+    elif not _is_unicode([text, *plain]):
+        text, plain, problem = None, [None] * 3, SURROGATE
+    return file, row.line, plain[0], text, plain[1], problem, plain[2]
+
+
+def _plain(value: Any) -> str | None:
+    """Return a value as text; None for what is missing or empty, or is a list or an object."""
+    if value is None or isinstance(value, list | dict) or value == "" or value != value:
+        return None
+    return str(value)
+
+
+def _is_unicode(values: Sequence[str | None]) -> bool:
+    """Tell whether all can be written in UTF-8."""
+    try:
+        "".join(value for value in values if value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
