@@ -60,16 +60,16 @@ _NEW_LINE = r"(?<!\\)(?<!\b[A-Za-z]:)\\{1,3}(?:r\\{1,3}n|n|r(?![a-z]))"
 _NEW_LINES = re.compile(_NEW_LINE)
 _LINE_ENDS = re.compile(
     rf"[.!?…,;:)\]*。！？、」』~]\s?{_NEW_LINE}(?=\S|$)"
-    rf"|{_NEW_LINE}(?:[-*•]|(?:\\+\")?[^\W_a-z])"
+    rf"|{_NEW_LINE}(?:[-*•]|(?:\\{{1,3}}\")?[^\W_a-z])"
     rf"|[^\s\"'`“‘]{_NEW_LINE}\s?{_NEW_LINE}|{_NEW_LINE}\s?{_NEW_LINE}[^\s\"'`”’.,;:)]"
     rf"|\w{_NEW_LINE}\s*$|^\s*{_NEW_LINE}\w"
 )
 _INSIDE_A_TOKEN = re.compile(rf"\w{_NEW_LINE}\w")
 _NAMES_BACKSLASHES = re.compile(r"\b(?:back-?slash(?:es)?|newlines?|printf|regex|regexp|unicode|json)\b", re.I)
-_ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
+_ESCAPED_QUOTE = re.compile(r"\\{1,3}([\"'])")
 _BARE_QUOTE = re.compile(r"(?<!\\)\"")
-_QUOTE_ALONE = re.compile(r"(?:^|[\s`'\"(])\\+\"(?=[\s`'\").,;:!?]|$)")
-_IN_WORD_QUOTE = re.compile(r"(?<=[^\W\d_])\\+'(?=[^\W\d_])")
+_QUOTE_OF_SOMETHING = re.compile(r"[^\s`'\"(\\]\\{1,3}\"|\\\"[^\s`'\").,;:!?]")
+_IN_WORD_QUOTE = re.compile(r"(?<=[^\W\d_])\\{1,3}'(?=[^\W\d_])")
 _QUOTE_RUN = re.compile(r"\"+")
 _UNICODE_ESCAPES = re.compile(r"(?:\\{1,2}u[0-9a-fA-F]{4})+")
 
@@ -188,7 +188,7 @@ def _with_line_breaks(text: str) -> str:
 
 def _with_quotes(text: str) -> str:
     text = _IN_WORD_QUOTE.sub("'", text)
-    if '\\"' in text and not (_BARE_QUOTE.search(text) or _QUOTE_ALONE.search(text)):
+    if not _BARE_QUOTE.search(text) and _QUOTE_OF_SOMETHING.search(text):
         return _ESCAPED_QUOTE.sub(r"\1", text)
     runs = _QUOTE_RUN.findall(text)
     if len(runs) > 1 and set(runs) == {'""'}:

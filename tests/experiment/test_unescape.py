@@ -41,6 +41,7 @@ UNDONE = [
     ("Clean. \\n \\nNice.", "Clean. \n \nNice."),
     ("- one\\n- two", "- one\n- two"),
     ('They said \\"never\\" twice', 'They said "never" twice'),
+    ('they said \\" never again \\", never \\"ever\\"', 'they said " never again ", never "ever"'),
     ('a 12\\" pizza', 'a 12" pizza'),
     ("I don\\'t like it", "I don't like it"),
     ('They said ""hi"" and ""bye"".', 'They said "hi" and "bye".'),
