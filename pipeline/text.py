@@ -1,20 +1,65 @@
 """Words and sentences by rules that need no model, for scripts with spaces and for Japanese and Chinese."""
 
-import re
+import unicodedata
 
 import numpy as np
 import numpy.typing as npt
+import regex
+
+# All that people type, and keyboards and word processors make, for an apostrophe and for a quotation mark.
+_APOSTROPHES = "'’‘‛`´′‵＇ʹʻʼʽˈꞌ՚׳❛❜\u0374\u1fef\u1ffd"
+_QUOTES = '"“”„‟«»″״＂❝❞'
+# Zero-width joiners, soft hyphens, variation selectors and the like; a zero-width space parts words.
+_HIDDEN = r"[\p{Default_Ignorable_Code_Point}--\u200b]"
+_SKIN = "[\U0001f3fb-\U0001f3ff]"
+_HIDES = regex.compile(
+    rf"(?<=\p{{So}}\ufe0f?{_SKIN}?)\u200d[♀♂]|(?<=\p{{So}}\ufe0f?){_SKIN}|{_HIDDEN}+", regex.VERSION1
+)
+_PLAIN = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_QUOTES, '"'), "\0": " ", "\u200b": " "})
 
 # Scripts written without spaces: every character counts as one word.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+(?:['’][^\W{_CJK}]+)*")
-_SENTENCE_END = re.compile(
-    r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s+|(?<=[。！？])(?![」』）])|(?<=[。！？][」』）])|\n+"
+_CJK = r"[[\p{Han}\p{Hiragana}\p{Katakana}ーｰ〆〼]&&[\p{L}\p{N}]]"
+_LETTER = rf"[[\p{{L}}\p{{N}}_]--{_CJK}--{_HIDDEN}--[{_APOSTROPHES}ﾞﾟ]]"
+# A sign above, below or beside its letter; Armenian sets marks into a word.
+_SIGN = rf"[\p{{Mn}}\p{{Mc}}{_HIDDEN}]"
+_INSIDE = rf"[{_LETTER}{_SIGN}՛՜՞]"
+_JOINT = rf"(?:[{_APOSTROPHES}]|(?<=[lL])[·\u0387](?=[lL])|(?<=\p{{Hebrew}})[{_QUOTES}](?=\p{{Hebrew}})){_HIDDEN}*"
+_WORD = regex.compile(rf"{_CJK}[{_SIGN}ﾞﾟ]*|{_LETTER}{_INSIDE}*(?:{_JOINT}{_LETTER}{_INSIDE}*)*", regex.VERSION1)
+
+# A full stop may stand in a number: a sentence ends only where a space follows. Other scripts need none.
+_BEFORE_SPACE = ".!?…．﹒‼⁇⁈⁉‽"
+_END = rf"[[\p{{Sentence_Terminal}}།༎]--[{_BEFORE_SPACE}]]"
+_CLOSING = "」』）】》〉\"')\\]"
+_SENTENCE_END = regex.compile(
+    rf"(?<=[{_BEFORE_SPACE}][\"')\]]?)\s+"
+    rf"|(?<={_END})(?![{_END}{_BEFORE_SPACE}{_CLOSING}])|(?<={_END}[{_CLOSING}])(?![{_CLOSING}])|\n+",
+    regex.VERSION1,
 )
 
 
+def normalised(text: str) -> str:
+    r"""Return `text` as the statistics read it: what looks alike is written alike.
+
+    Characters are composed (NFC); each kind of apostrophe and quotation mark becomes the plain one; soft hyphens,
+    zero-width joiners and the like, the skin tone and gender of an emoji and its variation selectors are left out; NUL
+    and the zero-width space are spaces.
+
+    Examples
+    --------
+    >>> normalised("I don´t like the cre\u0300me bru\u0302le\u0301e")
+    "I don't like the crème brûlée"
+    >>> normalised("👍🏽 ❤\ufe0f")
+    '👍 ❤'
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _HIDES.sub("", text))
+    return text.translate(_PLAIN) if not text.isascii() or "`" in text or "\0" in text else text
+
+
 def words(text: str) -> list[str]:
-    """Return the words of `text`; in Japanese and Chinese every character is one.
+    """Return the words of `text`, normalised; in Japanese and Chinese every character is one.
+
+    Combining marks, joiners and apostrophes belong to the word that they stand in.
 
     Examples
     --------
@@ -22,12 +67,25 @@ def words(text: str) -> list[str]:
     ["Don't", 'go', '2', 'stars']
     >>> words("味は最高")
     ['味', 'は', '最', '高']
+    >>> words("खाना बहुत स्वादिष्ट था")
+    ['खाना', 'बहुत', 'स्वादिष्ट', 'था']
     """
-    return _WORD.findall(text)
+    return _WORD.findall(normalised(text))
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where each of the `words` starts and ends in `text` itself.
+
+    Examples
+    --------
+    >>> word_spans("Don´t go!")
+    [(0, 5), (6, 8)]
+    """
+    return [word.span() for word in _WORD.finditer(text)]
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of `text`, split at end marks and line breaks.
+    """Return the sentences of `text`, normalised, split at end marks and line breaks.
 
     Examples
     --------
@@ -36,7 +94,24 @@ def sentences(text: str) -> list[str]:
     >>> sentences("安い。うまい！")
     ['安い。', 'うまい！']
     """
-    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+    return [part.strip() for part in _SENTENCE_END.split(normalised(text)) if part.strip()]
+
+
+def text_problem(value: object) -> str | None:
+    r"""Return why `value` is no text: it is not a str, or holds half of a surrogate pair; None if it is one.
+
+    Examples
+    --------
+    >>> text_problem("good"), text_problem(1.5), text_problem("\ud83d")
+    (None, 'not a string: float', 'half of a surrogate pair')
+    """
+    if not isinstance(value, str):
+        return f"not a string: {type(value).__name__}"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair"
+    return None
 
 
 def check_texts(X: object) -> list[str]:
@@ -50,7 +125,8 @@ def check_texts(X: object) -> list[str]:
     Raises
     ------
     ValueError
-        If `X` is a single string, has more than one column, or holds something that is not a str.
+        If `X` is a single string, has more than one column, or holds something that is not a str or half of a
+        surrogate pair.
 
     Examples
     --------
@@ -67,4 +143,6 @@ def check_texts(X: object) -> list[str]:
     for position, value in enumerate(values):
         if not isinstance(value, str):
             raise ValueError(f"Expected str, got {type(value).__name__} ({value!r}) at position {position}.")
+        if problem := text_problem(value):
+            raise ValueError(f"Got a text with {problem} at position {position}: it is no character, leave it out.")
     return values.tolist()

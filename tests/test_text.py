@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text import check_texts, sentences, words
+from pipeline.text import check_texts, normalised, sentences, words
 
 MIXED = st.text(alphabet=st.sampled_from(list("abcXÉ'’.,!?…。！？、\n\t \"()「」味は最高カ々3😀-_")), max_size=60)
 
@@ -15,7 +15,7 @@ MIXED = st.text(alphabet=st.sampled_from(list("abcXÉ'’.,!?…。！？、\n\t
     ("text", "expected"),
     [
         ("Don't go: 2 stars!", ["Don't", "go", "2", "stars"]),
-        ("It’s the chef’s table", ["It’s", "the", "chef’s", "table"]),
+        ("It’s the chef’s table", ["It's", "the", "chef's", "table"]),
         ("rock 'n' roll", ["rock", "n", "roll"]),
         ("café crème-brûlée", ["café", "crème", "brûlée"]),
         ("$12.50 for eggs", ["12", "50", "for", "eggs"]),
@@ -74,7 +74,7 @@ def test_joined_sentences_come_apart_again(parts: list[str], mark: str) -> None:
 @given(MIXED)
 def test_words_have_neither_spaces_nor_marks_around_them(text: str) -> None:
     for word in words(text):
-        assert word in text
+        assert word in normalised(text)
         assert words(word) == [word]
         assert word[0].isalnum() or word[0] == "_"
         assert word[-1].isalnum() or word[-1] == "_"

@@ -1,10 +1,10 @@
 """Changed texts, to see which models they mislead: _typos, shouting, truncation, shuffled words."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.text import words
+from pipeline.text import word_spans, words
 
 _TYPO_RATE = 1 / 20
 
@@ -52,7 +52,7 @@ def _truncated(text: str, rng: np.random.Generator | None = None) -> str:
     >>> _truncated("Good food, but never again.")
     'Good food, but'
     """
-    spans = list(_spans(text))
+    spans = word_spans(text)
     return text[: spans[(len(spans) - 1) // 2][1]] if spans else text
 
 
@@ -62,7 +62,7 @@ def _shuffled(text: str, rng: np.random.Generator) -> str:
     Words of scripts with spaces, and characters of Japanese and Chinese, change places only among themselves: two words
     never grow into one.
     """
-    spans = list(_spans(text))
+    spans = word_spans(text)
     found = np.array([text[start:end] for start, end in spans], dtype=object)
     # Written twice, a word of a script with spaces is one word still.
     alone = np.array([len(words(word * 2)) == 2 for word in found], dtype=bool)
@@ -99,12 +99,3 @@ def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
     """
     rng = np.random.default_rng(seed)
     return [CHANGES[change](text, rng) for text in texts]
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where each word of the text starts and ends."""
-    end = 0
-    for word in words(text):
-        start = text.index(word, end)
-        end = start + len(word)
-        yield start, end
