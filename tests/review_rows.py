@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from project import ROOT
 
-from pipeline.experiment.reviews import Source
+from pipeline.experiment.reviews import Source, prepare
+from pipeline.experiment.usable import check
 from pipeline.project.conf import PrepareConfig, load_config
+from pipeline.scale import FIVE_STARS, Scale
 from pipeline.sources.raw import RawRows, as_parts
 from pipeline.sources.row import Row
 
@@ -42,3 +44,16 @@ def review(number: int, stars: Any = None, **more: Any) -> dict[str, Any]:
 
 def reviews(n: int, first: int = 0) -> list[dict[str, Any]]:
     return [review(number) for number in range(first, first + n)]
+
+
+def checked(table: pd.DataFrame, origin: str = "x", labels: bool = False) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    accepted, rejected = check(raw_rows(table, origin=origin, labels=labels))
+    return accepted, list(rejected)
+
+
+def prepared(
+    source: Source, config: PrepareConfig, limit: int | None = None, scale: Scale | None = FIVE_STARS
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    result = prepare(source, config, limit, scale)
+    assert len(result.reviews) + len(result.rejected) <= result.n_read
+    return result.reviews, list(result.rejected)

@@ -12,7 +12,7 @@ from project import ROOT, SHARED_REVIEWS
 from pipeline.experiment.reviews import Source, prepare
 from pipeline.project.conf import PrepareConfig, load_config
 from pipeline.project.paths import SAMPLE
-from pipeline.stages.sources import read_file
+from pipeline.sources.raw import read_files
 from pipeline.text import words
 
 KEYS = {"review_id", "stars", "category", "text"}
@@ -78,8 +78,10 @@ def test_no_two_reviews_share_more_than_a_fifth_of_their_sequences_of_five_words
 
 def test_prepare_takes_the_whole_sample(sample: list[dict[str, Any]]) -> None:
     config = load_config(ROOT / "conf/prepare.yaml", PrepareConfig)
-    kept, rejected = prepare(Source(read_file(ROOT / SAMPLE)), config, None, ("sample", "sample"))
-    assert rejected == []
+    prepared = prepare(Source(read_files(ROOT / SAMPLE)), config)
+    kept = prepared.reviews
+    assert list(prepared.rejected) == []
+    assert prepared.unescaped == {}
     assert set(kept["review_id"]) == {row["review_id"] for row in sample}
     assert set(kept["text"]) == {row["text"] for row in sample}
     assert set(kept.loc[kept["split"] == "test", "stars"]) == {1, 2, 3, 4, 5}

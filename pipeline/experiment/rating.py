@@ -147,7 +147,7 @@ def _likely_without_mistakes(numbers: npt.NDArray[np.float64]) -> Scale | None:
 def _coarse(numbers: npt.NDArray[np.float64]) -> Scale:
     """Return a scale of 11 to 21 values around numbers that are too many for one."""
     low, high = float(np.floor(numbers.min())), float(np.ceil(numbers.max()))
-    step = 10.0 ** np.floor(np.log10((high - low) / 10))
+    step = 10.0 ** np.floor(np.log10((high - low) / 20))
     step = next(each for each in (step, 2 * step, 5 * step, 10 * step) if (high - low) / each <= 20)
     low = float(np.floor(low / step) * step)
     return Scale(low, float(low + np.ceil((high - low) / step) * step), float(step))

@@ -1,7 +1,7 @@
 """Raw rows of a source in parts of a table, which can be read again."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ from pipeline.sources.formats import files_of, format_of, reading_file
 from pipeline.sources.json_rows import json_rows
 from pipeline.sources.parquet_rows import parquet_columns, parquet_rows
 from pipeline.sources.row import Row
+from pipeline.text import text_problem
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ["file", "line", "review_id", "text", "stars", "problem", "category"]
 _ROWS_AT_ONCE = 8192
 _FIRST_ROWS = 1000
-SURROGATE = "unreadable line: half of a surrogate pair"
 
 
 class RawRows(NamedTuple):
@@ -81,7 +81,7 @@ def read_files(
 
     def parts() -> Iterator[pd.DataFrame]:
         n = 0
-        with progress_bar(None, f"read {path.name}", "row") as bar:
+        with progress_bar(None, f"read {path.name}", " rows") as bar:
             for file in files:
                 with reading_file(file, _EXPECTED[format_of(file) or ""]):
                     for part in as_parts(_rows(file, columns.get(file, known), encoding), origin or str(file)):
@@ -136,27 +136,22 @@ def as_parts(rows: Iterable[Row], file: str) -> Iterator[pd.DataFrame]:
 
 def _checked(row: Row, file: str) -> tuple[Any, ...]:
     """Return a row's values as text, or its problem."""
-    values, problem = row.values, row.problem
-    text = row.raw if problem else values.get("text")
-    plain = [_plain(values.get(name)) for name in ("review_id", "stars", "category")]
-    if not (text is None or isinstance(text, str)):
-        text, problem = None, f"text not a string: {type(text).__name__}"
-    elif not _is_unicode([text, *plain]):
-        text, plain, problem = None, [None] * 3, SURROGATE
+    text = row.raw if row.problem else row.values.get("text")
+    review_id, stars, category = (row.values.get(name) for name in ("review_id", "stars", "category"))
+    plain = [_name(review_id), _plain(stars), _name(category)]
+    problem = row.problem
+    if text is not None and not isinstance(text, str):
+        text, problem = None, f"text {text_problem(text)}"
+    elif fault := next(filter(None, map(text_problem, filter(None, [text, *plain]))), None):
+        text, plain, problem = None, [None] * 3, f"unreadable line: {fault}"
     return file, row.line, plain[0], text, plain[1], problem, plain[2]
 
 
 def _plain(value: Any) -> str | None:
-    """Return a value as text; None for what is missing or empty, or is a list or an object."""
-    if value is None or isinstance(value, list | dict) or value == "" or value != value:
-        return None
-    return str(value)
+    """Return a value as text; None for what is missing or empty."""
+    return None if value is None or value == "" or value != value else str(value)
 
 
-def _is_unicode(values: Sequence[str | None]) -> bool:
-    """Tell whether all can be written in UTF-8."""
-    try:
-        "".join(value for value in values if value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _name(value: Any) -> str | None:
+    """Return a name as text; a list or an object is none."""
+    return None if isinstance(value, list | dict) else _plain(value)

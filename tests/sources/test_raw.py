@@ -304,7 +304,11 @@ NO_ROWS = pa.table({"text": pa.array([], pa.string()), "stars": pa.array([], pa.
         ("r.parquet", PARQUET[:60] + bytes(200) + PARQUET[260:], "cannot be read as Parquet"),
         ("r.parquet", b"text,stars\ngood,5\n", "cannot be read as Parquet"),
         ("r.parquet", parquet_bytes(not_utf8()), "cannot be read as Parquet"),
-        ("r.txt", b"text,stars\ngood,5\n", "suffix '.txt': expected one of .parquet, .csv, .tsv, .json, .jsonl, .ndjson"),
+        (
+            "r.txt",
+            b"text,stars\ngood,5\n",
+            "suffix '.txt': expected one of .parquet, .csv, .tsv, .json, .jsonl, .ndjson",
+        ),
         ("reviews", b"text,stars\ngood,5\n", "suffix '': expected one of .parquet, .csv, .tsv, .json, .jsonl, .ndjson"),
         ("r.xlsx", b"PK\x03\x04", "suffix '.xlsx', and it is a ZIP archive or an Excel workbook: expected one of"),
         ("r.csv", b"PK\x03\x04" + bytes(9), "is a ZIP archive or an Excel workbook: expected text, in CSV or JSON"),
