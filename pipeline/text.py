@@ -12,8 +12,10 @@ _QUOTES = '"“”„‟«»″״＂❝❞'
 # Zero-width joiners, soft hyphens, variation selectors and the like; a zero-width space parts words.
 _HIDDEN = r"[\p{Default_Ignorable_Code_Point}--\u200b]"
 _SKIN = "[\U0001f3fb-\U0001f3ff]"
+# Behind an emoji: its skin tone, and the further ones of a sequence, such as 🤦‍♀️ and ❤️‍🔥.
 _HIDES = regex.compile(
-    rf"(?<=\p{{So}}\ufe0f?{_SKIN}?)\u200d[♀♂]|(?<=\p{{So}}\ufe0f?){_SKIN}|{_HIDDEN}+", regex.VERSION1
+    rf"(?<=\p{{So}}\ufe0f?)(?:{_SKIN}|\ufe0f?{_SKIN}?\u200d[\p{{So}}↔])(?:\ufe0f|{_SKIN}|\u200d[\p{{So}}↔])*|{_HIDDEN}+",
+    regex.VERSION1,
 )
 _PLAIN = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_QUOTES, '"'), "\0": " ", "\u200b": " "})
 
@@ -41,8 +43,8 @@ def normalised(text: str) -> str:
     r"""Return `text` as the statistics read it: what looks alike is written alike.
 
     Characters are composed (NFC); each kind of apostrophe and quotation mark becomes the plain one; soft hyphens,
-    zero-width joiners and the like, the skin tone and gender of an emoji and its variation selectors are left out; NUL
-    and the zero-width space are spaces.
+    zero-width joiners and variation selectors are left out, and so are the skin tone of an emoji and what is joined to
+    it; NUL and the zero-width space are spaces.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from pipeline.deal import stratified
 from pipeline.errors import PipelineError
 from pipeline.experiment.near_identical import near_identical_groups
 from pipeline.project.conf import PrepareConfig
+from pipeline.text import normalised
 
 MIN_REVIEWS = 10
 _STARS = "stars not a whole number from 1 to 5"
@@ -27,7 +28,7 @@ class Source:
 
 
 def _has_text(text: Any) -> bool:
-    return isinstance(text, str) and bool(text.strip())
+    return isinstance(text, str) and bool(normalised(text).strip())
 
 
 _RAW_SCHEMA = pa.DataFrameSchema(
@@ -79,7 +80,7 @@ def check(raw: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, list[dict[str, 
             reasons[index] = _TEXT if column == "text" else reasons.get(index, f"{_STARS}: {received[index]}")
 
     good = _without(table, reasons)
-    same_text = good["text"].str.split().str.join(" ")
+    same_text = good["text"].map(normalised).str.split().str.join(" ")
     first = good["line"].groupby(same_text, sort=False).transform("first")
     reasons |= {index: f"duplicate text: same as line {first[index]}" for index in good.index[first != good["line"]]}
 
