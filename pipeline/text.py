@@ -1,5 +1,6 @@
 """Words and sentences by rules that need no model, for scripts with spaces and for Japanese and Chinese."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -38,6 +39,10 @@ _SENTENCE_END = regex.compile(
     regex.VERSION1,
 )
 
+# Most texts are ASCII, where the same rules are short and take a third of the time.
+_ASCII_WORD = re.compile(r"\w+(?:'\w+)*", re.ASCII)
+_ASCII_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+|\n+")
+
 
 def normalised(text: str) -> str:
     r"""Return `text` as the statistics read it: what looks alike is written alike.
@@ -72,7 +77,8 @@ def words(text: str) -> list[str]:
     >>> words("खाना बहुत स्वादिष्ट था")
     ['खाना', 'बहुत', 'स्वादिष्ट', 'था']
     """
-    return _WORD.findall(normalised(text))
+    text = normalised(text)
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
@@ -96,7 +102,9 @@ def sentences(text: str) -> list[str]:
     >>> sentences("安い。うまい！")
     ['安い。', 'うまい！']
     """
-    return [part.strip() for part in _SENTENCE_END.split(normalised(text)) if part.strip()]
+    text = normalised(text)
+    parts = (_ASCII_SENTENCE_END if text.isascii() else _SENTENCE_END).split(text)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def text_problem(value: object) -> str | None:

@@ -63,8 +63,8 @@ def _token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.ND
 class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     r"""Two variables per star: how far a text follows the mean vector of that star's texts, and how far it strays.
 
-    A text, normalised, is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the training
-    texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
+    A text, normalised, is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the
+    training texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
     :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
     error_1 to error_5. A text without any token gets 0 everywhere.
 

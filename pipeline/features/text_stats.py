@@ -1,10 +1,10 @@
 """Statistics of the raw text without a model: each column has a name that says what it counts."""
 
+import re
 from collections import Counter
 from functools import lru_cache
 from statistics import fmean, pstdev
 from typing import Any, Self
-from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,11 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from pipeline.progress import progress_bar
 from pipeline.text import check_texts, normalised, sentences, words
 
-_NEGATION = regex.compile(
+_NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
-_REPEATED_LETTERS = regex.compile(r"(\p{L}\p{M}*+|\p{M})\1{2,}")
+_PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
 _FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
@@ -173,14 +173,14 @@ def _marks(text: str, n_words: int) -> dict[str, float]:
     return {
         "digit_share": _share(sum(char.isdigit() for char in text), len(text)),
         "money_signs": _count(text, "$£€¥￥"),
-        "punctuation_share": _share(sum(map(_is_punctuation, text)), len(text)),
+        "punctuation_share": _share(len(_PUNCTUATION.findall(text)), len(text)),
         "exclamation_marks": _count(text, "!！"),
         "question_marks": _count(text, "?？؟"),
-        "ellipses": len(regex.findall(r"\.{2,}|…", text)),
+        "ellipses": len(re.findall(r"\.{2,}|…", text)),
         "commas_per_word": _share(_count(text, ",、，،"), n_words),
         "quotation_marks": _count(text, '"「」'),
-        "repeated_letters": len(_REPEATED_LETTERS.findall(text)),
-        "repeated_marks": len(regex.findall(r"([!?])[!?]+", text)),
+        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
+        "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
     }
 
 
@@ -207,10 +207,6 @@ def _sentiments(text: str, parts: list[str]) -> dict[str, float]:
         "vader_first_sentence": spread[0],
         "vader_last_sentence": spread[-1],
     }
-
-
-def _is_punctuation(char: str) -> bool:
-    return not (char.isalnum() or char.isspace() or category(char) in ("Mn", "Mc"))
 
 
 def _count(text: str, marks: str) -> int:
