@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
 from pipeline.progress import progress_bar
-from pipeline.text import words
+from pipeline.text import normalised, words
 
 _PAIRS_AT_ONCE = 50_000
 
@@ -83,5 +83,5 @@ def _similar(
 
 
 def _triples(text: str) -> list[str]:
-    tokens = [token.casefold() for token in words(text)] or [" ".join(text.split())]
+    tokens = [token.casefold() for token in words(text)] or [" ".join(normalised(text).split())]
     return [" ".join(tokens[i : i + 3]) for i in range(max(1, len(tokens) - 2))]

@@ -13,6 +13,7 @@ from pipeline.encoder import BUNDLED, Pooling, load_encoder
 from pipeline.encoder.load import check_extra
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.taguchi.rt import rt_variables
+from pipeline.text import normalised
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -62,8 +63,8 @@ def _token_means(encoder: "SentenceTransformer", texts: Sequence[str]) -> npt.ND
 class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     r"""Two variables per star: how far a text follows the mean vector of that star's texts, and how far it strays.
 
-    A text is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the training
-    texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
+    A text, normalised, is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the
+    training texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
     :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
     error_1 to error_5. A text without any token gets 0 everywhere.
 
@@ -141,7 +142,7 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
 
     def _rows(self, texts: list[str]) -> npt.NDArray[np.float32]:
         check_extra("RTMetrics")
-        return _token_means(load_encoder(self.model, self.revision), texts)
+        return _token_means(load_encoder(self.model, self.revision), [normalised(text) for text in texts])
 
     def _learn(self, rows: npt.NDArray[np.float32], y: Array) -> UnitSpaces:
         center, scale = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)

@@ -34,7 +34,7 @@ def words_and_pairs(text: str) -> list[str]:
     >>> words_and_pairs("Not good")
     ['not', 'good', 'not good']
     """
-    single = [word.lower().replace("’", "'") for word in words(text)]
+    single = [word.lower() for word in words(text)]
     return single + [f"{first} {second}" for first, second in pairwise(single)]
 
 

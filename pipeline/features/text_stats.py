@@ -8,17 +8,19 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import regex
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from pipeline.progress import progress_bar
-from pipeline.text import check_texts, sentences, words
+from pipeline.text import check_texts, normalised, sentences, words
 
 _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
+_PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
 _FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
@@ -110,22 +112,26 @@ class TextStats(TransformerMixin, BaseEstimator):
 
 
 @lru_cache(maxsize=1)
-def _vader() -> SentimentIntensityAnalyzer:
-    return SentimentIntensityAnalyzer()
+def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
+    """Return VADER, and what it reads for each emoji."""
+    vader = SentimentIntensityAnalyzer()
+    return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
 
 
 def _sentiment(text: str) -> dict[str, float]:
-    # VADER divides by the number of its tokens, its time grows with their square, and it reads isn't but not isn’t.
-    tokens = text.replace("’", "'").split()[:_VADER_WORDS]
+    # VADER divides by the number of its tokens, its time grows with their square, and an emoji is several of them.
+    vader, names = _vader()
+    tokens = (text if text.isascii() else text.translate(names)).split()[:_VADER_WORDS]
     if not tokens:
         return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
-    return _vader().polarity_scores(" ".join(tokens))
+    return vader.polarity_scores(" ".join(tokens))
 
 
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
+    text = normalised(text)
     tokens, parts = words(text), sentences(text)
-    lower = [token.lower().replace("’", "'") for token in tokens]
+    lower = [token.lower() for token in tokens]
     return {
         **_lengths(text, tokens, parts),
         **_vocabulary(text, tokens, lower),
@@ -167,12 +173,12 @@ def _marks(text: str, n_words: int) -> dict[str, float]:
     return {
         "digit_share": _share(sum(char.isdigit() for char in text), len(text)),
         "money_signs": _count(text, "$£€¥￥"),
-        "punctuation_share": _share(sum(not (char.isalnum() or char.isspace()) for char in text), len(text)),
+        "punctuation_share": _share(len(_PUNCTUATION.findall(text)), len(text)),
         "exclamation_marks": _count(text, "!！"),
-        "question_marks": _count(text, "?？"),
+        "question_marks": _count(text, "?？؟"),
         "ellipses": len(re.findall(r"\.{2,}|…", text)),
-        "commas_per_word": _share(_count(text, ",、，"), n_words),
-        "quotation_marks": _count(text, '"“”「」'),
+        "commas_per_word": _share(_count(text, ",、，،"), n_words),
+        "quotation_marks": _count(text, '"「」'),
         "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
         "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
     }
