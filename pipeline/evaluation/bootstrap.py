@@ -65,7 +65,7 @@ def star_numbers(stars: npt.ArrayLike, scale: Scale) -> Array:
     >>> star_numbers([0.5, 1.6, 9.0], Scale(0.5, 5, 0.5)).tolist()
     [1.0, 3.0, 10.0]
     """
-    return scale.position(stars) + 1.0
+    return 1 + scale.position(stars).astype(np.float64)
 
 
 def qwk_of_sums(sums: Array) -> Array:

@@ -14,9 +14,7 @@ _N_CATEGORIES = 12
 _MIN_REVIEWS = 20  # of a category
 
 
-def review_slices(
-    reviews: pd.DataFrame, scale: Scale = FIVE_STARS
-) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
+def review_slices(reviews: pd.DataFrame, scale: Scale = FIVE_STARS) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
     """Yield kind, value and rows of each slice of the reviews that holds two or more of them.
 
     Parameters
