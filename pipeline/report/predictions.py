@@ -101,7 +101,7 @@ def _confusion(stars: npt.ArrayLike, predictions: npt.ArrayLike, title: str, sca
     for (row, column), share in np.ndenumerate(shares):
         # Never so deep that the text on it, which is light or dark with the scheme, is lost.
         fill = (*to_rgb(BLUE), 0.55 * share)
-        x, y = scale.values[column], scale.values[row]
+        x, y = float(scale.values[column]), float(scale.values[row])
         corner = (x - step / 2, y - step / 2)
         axes.add_patch(Rectangle(corner, step, step, facecolor=fill, edgecolor=edge, linewidth=0.8))
         if counts[row, column] and n <= _BOTH:
