@@ -7,10 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor
+from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
+from pipeline.taguchi import UnitSpaceClassifier, UnitSpaceClassifierCV
 
 # scikit-learn checks a regressor with targets that are no classes.
-CONTINUOUS = "a classifier of stars takes whole stars only"
+CONTINUOUS = "a classifier of stars takes evenly spaced stars only"
 EXPECTED_FAILURES = dict.fromkeys(
     [
         "check_regressors_train",
@@ -91,3 +92,44 @@ class TestMedianStar:
             for make in (MedianStarRegressor, ExpectedStarRegressor)
         ]
         assert errors[0] < errors[1]
+
+
+CLASSIFIERS = [
+    LogisticRegression(),
+    OrdinalClassifier(LogisticRegression()),
+    UnitSpaceClassifier("pooled"),
+    UnitSpaceClassifierCV(),
+    GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, scoring="neg_mean_absolute_error", cv=3),
+]
+
+
+@pytest.mark.parametrize("reader", [ExpectedStarRegressor, MedianStarRegressor])
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda each: type(each).__name__)
+class TestParts:
+    @pytest.mark.parametrize("parts", [2, 4, 5, 10])
+    def test_parts_of_stars_are_read_as_whole_ones_are(self, table, reader, classifier, parts):
+        X, y = table
+        whole, small = reader(classifier).fit(X, y), reader(classifier).fit(X, y / parts)
+        np.testing.assert_allclose(small.predict(X), whole.predict(X) / parts, rtol=1e-9)
+
+    def test_whole_stars_reach_the_classifier_as_they_are(self, table, reader, classifier):
+        X, y = table
+        for given in (y, y.astype(float), y - 1, y.tolist()):
+            model = reader(classifier).fit(X, given)
+            assert model.classifier_.classes_.tolist() == sorted(set(np.asarray(given).tolist()))
+            assert model.classes_per_star_ == 1
+
+    def test_a_continuous_target_is_refused(self, table, reader, classifier):
+        X, y = table
+        with pytest.raises(ValueError, match="Unknown label type"):
+            reader(classifier).fit(X, y + np.random.default_rng(0).normal(size=80))
+
+
+def test_what_is_chosen_inside_is_chosen_by_the_error_in_stars(table):
+    """Stars that are missing leave a gap in the classes, too: 0.5, 1, 5."""
+    X, y = table
+    stars = np.array([0.5, 1.0, 1.0, 5.0, 5.0])[y - 1]
+    search = GridSearchCV(LogisticRegression(), {"C": [1e-3, 1.0]}, scoring="neg_mean_absolute_error", cv=3)
+    halves, doubled = (ExpectedStarRegressor(search).fit(X, values).classifier_ for values in (stars, 2 * stars))
+    np.testing.assert_array_equal(halves.cv_results_["mean_test_score"], doubled.cv_results_["mean_test_score"])
+    assert halves.classes_.tolist() == [1, 2, 10]
