@@ -48,7 +48,7 @@ class Rejected:
 
 def has_text(text: Any) -> bool:
     """Return whether a value is a text that holds more than spaces."""
-    return isinstance(text, str) and bool(text.strip())
+    return isinstance(text, str) and bool(normalised(text).strip())
 
 
 class _Survey(NamedTuple):
@@ -94,7 +94,7 @@ def _survey_part(part: pd.DataFrame) -> _Survey:
     fault = np.where(part["problem"].notna(), _UNREADABLE, np.where(part["text"].map(has_text), _NONE, _EMPTY))
     texts = [unescape(text)[0] if ok else "" for text, ok in zip(part["text"], fault == _NONE, strict=True)]
     # What holds nothing but markup is empty, too.
-    fault[[ok and not text.strip() for text, ok in zip(texts, fault == _NONE, strict=True)]] = _EMPTY
+    fault[[ok and not has_text(text) for text, ok in zip(texts, fault == _NONE, strict=True)]] = _EMPTY
     ids = [given or _text_id(text) for given, text in zip(part["review_id"], texts, strict=True)]
     return _Survey(
         part["line"].to_numpy(np.int32),

@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pipeline.taguchi.target import as_numbers
+
 Array = npt.NDArray[np.float64]
 AnyArray = npt.NDArray[Any]
 Floating = npt.NDArray[np.floating]
@@ -34,6 +36,8 @@ class ItemEstimator(BaseEstimator):
 
     def _check_items(self, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
         """Return X, with a target X and y, as scikit-learn validates them; `kwargs` are given in a fit only."""
+        if kwargs.get("y_numeric") and y is not None:
+            y = as_numbers(y, type(self).__name__)
         tags = self.__sklearn_tags__().input_tags
         # In a fit infinity shows in the sums, and X need not be read twice.
         finite = (False if kwargs else "allow-nan") if tags.allow_nan else True

@@ -1,16 +1,20 @@
 """MT, MTA and SVP: how far a row is from one group of ordinary rows, the unit space."""
 
+import warnings
 from abc import ABC, abstractmethod
 from numbers import Real
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
-from pipeline.taguchi.base import EPS, OVERFLOW, Array, Floating, Indices, ItemEstimator, blocks, by_block, words
+from pipeline.taguchi.base import EPS, OVERFLOW, Array, Floating, Indices, ItemEstimator, Mask, blocks, by_block, words
+from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
+from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage, oas_shrinkage, shrink, warn_of_few_rows
 
 # Relative to the largest one, an eigenvalue of a correlation matrix below this is mostly rounding.
 EIGENVALUE_FLOOR = 1e-12
@@ -142,11 +146,19 @@ def _log_products_of_others(values: Array) -> Array:
     return before + after
 
 
-def unit_space_metric(moments: _UnitSpace, method: _Method) -> tuple[Array, Array]:
-    """Return how "mt", "mta" or "svp" measures a deviation: divide by a scale, multiply by a root, take the length.
+class _Metric(NamedTuple):
+    """How a deviation is measured: divide by a scale, multiply by a root, take the length.
 
-    Items that do not vary have zero rows in the root.
+    Items that do not vary have zero rows in the root. `shrinkage` is what was used.
     """
+
+    scale: Array
+    root: Array
+    shrinkage: float
+
+
+def unit_space_metric(moments: _UnitSpace, method: _Method, shrinkage: Shrinkage = 0.0) -> _Metric:
+    """Return how "mt", "mta" or "svp" measures a deviation."""
     n, mean, scatter = moments
     carries = varies(scatter.diagonal(), n, mean)
     p = int(carries.sum())
@@ -157,15 +169,17 @@ def unit_space_metric(moments: _UnitSpace, method: _Method) -> tuple[Array, Arra
         )
     scale = np.where(carries, np.sqrt(scatter.diagonal() / (n - 1)), 1.0)
     if method == "svp":
-        directions = np.eye(p) / np.sqrt(p)
+        directions, shrinkage = np.eye(p) / np.sqrt(p), 0.0
     else:
         s = scale[carries]
         R = scatter[np.ix_(carries, carries)] / (n - 1) / s / s[:, None]
         np.fill_diagonal(R, 1)
-        directions = _directions(R, method)
+        if shrinkage == "auto":
+            shrinkage = oas_shrinkage(R, n - 1)
+        directions = _directions(shrink(R, float(shrinkage)), method)
     root = np.zeros((len(mean), directions.shape[1]))
     root[carries] = directions
-    return scale, root
+    return _Metric(scale, root, float(shrinkage))
 
 
 def _directions(R: Array, method: _Method) -> Array:
@@ -185,13 +199,38 @@ def _directions(R: Array, method: _Method) -> Array:
 
 
 class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
-    """Scores and labels of a unit space that has a `distance` and a `threshold`."""
+    """Distances, scores and labels of a unit space that has a threshold.
+
+    A row that differs in what is constant in the unit space has no distance in that direction: it is an outlier
+    whatever the others say.
+    """
 
     offset_: float
+    _constant: ConstantItems
 
     @abstractmethod
+    def _measured(self, X: Any) -> tuple[Floating, Mask]:
+        """Return the distance of each checked row, and where it differs in each of the constant items."""
+
+    @abstractmethod
+    def _constant_names(self) -> list[str]:
+        """Return what is constant, in the order of `_measured`."""
+
     def distance(self, X: Any) -> Floating:
-        """Return the distance of each row from the unit space."""
+        """Return the distance from the unit space.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        distance : ndarray of shape (n_samples,)
+            Not squared. What is constant in the unit space does not count; a `UserWarning` tells where a row differs
+            in it, and `predict` calls that row an outlier.
+        """
+        return self._told(X)[0]
 
     def score_samples(self, X: Any) -> Floating:
         """Return minus the distance: the higher, the more ordinary.
@@ -204,9 +243,10 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            ``-distance(X)``.
+            ``-distance(X)``, and the lowest number there is where a row differs in what is constant in the unit space.
         """
-        return -self.distance(X)
+        distance, differs = self._told(X)
+        return np.where(differs.any(axis=1), np.finfo(distance.dtype).min, -distance)
 
     def decision_function(self, X: Any) -> Floating:
         """Return the threshold minus the distance: negative for an outlier.
@@ -234,9 +274,40 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
-            1 where the distance is at most the threshold (an inlier), -1 where it is more (an outlier).
+            1 where the distance is at most the threshold (an inlier), -1 where it is more, or where the row differs in
+            what is constant in the unit space (an outlier).
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def diagnosis(self, X: Any) -> pd.DataFrame:
+        """Return why each row is ordinary or not.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        DataFrame
+            One row for each row of X, with its index: `distance`; `differs_in`, the names of what is constant in the
+            unit space and not so in this row, separated by commas; `ordinary`, whether the distance is within the
+            threshold and nothing differs.
+        """
+        distance, differs = self._measured(self._new_items(X))
+        names = np.array(self._constant_names(), dtype=object)
+        differs_in = [", ".join(names[row]) for row in differs]
+        ordinary = (distance <= -self.offset_) & ~differs.any(axis=1)
+        columns = {"distance": distance, "differs_in": differs_in, "ordinary": ordinary}
+        return pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
+
+    def _told(self, X: Any) -> tuple[Floating, Mask]:
+        """Return what `_measured` returns, and warn of rows that differ."""
+        distance, differs = self._measured(self._new_items(X))
+        if differs.any():
+            found = describe(differs, self._constant_names())
+            warnings.warn(f"{found}: outliers whatever their distance. See diagnosis(X).", UserWarning, stacklevel=3)
+        return distance, differs
 
 
 class MahalanobisTaguchi(ThresholdDetector):
@@ -260,6 +331,10 @@ class MahalanobisTaguchi(ThresholdDetector):
     threshold : float, default=4.0
         The largest distance of an inlier, in units of the method's distance D. The MD of many books is its square:
         4 here is an MD of 16.
+    shrinkage : "auto" or float in [0, 1], default=0.0
+        How far R is shrunk to the identity, as in `UnitSpaceClassifier`: :math:`(1 - \lambda) R + \lambda I`. "auto"
+        takes it from `oas_shrinkage`. Few rows for the items need it: without, the distances of new ordinary rows come
+        out too large. "svp" has no correlations to shrink.
 
     Attributes
     ----------
@@ -271,6 +346,10 @@ class MahalanobisTaguchi(ThresholdDetector):
         ``root_ @ root_.T`` is A / p.
     matrix_ : ndarray of shape (n_features_in_, n_features_in_)
         A; zero in the rows and columns of constant items.
+    constant_items_ : ndarray of int of shape (n_constant_items,)
+        Columns of the items that are constant in the unit space.
+    shrinkage_ : float
+        The shrinkage that was used; 0 for "svp".
     offset_ : float
         Minus the threshold: ``decision_function(X) = score_samples(X) - offset_``.
     n_features_in_ : int
@@ -280,10 +359,13 @@ class MahalanobisTaguchi(ThresholdDetector):
 
     Notes
     -----
-    An item that is constant in the unit space has no standard deviation: it gets no weight and does not count in p.
+    An item that is constant in the unit space has no standard deviation: it gets no weight and does not count in p. A
+    row that differs in it is an outlier; `diagnosis` names the items.
     Where R is singular (collinear items, more items than rows), "mt" measures within the directions in which the unit
     space varies, by the pseudo-inverse, and p is their number: a duplicated item changes nothing. With few more rows
-    than items the distances of the unit space's rows are too small; "svp" is the choice then. The adjoint of
+    than items the distances of the unit space's rows are too small and those of new ordinary rows too large: their
+    squares have the mean :math:`(n^2 - 1) / (n (n - p - 2))` for normal items. A `UserWarning` tells where there are
+    no more than 2 p rows; a shrinkage or "svp" is the choice then. The adjoint of
     hundreds of correlated items is a product of that many small numbers; distances are right down to 1e-308.
 
     References
@@ -298,13 +380,26 @@ class MahalanobisTaguchi(ThresholdDetector):
     >>> model = MahalanobisTaguchi().fit(X)
     >>> model.predict([[3.0, 6.0], [3.0, 9.0]]).tolist()
     [1, -1]
+    >>> model = MahalanobisTaguchi().fit(np.column_stack([X, np.zeros(5)]))
+    >>> model.constant_items_.tolist(), model.diagnosis([[3.0, 6.0, 0.0], [3.0, 6.0, 0.5]])["differs_in"].tolist()
+    ([2], ['', 'x2'])
     """
 
-    _parameter_constraints = {"method": [words(_Method)], "threshold": THRESHOLD}  # noqa: RUF012 - scikit-learn's form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+        "method": [words(_Method)],
+        "threshold": THRESHOLD,
+        "shrinkage": SHRINKAGE,
+    }
 
-    def __init__(self, method: _Method = "mt", threshold: float = 4.0):
+    def __init__(self, method: _Method = "mt", threshold: float = 4.0, shrinkage: Shrinkage = 0.0):
         self.method = method
         self.threshold = threshold
+        self.shrinkage = shrinkage
+
+    @property
+    def constant_items_(self) -> Indices:
+        """Columns of the items that are constant in the unit space."""
+        return self._constant.items
 
     @property
     def matrix_(self) -> Array:
@@ -335,25 +430,19 @@ class MahalanobisTaguchi(ThresholdDetector):
         X = self._check_items(X, ensure_min_samples=2, reset=True)
         moments = unit_space_moments(X, np.arange(len(X)))
         self.center_ = moments.mean
-        self.scale_, self.root_ = unit_space_metric(moments, self.method)
+        self.scale_, self.root_, self.shrinkage_ = unit_space_metric(moments, self.method, self.shrinkage)
+        self._constant = find_constant(X, ~varies(moments.scatter.diagonal(), moments.n, moments.mean), moments.mean)
+        if self.method != "svp" and self.shrinkage_ == 0:
+            warn_of_few_rows(len(X), len(X) - 1, self.root_.shape[1], " or method='svp'")
         self.offset_ = -float(self.threshold)
         return self
 
-    def distance(self, X: Any) -> Array:
-        """Return the distance from the unit space.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-
-        Returns
-        -------
-        distance : ndarray of shape (n_samples,), float64
-            In standard deviations for "mt" and "svp"; not squared.
-        """
-        X = self._new_items(X)
+    def _measured(self, X: Any) -> tuple[Array, Mask]:
         # The square of a small adjoint's root would vanish.
         size = np.abs(self.root_).max()
         root = self.root_ / size
-        return by_block(lambda rows: size * np.linalg.norm((rows - self.center_) / self.scale_ @ root, axis=1), X)
+        distance = by_block(lambda rows: size * np.linalg.norm((rows - self.center_) / self.scale_ @ root, axis=1), X)
+        return distance, self._constant.differs(X)
+
+    def _constant_names(self) -> list[str]:
+        return [item_name(self, item) for item in self.constant_items_]

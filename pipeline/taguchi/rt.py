@@ -8,10 +8,12 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.taguchi.base import AnyArray, Array, Floating, by_block, words
+from pipeline.taguchi.base import AnyArray, Array, Floating, Mask, by_block, words
+from pipeline.taguchi.constant_items import find_constant
 from pipeline.taguchi.mahalanobis import THRESHOLD, ThresholdDetector, unit_space_metric, unit_space_moments, varies
 
 _Matrix = Literal["inverse", "adjoint"]
+_COLUMNS = ["y1", "y2", "distance"]
 
 
 def rt_variables(X: AnyArray, pattern: Array) -> Array:
@@ -83,6 +85,9 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         Mean and covariance of (Y1, Y2) over the unit space.
     root_ : ndarray of shape (2, n_directions)
         ``root_ @ root_.T`` is A / 2.
+    constant_variables_ : ndarray of str
+        Which of "y1" and "y2" is constant in the unit space and does not count in the distance: "y2" where all rows are
+        multiples of one pattern. A row that differs in it is an outlier. None with "adjoint", which counts it.
     offset_ : float
         Minus the threshold: ``decision_function(X) = score_samples(X) - offset_``.
     n_features_in_ : int
@@ -168,29 +173,32 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             )
         self.y_mean_, self.y_cov_ = moments.mean, moments.scatter / (len(Y) - 1)
         if self.matrix == "inverse":
-            scale, root = unit_space_metric(moments, "mt")
+            scale, root, _ = unit_space_metric(moments, "mt")
             self.root_ = root / scale[:, None]
         else:
             s1, s2 = np.where(carries, np.sqrt(self.y_cov_.diagonal()), 0)
             rho = np.clip(self.y_cov_[0, 1] / (s1 * s2), -1, 1) if carries.all() else 0.0
             self.root_ = np.array([[s2, 0], [-rho * s1, np.sqrt(1 - rho**2) * s1]]) / np.sqrt(2)
+        blind = ~carries & ~self.root_.any(axis=1)
+        self._constant = find_constant(Y, blind, self.y_mean_)._replace(eps=float(np.finfo(X.dtype).eps))
         self.offset_ = -float(self.threshold)
         return self
 
-    def distance(self, X: Any) -> Floating:
-        """Return the distance of (Y1, Y2) from the unit space.
+    @property
+    def constant_variables_(self) -> npt.NDArray[np.object_]:
+        """Names of the variables that are constant in the unit space and do not count in the distance."""
+        return np.array(_COLUMNS, dtype=object)[self._constant.items]
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
+    def _measured(self, X: Any) -> tuple[Floating, Mask]:
+        columns = self._columns(X)
+        return columns[:, 2].astype(X.dtype, copy=False), self._constant.differs(columns[:, :2])
 
-        Returns
-        -------
-        distance : ndarray of shape (n_samples,), float32 for float32 items
-            Without unit for "inverse", in units of the items for "adjoint"; not squared.
-        """
-        return self.transform(X)[:, 2]
+    def _columns(self, X: Any) -> Array:
+        Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
+        return np.column_stack([Y, np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)])
+
+    def _constant_names(self) -> list[str]:
+        return self.constant_variables_.tolist()
 
     def transform(self, X: Any) -> Floating:
         """Return Y1, Y2 and the distance of each row.
@@ -206,9 +214,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             Y1 without unit, Y2 in units of the items, and ``distance(X)``.
         """
         X = self._new_items(X)
-        Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
-        distance = np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)
-        return np.column_stack([Y, distance]).astype(X.dtype, copy=False)
+        return self._columns(X).astype(X.dtype, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns of `transform`.
@@ -224,4 +230,4 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             "y1", "y2" and "distance".
         """
         check_is_fitted(self)
-        return np.array(["y1", "y2", "distance"], dtype=object)
+        return np.array(_COLUMNS, dtype=object)

@@ -1,5 +1,6 @@
 """Taguchi's choice of items: an orthogonal array of item sets, and the gain in dB of using each item."""
 
+import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Self
@@ -8,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import PredefinedSplit, check_cv
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from pipeline.taguchi.base import Array, ItemEstimator, Mask, blocks
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
-from pipeline.taguchi.t_method import TMethodRegressor, UnitSpaceRule
+from pipeline.taguchi.summation import check_mask, t_moments
+from pipeline.taguchi.t_method import TMethodRegressor
+from pipeline.taguchi.unit_space_rule import UnitSpaceRule, check_rule, unit_space_interval, warn_of_few_rows
 
 
 def _item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
@@ -73,7 +77,7 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
 
     Parameters
     ----------
-    unit_space : {"middle", "low", "high", "all"}, default="middle"
+    unit_space : {"middle", "median", "low", "high", "all"} or (low, high), default="middle"
         As in `TMethodRegressor`.
     subtract_error : bool, default=True
         As in `TMethodRegressor`.
@@ -89,6 +93,8 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         Gain of each item in dB; exactly 0 for an item whose S/N ratio is 0 in every fold.
     orthogonal_array_ : ndarray of shape (n_runs, n_features_in_), int8
         1: the run uses the item, 2: it does not; see `orthogonal_array`.
+    n_unit_space_ : float
+        Rows of the unit space among all rows; each fold makes one from its training rows.
     run_sn_ratios_ : ndarray of shape (n_runs,)
         Response h of each run in dB, per squared unit of the target; the first run uses all items.
     n_features_in_ : int
@@ -161,10 +167,11 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
             equals the mean of the unit space.
         """
         self._validate_params()
+        check_rule(self.unit_space)
         X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
         y = y.astype(np.float64)
         if unit_space_mask is not None:
-            unit_space_mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
+            unit_space_mask = check_mask(unit_space_mask)
             check_consistent_length(y, unit_space_mask)
         array = orthogonal_array(X.shape[1])
         use = (array.T == 1).astype(np.float64)
@@ -175,7 +182,9 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         for fold, (train, test) in enumerate(_splits(X, y, self.cv), start=1):
             model = TMethodRegressor(unit_space=self.unit_space, subtract_error=self.subtract_error)
             try:
-                model.fit(X[train], y[train], None if unit_space_mask is None else unit_space_mask[train])
+                # Once, of all rows, says as much as once a fold.
+                with warnings.catch_warnings(action="ignore", category=UserWarning):
+                    model.fit(X[train], y[train], None if unit_space_mask is None else unit_space_mask[train])
             except ValueError as error:
                 raise ValueError(f"Training rows of fold {fold}: {error}") from error
             center, beta, eta = (a.astype(np.float64) for a in (model.center_, model.beta_, model.eta_))
@@ -193,6 +202,9 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         if r == 0:
             raise ValueError("The target y of all held-out rows equals the unit space's mean: no run has an S/N ratio.")
 
+        all_rows = self._all_rows(y, unit_space_mask)
+        warn_of_few_rows(all_rows)
+        self.n_unit_space_ = all_rows.unit.target[0]
         self.orthogonal_array_ = array
         # A slope below zero on held-out rows is no signal, however steep.
         eta = sensitivity_and_sn_ratio(r, np.maximum(L, 0), S_T, n, subtract_error=False).eta
@@ -200,6 +212,13 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         # Without this, the interactions of others would give a gain to an item that is in no estimate.
         self.gains_ = np.where(carries, _item_gains(array, self.run_sn_ratios_), 0.0)
         return self
+
+    def _all_rows(self, y: Array, mask: Any) -> TMoments:
+        """Return the moments of the target over all rows, with the target as the only item."""
+        if mask is None:
+            low, high = unit_space_interval(y, None, self.unit_space)
+            mask = (low <= y) & (y <= high)
+        return t_moments(y[:, None], y, mask)
 
     def _get_support_mask(self) -> Mask:
         check_is_fitted(self)

@@ -1,11 +1,15 @@
 """How far to shrink a correlation matrix towards the identity."""
 
-from typing import Literal
+import warnings
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils._param_validation import Interval, StrOptions
 
 Shrinkage = Literal["auto"] | float
+SHRINKAGE: list[Any] = [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")]
 
 
 def oas_shrinkage(correlation: npt.ArrayLike, n: float) -> float:
@@ -43,3 +47,33 @@ def oas_shrinkage(correlation: npt.ArrayLike, n: float) -> float:
     t, p = float(np.square(R).sum()), len(R)
     numerator, denominator = t + p**2, (n + 1) * (t - p)
     return numerator / denominator if numerator < denominator else 1.0
+
+
+def shrink(correlation: npt.NDArray[np.float64], shrinkage: float) -> npt.NDArray[np.float64]:
+    """Return ``(1 - shrinkage) * correlation + shrinkage * I``."""
+    shrunk = (1 - shrinkage) * correlation
+    np.fill_diagonal(shrunk, 1)
+    return shrunk
+
+
+def warn_of_few_rows(n: float, freedom: float, p: int, otherwise: str) -> None:
+    """Warn where an unshrunk covariance of p items is inverted that few rows made.
+
+    Parameters
+    ----------
+    n : float
+        Number of rows.
+    freedom : float
+        The rows less the means that were estimated from them.
+    p : int
+        Number of items, or of the directions in which the rows vary.
+    otherwise : str
+        What else than shrinking helps.
+    """
+    if freedom < 2 * p:
+        warnings.warn(
+            f"The unit space has {n:g} rows for a covariance of {p} items: distances of new ordinary rows come out too "
+            f"large. Give more than {2 * p} rows or fewer items, or take shrinkage='auto'{otherwise}.",
+            UserWarning,
+            stacklevel=3,
+        )

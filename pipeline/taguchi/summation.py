@@ -70,11 +70,9 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     """
     X = check_array(X, accept_sparse=["csr", "csc"], dtype=FLOATS, ensure_all_finite=False, ensure_min_samples=0)
     y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="y"))
-    unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else column_or_1d(unit_space_mask)
+    unit = np.ones(len(y), dtype=bool) if unit_space_mask is None else check_mask(unit_space_mask)
     check_consistent_length(X, y)
     check_consistent_length(y, unit)
-    if unit.dtype != bool:
-        raise ValueError(f"unit_space_mask must hold booleans, as `y == 3` does, got {unit.dtype}.")
     weight = check_weights(sample_weight, X)
     if gram:
         assert_all_finite(X, input_name="X")
@@ -87,6 +85,21 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     present = y if sample_weight is None else y[weight > 0]
     target_range = (float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf)
     return TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps))
+
+
+def check_mask(unit_space_mask: Any) -> Mask:
+    """Return a mask of the unit space as an array of booleans."""
+    mask = column_or_1d(unit_space_mask, input_name="unit_space_mask")
+    if mask.dtype == bool:
+        return mask
+    if np.isin(mask, [0, 1]).all():
+        hint = "give `mask == 1`"
+    elif mask.dtype.kind in "iu":
+        hint = "positions of rows become a mask by `np.isin(np.arange(len(y)), rows)`"
+    else:
+        hint = "give a comparison such as `y == 3`"
+    shown = ", ".join(map(str, mask[:3].tolist())) + (", ..." if len(mask) > 3 else "")
+    raise ValueError(f"unit_space_mask must hold booleans, got {mask.dtype} ({shown}): {hint}.")
 
 
 def check_weights(sample_weight: Any, X: Any) -> Array:

@@ -5,18 +5,24 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import EPS, Array, words
 from pipeline.taguchi.integrated import IntegratedEstimator
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
-from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, is_sparse, t_moments
+from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
 from pipeline.taguchi.t_estimate import signal_of, t_estimate
+from pipeline.taguchi.unit_space_rule import (
+    UNIT_SPACE_RULES,
+    UnitSpaceRule,
+    check_rule,
+    unit_space_interval,
+    warn_of_few_rows,
+)
 
 _FEW_ITEMS = 64
-UnitSpaceRule = Literal["middle", "low", "high", "all"]
 _Covariance = Literal["diagonal", "full"]
 
 
@@ -56,11 +62,13 @@ class TMethodRegressor(IntegratedEstimator):
 
     Parameters
     ----------
-    unit_space : {"middle", "low", "high", "all"}, default="middle"
+    unit_space : {"middle", "median", "low", "high", "all"} or (low, high), default="middle"
         Which rows are the unit space: those whose target lies within a tenth of the target's range of its
         mid-range (3-star reviews where stars go from 1 to 5), of its minimum or of its maximum. They are
-        not signal rows. Where nothing is that near the mid-range, the nearest rows serve. With "all" every row is
-        unit space and signal at once.
+        not signal rows. Where nothing is that near the mid-range, the nearest rows serve. "median" is a rule of
+        quantiles, which no wild target moves: the fifth of the rows that are nearest to the median, :math:`|y - m|
+        \le q` with the 20% quantile q of these distances (more rows where several are equally near). (low, high)
+        takes the targets from low to high, both included. With "all" every row is unit space and signal at once.
     covariance : {"diagonal", "full"}, default="diagonal"
         Whether the errors of the items count as independent. "full" takes memory of n_features squared and no missing
         values.
@@ -95,6 +103,8 @@ class TMethodRegressor(IntegratedEstimator):
         The share used with "full"; 1 with "diagonal".
     unit_space_interval_ : ndarray of shape (2,)
         Targets that the rule took as unit space.
+    n_unit_space_ : float
+        Rows of the unit space, or the sum of their weights.
     item_target_center_ : ndarray of shape (n_features_in_,)
         Mean of the target over those rows of the unit space in which the item is there: `target_center_`, unless
         values are missing.
@@ -119,6 +129,10 @@ class TMethodRegressor(IntegratedEstimator):
     X may be sparse (CSR or CSC) and stays so. A missing value (NaN) drops the item from the sums of that row, and from
     that row's estimate. float32 items give float32 weights and predictions; sums and centres are float64.
 
+    A `UserWarning` says how many rows the unit space has where they are few: fewer than five (a fifth of less than 25
+    rows) or than a fiftieth. Another one says that a single far target decides the sensitivities, which no choice
+    of the unit space mends.
+
     References
     ----------
     G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005. Values agree with the R
@@ -137,7 +151,7 @@ class TMethodRegressor(IntegratedEstimator):
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
-        "unit_space": [words(UnitSpaceRule)],
+        "unit_space": UNIT_SPACE_RULES,
         "covariance": [words(_Covariance)],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "subtract_error": ["boolean"],
@@ -165,6 +179,12 @@ class TMethodRegressor(IntegratedEstimator):
         self.subtract_error = subtract_error
         self.recalibrate = recalibrate
         self.clip = clip
+
+    @property
+    def n_unit_space_(self) -> float | Array:
+        """Rows of the unit space, or the sum of their weights."""
+        sizes = [part.unit.target[0] for part in _as_list(self.moments_)]
+        return np.array(sizes) if isinstance(self.moments_, list) else sizes[0]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -215,7 +235,8 @@ class TMethodRegressor(IntegratedEstimator):
         """Add rows to those already seen; the result is that of one `fit` on all of them.
 
         Without `unit_space_mask` the first call places the unit space: the rule's interval of the target is that of
-        its rows, see `unit_space_interval_`. Until there are rows inside and outside of it, `predict` raises
+        its rows, see `unit_space_interval_`; (low, high) alone is what `fit` on all rows would take.
+        Until there are rows inside and outside of it, `predict` raises
         `NotFittedError`. `recalibrate` takes memory of n_features squared here, and more than 64 items can be
         recalibrated only if every call was a `partial_fit`; missing values cannot.
 
@@ -250,7 +271,7 @@ class TMethodRegressor(IntegratedEstimator):
         if before:
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
-        wait = self.unit_space != "all" and any(part.signal.target[0] == 0 for part in moments)
+        wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
         return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
 
@@ -261,7 +282,7 @@ class TMethodRegressor(IntegratedEstimator):
         ----------
         moments : TMoments or list of TMoments
             From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. A list holds one
-            for each of several targets.
+            for each of several targets. Their masks made the unit space, `unit_space` does not count.
 
         Returns
         -------
@@ -287,6 +308,7 @@ class TMethodRegressor(IntegratedEstimator):
 
     def _check_parameters(self) -> None:
         self._validate_params()
+        check_rule(self.unit_space)
         if self.clip is None or isinstance(self.clip, str):
             return
         limits = np.asarray(self.clip)
@@ -303,11 +325,11 @@ class TMethodRegressor(IntegratedEstimator):
         columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
         interval = getattr(self, "unit_space_interval_", None)
         if mask is not None:
-            masks = [column_or_1d(mask, input_name="unit_space_mask")] * len(columns)
+            masks = [check_mask(mask)] * len(columns)
         else:
             if interval is None:
-                counts = slice(None) if weight is None else check_weights(weight, X) > 0
-                intervals = [_interval(column[counts], self.unit_space) for column in columns]
+                weights = None if weight is None else check_weights(weight, X)
+                intervals = [unit_space_interval(column, weights, self.unit_space) for column in columns]
                 interval = np.array(intervals if y.ndim > 1 else intervals[0])
             limits = np.atleast_2d(interval)
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
@@ -329,6 +351,8 @@ class TMethodRegressor(IntegratedEstimator):
         if self.recalibrate:
             targets = np.ndindex(np.shape(self.target_center_))
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
+        for part in moments:
+            warn_of_few_rows(part)
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self
@@ -361,6 +385,10 @@ class TMethodRegressor(IntegratedEstimator):
         return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
 
 
+def _is_all(rule: UnitSpaceRule) -> bool:
+    return isinstance(rule, str) and rule == "all"
+
+
 def _as_list(moments: TMoments | list[TMoments]) -> list[TMoments]:
     return moments if isinstance(moments, list) else [moments]
 
@@ -370,7 +398,11 @@ def _problem(moments: TMoments) -> str | None:
     if moments.unit.target[0] == moments.signal.target[0] == 0:
         return NO_WEIGHT
     if moments.unit.target[0] == 0:
-        return "The unit space is empty: unit_space_mask has no True row."
+        low, high = moments.target_range
+        return (
+            "The unit space is empty: unit_space_mask has no True row, or none of the targets, which go from "
+            f"{low:g} to {high:g}, lies in unit_space=(low, high)."
+        )
     low, high = moments.target_range
     if low == high:
         return CONSTANT_TARGET.format(low)
@@ -387,18 +419,3 @@ def _problem(moments: TMoments) -> str | None:
             "there is nothing to estimate."
         )
     return None
-
-
-def _interval(y: Array, rule: str) -> tuple[float, float]:
-    """Return the interval of the target that the rule takes as unit space."""
-    if not len(y):
-        raise ValueError(NO_WEIGHT)
-    low, high = float(y.min()), float(y.max())
-    if rule == "all":
-        return -np.inf, np.inf
-    if low == high:
-        raise ValueError(CONSTANT_TARGET.format(low))
-    anchor = {"low": low, "middle": (low + high) / 2, "high": high}[rule]
-    # A little more, so that rounding does not decide between equally near rows.
-    reach = max((high - low) / 10, float(np.abs(y - anchor).min())) + 1e-12 * (high - low)
-    return anchor - reach, anchor + reach

@@ -1,14 +1,12 @@
 """One unit space per class: a row belongs to the nearest one."""
 
-from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import Array, words
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, unit_space_moments
-from pipeline.taguchi.shrinkage import Shrinkage, oas_shrinkage
+from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage, oas_shrinkage, warn_of_few_rows
 from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, class_spaces
 
 _Covariance = Literal["shrunk", "pooled", "own"]
@@ -125,6 +123,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Its value where all items are 0; None for "own".
     center_ : ndarray of shape (n_features_in_,)
         Mean of all rows.
+    constant_items_ : ndarray of int of shape (n_constant_items,)
+        Columns of the items that are constant over all rows: they count for no class.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -132,7 +132,9 @@ class UnitSpaceClassifier(BaseUnitSpaces):
 
     Notes
     -----
-    Shifting or scaling an item changes nothing. An item that is constant over all rows has no weight. An item, or a
+    Shifting or scaling an item changes nothing. An item that is constant over all rows has no weight:
+    it tells no class from another, and `distance` warns of new rows that differ in it. A `UserWarning` of the fit tells
+    that a covariance is not shrunk though it has few rows for its items. An item, or a
     combination of items when nothing is shrunk, that varies between the classes only tells them apart without error:
     its standard deviation is taken as a millionth of its total one (or of the largest), so that it decides, and nothing
     becomes infinite. Where the rows of a class tell no variance, of one item or, with a single row, of all, "own"
@@ -159,7 +161,7 @@ class UnitSpaceClassifier(BaseUnitSpaces):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         "covariance": [words(_Covariance)],
-        "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "shrinkage": SHRINKAGE,
         "prior": [words(_Prior)],
     }
 
@@ -196,7 +198,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         spaces, within, scatters = _scatters(data, keep=self.covariance == "own")
         metrics = _metrics(spaces, within, scatters, 0.0 if self.covariance == "pooled" else self.shrinkage)
         scale, root, log_det, shrinkage = zip(*metrics, strict=True)
-        self._store_spaces(spaces, self.prior)
+        self._store_spaces(data, spaces, self.prior)
+        self._warn_of_few_rows(spaces, shrinkage)
         self.scale_ = np.ones((len(metrics), len(within)))
         self.scale_[:, spaces.carries] = scale
         self._root = np.zeros((len(metrics), len(within), int(spaces.carries.sum())))
@@ -207,3 +210,12 @@ class UnitSpaceClassifier(BaseUnitSpaces):
             centers = (spaces.means - spaces.center) / self.scale_[0] @ self._root[0]
             self._store_weights(centers @ self._root[0].T / self.scale_[0], (centers**2).sum(axis=1))
         return self
+
+    def _warn_of_few_rows(self, spaces: ClassSpaces, shrinkage: tuple[float, ...]) -> None:
+        """Warn where a covariance that is not shrunk has few rows: the smallest, where there is one for each class."""
+        # A class with a single row takes the pooled one.
+        sizes = spaces.n[spaces.n > 1] if self.covariance == "own" else np.array([spaces.n.sum()])
+        if not any(shrinkage) and len(sizes):
+            means = 1 if self.covariance == "own" else len(spaces.n)
+            otherwise = " with covariance='shrunk'" if self.covariance == "pooled" else ""
+            warn_of_few_rows(sizes.min(), sizes.min() - means, int(spaces.carries.sum()), otherwise)

@@ -1,5 +1,6 @@
 """Base of the classifiers by unit spaces: distances, probabilities, expected and median class."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
+from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
@@ -85,6 +87,12 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     coef_: Array | None
     intercept_: Array | None
     _root: Array
+    _constant: ConstantItems
+
+    @property
+    def constant_items_(self) -> Indices:
+        """Columns of the items that are constant over all rows."""
+        return self._constant.items
 
     @property
     def root_(self) -> Array:
@@ -103,9 +111,14 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         -------
         distance : ndarray of shape (n_samples, n_classes), float32 for float32 items
             :math:`\sqrt{d_c^2 / p}` with p the number of items that are not constant, as in `MahalanobisTaguchi`: about
-            1 for a row of the class. Not squared.
+            1 for a row of the class. Not squared. An item that is constant over all rows of the fit does not count; a
+            `UserWarning` tells where a row differs in one.
         """
         X = self._new_items(X)
+        differs = self._constant.differs(X)
+        if differs.any():
+            found = describe(differs, [item_name(self, item) for item in self.constant_items_])
+            warnings.warn(f"{found}: no distance counts that.", UserWarning, stacklevel=2)
         roots = self.root_
         squared = self._squared(X, roots) / max(1, roots.shape[2])
         return np.sqrt(squared, out=squared).astype(X.dtype, copy=False)
@@ -203,8 +216,9 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         self.classes_, codes = np.unique(y[rows], return_inverse=True)
         return ClassRows(X, rows, codes, weight)
 
-    def _store_spaces(self, spaces: ClassSpaces, prior: str = "empirical") -> None:
+    def _store_spaces(self, data: ClassRows, spaces: ClassSpaces, prior: str = "empirical") -> None:
         self.means_, self.center_ = spaces.means, spaces.center
+        self._constant = find_constant(data.X[data.rows], ~spaces.carries, spaces.center)
         n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
         self.class_prior_ = n / n.sum()
 

@@ -133,7 +133,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
         Brier score of each candidate.
-    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_
+    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
         As in `UnitSpaceClassifier`, the symmetric root; made anew at each access, so that a fit stays fast.
@@ -207,7 +207,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
 
         spaces, correlation = _fitted(data)
-        self._store_spaces(spaces)
+        self._store_spaces(data, spaces)
         self._correlation: tuple[Any, ...] = tuple(correlation)
         self.scale_ = np.where(spaces.carries, correlation.sd, 1)[None]
         self.log_det_ = np.array([correlation.log_det(self.shrinkage_)])

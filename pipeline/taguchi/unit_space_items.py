@@ -1,5 +1,6 @@
 """Distances from one unit space per class, as items."""
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,9 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
     With a detector that transforms (`RTMethod`) its columns stand in place of the distance. Like scikit-learn's
     `TargetEncoder`, `fit_transform` measures each training row against unit spaces that were made without it, since a
     row looks nearer to a space that it helped to make; `transform` uses the spaces of all rows.
+
+    A distance leaves out the items that are constant in the star's rows: that rows of another star differ in them is
+    no matter for a warning here. What the detectors warn of in the fit is told once.
 
     Parameters
     ----------
@@ -50,7 +54,10 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
             If a star has fewer than two rows.
         """
         X, y = self._check_items(X, y, reset=True)
-        self.detectors_ = self._detectors(X, y)
+        self.detectors_, told = self._detectors(X, y)
+        if told:
+            stars = ", ".join(map(str, dict.fromkeys(star for star, _ in told)))
+            warnings.warn(f"Of star {stars}: {told[0][1]}", UserWarning, stacklevel=2)
         self._n_features_out = self._read(self.detectors_, X[:1]).shape[1]
         return self
 
@@ -69,18 +76,23 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
             return self._read(self.detectors_, X)
         items = np.empty((len(X), self._n_features_out))
         for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, codes):
-            items[test] = self._read(self._detectors(X[train], y[train]), X[test])
+            items[test] = self._read(self._detectors(X[train], y[train])[0], X[test])
         return items
 
-    def _detectors(self, X: AnyArray, y: AnyArray) -> list[Any]:
-        detectors = []
+    def _detectors(self, X: AnyArray, y: AnyArray) -> tuple[list[Any], list[tuple[Any, str]]]:
+        """Return the fitted detectors, and the stars and words of what they warned of."""
+        detectors, told = [], []
         for star in np.unique(y):
             rows = X[y == star]
             if len(rows) < 2:
                 raise ValueError(f"The unit space of star {star} has {len(rows)} training row; 2 or more are needed.")
-            detectors.append(clone(self.detector).fit(rows))
-        return detectors
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                detectors.append(clone(self.detector).fit(rows))
+            told += [(star, str(each.message)) for each in caught]
+        return detectors, told
 
     @staticmethod
     def _read(detectors: list[Any], X: AnyArray) -> Floating:
-        return np.column_stack([m.transform(X) if hasattr(m, "transform") else m.distance(X) for m in detectors])
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return np.column_stack([m.transform(X) if hasattr(m, "transform") else m.distance(X) for m in detectors])

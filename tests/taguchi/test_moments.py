@@ -265,7 +265,11 @@ class TestErrors:
             ("y", np.where(np.arange(30) == 3, np.nan, 1), "Input y contains NaN"),
             ("y", np.where(np.arange(30) == 3, np.inf, 1), "Input y contains infinity"),
             ("unit_space_mask", [True], r"inconsistent numbers of samples: \[30, 1\]"),
-            ("unit_space_mask", np.ones(30, dtype=int), "must hold booleans, as `y == 3` does, got int64"),
+            (
+                "unit_space_mask",
+                np.ones(30, dtype=int),
+                r"must hold booleans, got int64 \(1, 1, 1, \.\.\.\): give `mask == 1`",
+            ),
             ("sample_weight", [1.0], "sample_weight must have one value for each of 30 rows"),
             ("sample_weight", -np.ones(30), "Negative values in data passed to `sample_weight`"),
             ("sample_weight", np.full(30, np.nan), "Input sample_weight contains NaN"),

@@ -20,7 +20,7 @@ from t_data import (
     seeds,
 )
 
-from pipeline.taguchi import TMethodRegressor, sensitivity_and_sn_ratio, sn_ratio
+from pipeline.taguchi import TMethodRegressor, sensitivity_and_sn_ratio, sn_ratio, t_moments
 
 # R's data set `stackloss` (K. A. Brownlee, "Statistical Theory and Methodology in Science and Engineering", 1965):
 # air flow, water temperature, acid concentration, stack loss. The expected values are those of the R package
@@ -281,7 +281,7 @@ class TestItemsThatCarryNothing:
     def test_where_no_item_carries_anything_the_unit_spaces_mean_is_predicted(self, rule):
         X = np.column_stack([np.full(10, 0.1), np.zeros(10)])
         model = TMethodRegressor(rule).fit(X, np.tile(FIVE_STARS, 2))
-        expected = {"middle": 3, "low": 1, "high": 5, "all": 3}[rule]
+        expected = {"middle": 3, "median": 3, "low": 1, "high": 5, "all": 3}[rule]
         assert model.predict([[7.0, -7.0], [0.1, 0.0]]).tolist() == [expected, expected]
 
     def test_adding_an_item_that_carries_nothing_changes_no_prediction(self):
@@ -294,7 +294,16 @@ class TestItemsThatCarryNothing:
 class TestUnitSpace:
     @pytest.mark.parametrize(
         ("rule", "inside"),
-        [("middle", [3]), ("low", [1]), ("high", [5]), ("all", [1, 2, 3, 4, 5])],
+        [
+            ("middle", [3]),
+            ("median", [3]),
+            ("low", [1]),
+            ("high", [5]),
+            ("all", [1, 2, 3, 4, 5]),
+            ((2, 3), [2, 3]),
+            ([3.0, 3.0], [3]),
+            ((-np.inf, 2.5), [1, 2]),
+        ],
     )
     def test_the_rule_picks_the_stars(self, rule, inside):
         y = np.tile(FIVE_STARS, 4)
@@ -302,6 +311,7 @@ class TestUnitSpace:
         model = TMethodRegressor(rule).fit(X, y)
         np.testing.assert_allclose(model.center_, X[np.isin(y, inside)].mean(axis=0), atol=1e-12)
         assert model.target_center_ == np.mean(inside)
+        assert model.n_unit_space_ == np.isin(y, inside).sum()
 
     def test_without_three_star_rows_the_nearest_stars_are_the_middle(self):
         y = np.array([1.0, 1, 2, 5, 5, 4])
@@ -315,7 +325,7 @@ class TestUnitSpace:
         y = np.tile(np.arange(11.0), 3)
         X = np.random.default_rng(0).normal(size=(33, 2)) + y[:, None]
         a, b = TMethodRegressor(rule).fit(X, y), TMethodRegressor(rule).fit(X, scale * y)
-        inside = {"middle": [4, 5, 6], "low": [0, 1], "high": [9, 10], "all": y}[rule]
+        inside = {"middle": [4, 5, 6], "median": [4, 5, 6], "low": [0, 1], "high": [9, 10], "all": y}[rule]
         same(a.center_, X[np.isin(y, inside)].mean(axis=0))
         same(b.center_, a.center_)
         same(b.predict(X), scale * a.predict(X))
@@ -332,6 +342,57 @@ class TestUnitSpace:
         a, b = TMethodRegressor("middle").fit(X, y), TMethodRegressor("all").fit(X, y)
         assert a.target_center_ == pytest.approx(y.mean(), rel=1e-15)
         np.testing.assert_array_equal(a.predict(X), b.predict(X))
+
+    @settings(max_examples=30)
+    @given(seed=seeds, n=st.integers(10, 60), wild=st.sampled_from([1e3, -1e6, 1e12]))
+    def test_the_median_takes_a_fifth_of_the_rows_and_no_wild_target_moves_it(self, seed, n, wild):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, 2)), rng.normal(size=n)
+        plain = TMethodRegressor("median").fit(X, y)
+        distance = np.abs(y - np.median(y))
+        inside = distance <= np.sort(distance)[int(np.ceil(n / 5)) - 1]
+        same(plain.target_center_, y[inside].mean())
+        assert plain.n_unit_space_ == inside.sum()
+        moved = TMethodRegressor("median").fit(X, np.where(np.arange(n) == np.argmax(y), wild, y))
+        assert abs(moved.target_center_ - np.median(y)) < np.sort(distance)[n // 2]
+
+    def test_a_weight_of_two_is_a_repeated_row_for_the_median_too(self):
+        X, y, _ = noisy(0)
+        weight = np.random.default_rng(0).integers(0, 3, size=30)
+        a = TMethodRegressor("median").fit(X, y, sample_weight=weight)
+        b = TMethodRegressor("median").fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+        same(a.unit_space_interval_, b.unit_space_interval_)
+        assert a.n_unit_space_ == b.n_unit_space_
+        same(a.predict(X), b.predict(X))
+
+    def test_a_range_is_that_of_every_shard(self):
+        X, y, _ = noisy(0)
+        inside = (y >= -0.5) & (y <= 0.5)
+        whole = TMethodRegressor((-0.5, 0.5)).fit(X, y)
+        batches, moments = TMethodRegressor((-0.5, 0.5)), []
+        order = np.argsort(y)
+        for rows in np.array_split(order, 5):
+            batches.partial_fit(X[rows], y[rows])
+            moments.append(t_moments(X[rows], y[rows], inside[rows]))
+        same(batches.predict(X), whole.predict(X))
+        same(TMethodRegressor().fit_moments(sum(moments)).predict(X), whole.predict(X))
+        assert batches.n_unit_space_ == whole.n_unit_space_ == inside.sum()
+        assert (
+            TMethodRegressor((-0.5, 0.5)).fit(X, np.column_stack([y, y])).n_unit_space_.tolist() == [inside.sum()] * 2
+        )
+
+    @pytest.mark.parametrize("rule", [(5, 1), (1, 2, 3), (np.nan, 1), ("1", "3"), [[1, 2]], [], {1: 2}], ids=str)
+    def test_a_range_that_is_not_two_rising_numbers(self, rule):
+        X, y, _ = noisy(0)
+        with pytest.raises(
+            ValueError, match=r"unit_space must be a rule or two numbers, the lower one first, got|must be"
+        ):
+            TMethodRegressor(rule).fit(X, y)
+
+    def test_a_range_without_any_target(self):
+        X, y, _ = noisy(0)
+        with pytest.raises(ValueError, match=r"unit space is empty: .* none of the targets, which go from -?[\d.]+ to"):
+            TMethodRegressor((100, 200)).fit(X, y)
 
     def test_a_mask_that_is_all_true_means_ta(self):
         X, y, _ = noisy(1)

@@ -1,6 +1,7 @@
 """Errors, and scikit-learn's contract."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from t_data import (
     with_gaps,
 )
 
-from pipeline.taguchi import TMethodRegressor, t_moments
+from pipeline.taguchi import OrthogonalArraySelector, TMethodRegressor, t_moments
 
 
 class TestErrors:
@@ -122,11 +123,21 @@ class TestErrors:
             model.fit_moments(moments)
 
     @pytest.mark.parametrize(
-        ("mask", "kind"), [([1, 0, 0, 0, 1], "int64"), ([1.0, 0, 0, 0, 1], "float64"), (list("tffft"), "<U1")]
+        ("mask", "told"),
+        [
+            ([1, 0, 0, 0, 1], "got int64 (1, 0, 0, ...): give `mask == 1`."),
+            ([1.0, 0, 0, 0, 1], "got float64 (1.0, 0.0, 0.0, ...): give `mask == 1`."),
+            (pd.Series([1, 0, 0, 0, 1], dtype="Int8"), "(1.0, 0.0, 0.0, ...): give `mask == 1`."),
+            (np.array([True, False, 1, 0, True], dtype=object), "got object (True, False, 1, ...): give `mask == 1`."),
+            ([0, 2], "got int64 (0, 2): positions of rows become a mask by `np.isin(np.arange(len(y)), rows)`."),
+            ([0.5, 0, 0, 0, 1], "got float64 (0.5, 0.0, 0.0, ...): give a comparison such as `y == 3`."),
+            (list("tffft"), "got <U1 (t, f, f, ...): give a comparison such as `y == 3`."),
+        ],
     )
-    def test_mask_of_anything_but_booleans(self, mask, kind):
-        with pytest.raises(ValueError, match=f"must hold booleans, as `y == 3` does, got {kind}"):
-            TMethodRegressor().fit(self.X, FIVE_STARS, unit_space_mask=mask)
+    @pytest.mark.parametrize("model", [TMethodRegressor(), OrthogonalArraySelector(cv=2)])
+    def test_mask_of_anything_but_booleans(self, model, mask, told):
+        with pytest.raises(ValueError, match=f"unit_space_mask must hold booleans, .*{re.escape(told)}"):
+            model.fit(self.X, FIVE_STARS, unit_space_mask=mask)
 
     def test_a_nearly_weightless_outlier_of_the_target_takes_no_item_away(self):
         X, y, _ = noisy(0)
