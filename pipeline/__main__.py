@@ -174,10 +174,12 @@ def _dataset_name(name: str) -> str:
     Raises
     ------
     PipelineError
-        If it has anything but letters, digits, `_`, `-`, `+` and `.`, or starts with a dot.
+        If it has anything but letters, digits, `_`, `-`, `+` and `.`, or starts with a dot or a hyphen.
     """
-    if not re.fullmatch(r"[\w+-][\w.+-]*", name):
-        raise PipelineError(f"{name!r} cannot be a dataset's name: use letters, digits and _ - + . (NAME=)")
+    if not re.fullmatch(r"[\w+][\w.+-]*", name):
+        raise PipelineError(
+            f"{name!r} cannot be a dataset's name: use letters, digits and _ - + ., neither - nor . first (NAME=)"
+        )
     return name
 
 
