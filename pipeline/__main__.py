@@ -144,7 +144,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
     if not MLFLOW_DB.exists():
         raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
-    store = f"sqlite:///{MLFLOW_DB.resolve()}"
+    from pipeline.project.store import sqlite_uri
+
+    store = sqlite_uri(MLFLOW_DB)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
 
