@@ -1,6 +1,5 @@
 """Two runs at the same time, each in a process of its own: of one dataset, and of two that share the project."""
 
-import shutil
 import signal
 import subprocess
 import sys
