@@ -45,15 +45,14 @@ class Scale:
     step: float = 1
 
     def __post_init__(self) -> None:
-        written = f"{self.low:g}..{self.high:g} step {self.step:g}"
         if not (np.isfinite([self.low, self.high, self.step]).all() and self.low < self.high and self.step > 0):
-            raise ValueError(f"The scale {written} has no two values in ascending order: {_EXPECTED}.")
+            raise ValueError(f"The scale {self.written} has no two values in ascending order: {_EXPECTED}.")
         n_steps = (self.high - self.low) / self.step
         if abs(n_steps - round(n_steps)) > 1e-9:
-            raise ValueError(f"The scale {written} does not reach its highest value in whole steps: {_EXPECTED}.")
+            raise ValueError(f"The scale {self.written} does not reach its highest value in whole steps: {_EXPECTED}.")
         if round(n_steps) >= MAX_VALUES:
             raise ValueError(
-                f"The scale {written} has {round(n_steps) + 1} values, at most {MAX_VALUES} are possible: "
+                f"The scale {self.written} has {round(n_steps) + 1} values, at most {MAX_VALUES} are possible: "
                 "give larger steps and round the stars to them."
             )
 
@@ -74,15 +73,17 @@ class Scale:
     @property
     def written(self) -> str:
         """The scale as `parse` reads it."""
-        return f"{self.low:g}..{self.high:g}" + ("" if self.step == 1 else f" step {self.step:g}")
+        return f"{_shown(self.low)}..{_shown(self.high)}" + ("" if self.step == 1 else f" step {_shown(self.step)}")
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}" + ("" if self.step == 1 else f" in steps of {self.step:g}")
+        steps = "" if self.step == 1 else f" in steps of {_shown(self.step)}"
+        return f"{_shown(self.low)} to {_shown(self.high)}{steps}"
 
     @cached_property
     def values(self) -> Array:
         """All values, in ascending order."""
-        return np.round(self.low + self.step * np.arange(round((self.high - self.low) / self.step) + 1), 9)
+        steps = np.arange(round((self.high - self.low) / self.step) + 1, dtype=np.float64)
+        return np.round(self.low + self.step * steps, 9)
 
     @property
     def is_whole(self) -> bool:
@@ -92,8 +93,9 @@ class Scale:
     def contains(self, stars: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return which of the stars are values of the scale; NaN is none."""
         stars = np.asarray(stars, dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            return (np.abs(stars - self.round(stars)) < 1e-6) & np.isfinite(stars)
+        known = np.isfinite(stars)
+        numbers = np.where(known, stars, self.low)
+        return known & (np.abs(numbers - self.round(numbers)) < 1e-6)
 
     def check(self, stars: npt.ArrayLike, name: str = "stars") -> Array:
         """Return stars as floats, each exactly a value of the scale.
@@ -117,43 +119,88 @@ class Scale:
         """
         stars = np.asarray(stars, dtype=np.float64)
         if not (good := self.contains(stars)).all():
-            position = int(np.flatnonzero(~good.ravel())[0])
+            position = int(np.flatnonzero(~good)[0])
             raise ValueError(
-                f"{name} holds {stars.ravel()[position]:g} at position {position}, which is no value of the scale "
-                f"{self}: give the scale of the data."
+                f"{name} holds {_shown(stars.ravel()[position])} at position {position}, which is no value of the "
+                f"scale {self}: give the scale of the data."
             )
         return self.round(stars)
 
     def clip(self, predictions: npt.ArrayLike) -> Array:
-        """Return predictions no lower than the lowest and no higher than the highest value."""
-        return np.clip(np.asarray(predictions, dtype=np.float64), self.low, self.high)
+        """Return predictions no lower than the lowest and no higher than the highest value.
 
-    def position(self, predictions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        Raises
+        ------
+        ValueError
+            If a prediction is NaN or infinite.
+        """
+        return np.clip(finite(predictions), self.low, self.high)
+
+    def position(self, predictions: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """Return which value each prediction is nearest to, from 0; halves go up.
 
         Raises
         ------
         ValueError
-            If a prediction is NaN: it is near to no value.
+            If a prediction is NaN or infinite.
         """
-        clipped = self.clip(predictions)
-        if np.isnan(clipped).any():
-            raise ValueError("The predictions hold NaN, which is near to no star: mend the model.")
-        return np.floor((clipped - self.low) / self.step + (0.5 + 1e-9)).astype(np.int64)
+        # Rounded as the values are, so that 1.15 lies half way from 1.1 to 1.2.
+        middles = np.round((self.values[1:] + self.values[:-1]) / 2, 9)
+        return np.searchsorted(middles, finite(predictions), side="right")
 
     def round(self, predictions: npt.ArrayLike) -> Array:
-        """Return the value that each prediction is nearest to; halves go up, NaN stays.
+        """Return the value that each prediction is nearest to; halves go up.
+
+        Raises
+        ------
+        ValueError
+            If a prediction is NaN or infinite.
 
         Examples
         --------
         >>> Scale(1, 5).round([0.2, 2.5, 3.49, 7.0]).tolist()
         [1.0, 3.0, 3.0, 5.0]
         """
-        clipped = self.clip(predictions)
-        known = ~np.isnan(clipped)
-        rounded = np.full(clipped.shape, np.nan)
-        rounded[known] = self.values[self.position(clipped[known])]
-        return rounded
+        return self.values[self.position(predictions)]
+
+    def convert(self, stars: npt.ArrayLike, to: "Scale") -> Array:
+        """Return stars on another scale: the lowest value becomes the lowest, the highest the highest.
+
+        Examples
+        --------
+        >>> Scale(1, 5).convert([1, 3, 5.5], to=Scale(0, 10)).tolist()
+        [0.0, 5.0, 11.25]
+        """
+        stars = np.asarray(stars, dtype=np.float64)
+        if self == to:
+            return stars
+        return to.low + (stars - self.low) * (to.high - to.low) / (self.high - self.low)
+
+
+def finite(predictions: npt.ArrayLike, name: str = "The predictions") -> Array:
+    """Return predictions as floats.
+
+    Parameters
+    ----------
+    predictions : array-like
+    name : str
+        What the error calls them.
+
+    Raises
+    ------
+    ValueError
+        If one of them is NaN or infinite.
+    """
+    predictions = np.asarray(predictions, dtype=np.float64)
+    if len(wrong := np.flatnonzero(~np.isfinite(predictions))):
+        value = predictions.ravel()[wrong[0]]
+        raise ValueError(f"{name} must be finite numbers, got {value:g} at position {wrong[0]}: mend the model.")
+    return predictions
+
+
+def _shown(number: float) -> str:
+    """Return a number in full, without an exponent."""
+    return np.format_float_positional(number, trim="-")
 
 
 FIVE_STARS = Scale(1, 5)

@@ -18,8 +18,10 @@ from pipeline.evaluation.scores import Resamples, Scores, resample_reviews, scor
 from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.slices import review_slices
 from pipeline.evaluation.verdict import three_sentences
+from pipeline.scale import FIVE_STARS, Scale
 
-__all__ = ["clip_to_stars", "evaluate", "evaluate_clipped", "qwk", "round_to_stars", "spearman"]
+__all__ = ["FIVE_STARS", "Scale"]
+__all__ += ["clip_to_stars", "evaluate", "evaluate_clipped", "qwk", "round_to_stars", "spearman"]
 __all__ += ["Resamples", "Scores", "holm", "intervals", "p_value", "percentile_interval", "qwk_difference"]
 __all__ += ["resample_reviews", "score_lines"]
 __all__ += ["Side", "draw", "draw_sizes", "last_change", "side_of", "three_sentences"]

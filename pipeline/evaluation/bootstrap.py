@@ -5,7 +5,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.metrics import Array, clip_to_stars, evaluate, qwk, round_to_stars
+from pipeline.evaluation.metrics import Array, evaluate, qwk
+from pipeline.scale import FIVE_STARS, Scale, finite
+
+_WHOLE_IN_FLOAT32 = 2**24  # up to here float32 holds every whole number
 
 
 @lru_cache(maxsize=2)
@@ -33,19 +36,36 @@ def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: np
     counts : ndarray of shape (n_resamples, n_reviews)
         From `resample_counts`.
     y_true : array-like of shape (n_reviews,)
-        Whole stars y.
+        Whole numbers y that stand for the stars, see `star_numbers`.
     y_pred : array-like of shape (n_reviews, n_columns)
-        Whole stars p.
+        Whole numbers p.
 
     Returns
     -------
     ndarray of shape (6, n_resamples, n_columns)
-        Exact, since float32 holds whole numbers up to 16 million. Sums over disjoint groups of reviews add up.
+        Exact. Sums over disjoint groups of reviews add up.
     """
-    y, p = np.asarray(y_true, dtype=np.float32), np.asarray(y_pred, dtype=np.float32)
+    y, p = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    largest = max(np.abs(y).max(), np.abs(p).max())
+    # Twice as fast in float32, as long as no sum can pass what it holds exactly.
+    dtype = np.float32 if largest**2 * len(y) < _WHOLE_IN_FLOAT32 else np.float64
+    counts, y, p = counts.astype(dtype, copy=False), y.astype(dtype), p.astype(dtype)
     of_predictions = (counts @ np.hstack([p, p**2, p * y[:, None]])).reshape(len(counts), 3, -1).transpose(1, 0, 2)
     of_stars = (counts @ np.stack([np.ones_like(y), y, y**2], axis=1)).T[:, :, None]
     return np.concatenate([of_predictions, np.broadcast_to(of_stars, of_predictions.shape)]).astype(np.float64)
+
+
+def star_numbers(stars: npt.ArrayLike, scale: Scale) -> Array:
+    """Return the number of the value that each star or prediction is nearest to: 1 for the lowest.
+
+    QWK of these numbers is QWK of the stars, since it does not depend on where a scale begins, nor on its unit.
+
+    Examples
+    --------
+    >>> star_numbers([0.5, 1.6, 9.0], Scale(0.5, 5, 0.5)).tolist()
+    [1.0, 3.0, 10.0]
+    """
+    return 1 + scale.position(stars).astype(np.float64)
 
 
 def qwk_of_sums(sums: Array) -> Array:
@@ -83,44 +103,55 @@ def percentile_interval(resampled: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _resampled_qwk(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> Array:
-    stars = round_to_stars(y_pred)[:, None]
-    return qwk_of_sums(star_sums(resample_counts(len(stars), n_resamples, seed), y_true, stars))[:, 0]
+def _resampled_qwk(y: Array, y_pred: npt.ArrayLike, n_resamples: int, seed: int, scale: Scale) -> Array:
+    numbers = star_numbers(finite(y_pred, "y_pred"), scale)[:, None]
+    counts = resample_counts(len(y), n_resamples, seed)
+    return qwk_of_sums(star_sums(counts, star_numbers(y, scale), numbers))[:, 0]
 
 
-def intervals(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
+def intervals(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int, scale: Scale = FIVE_STARS
+) -> dict[str, float]:
     """Return 95% bootstrap intervals of QWK and mean absolute error.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Whole stars, of two or more reviews.
+        Stars of two or more reviews.
     y_pred : array-like of shape (n,)
         Predicted stars: rounded for QWK, as they are for the error.
     n_resamples : int
     seed : int
+    scale : Scale, default=1 to 5
 
     Returns
     -------
     dict of str to float
         qwk_low, qwk_high, mae_low and mae_high.
 
+    Raises
+    ------
+    ValueError
+        If `y_true` holds what is no value of the scale, or `y_pred` holds NaN or an infinite number.
+
     Examples
     --------
     >>> intervals([1, 2, 4, 5], [1.5, 2.5, 3.5, 4.5], n_resamples=100, seed=0)["mae_high"]
     0.5
     """
-    y, raw = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
-    qwk_low, qwk_high = percentile_interval(_resampled_qwk(y, raw, n_resamples, seed))
+    y, raw = scale.check(y_true, "y_true"), np.asarray(y_pred, dtype=np.float64)
+    qwk_low, qwk_high = percentile_interval(_resampled_qwk(y, raw, n_resamples, seed, scale))
     errors = resample_counts(len(y), n_resamples, seed) @ np.abs(y - raw) / len(y)
     mae_low, mae_high = percentile_interval(errors)
     return {"qwk_low": qwk_low, "qwk_high": qwk_high, "mae_low": mae_low, "mae_high": mae_high}
 
 
-def evaluate_clipped(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int) -> dict[str, float]:
-    """Return n_reviews, and metrics and `intervals` of the prediction clipped to 1 to 5 stars.
+def evaluate_clipped(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: int, seed: int, scale: Scale = FIVE_STARS
+) -> dict[str, float]:
+    """Return n_reviews, and metrics and `intervals` of the prediction clipped to the scale.
 
-    The parameters are those of `intervals`.
+    Parameters and errors are those of `intervals`.
 
     Returns
     -------
@@ -128,38 +159,51 @@ def evaluate_clipped(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_resamples: 
         n_reviews, the metrics of `evaluate` and the keys of `intervals`. QWK and its interval are nan where all reviews
         have one star: there is nothing to agree on.
     """
-    clipped = clip_to_stars(y_pred)
-    result = {"n_reviews": len(clipped), **evaluate(y_true, clipped), **intervals(y_true, clipped, n_resamples, seed)}
+    clipped = scale.clip(finite(y_pred, "y_pred"))
+    measured = evaluate(y_true, clipped, scale) | intervals(y_true, clipped, n_resamples, seed, scale)
+    result = {"n_reviews": len(clipped), **measured}
     if np.ptp(np.asarray(y_true)) == 0:
         result |= dict.fromkeys(("qwk", "qwk_low", "qwk_high"), float("nan"))
     return result
 
 
 def qwk_difference(
-    y_true: npt.ArrayLike, y_pred_a: npt.ArrayLike, y_pred_b: npt.ArrayLike, n_resamples: int, seed: int
+    y_true: npt.ArrayLike,
+    y_pred_a: npt.ArrayLike,
+    y_pred_b: npt.ArrayLike,
+    n_resamples: int,
+    seed: int,
+    scale: Scale = FIVE_STARS,
 ) -> tuple[float, float, float]:
     """Return QWK of a minus QWK of b on the same reviews, with its 95% paired bootstrap interval.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Whole stars.
+        Stars.
     y_pred_a, y_pred_b : array-like of shape (n,)
         Predicted stars, which are rounded.
     n_resamples : int
     seed : int
+    scale : Scale, default=1 to 5
 
     Returns
     -------
     difference, low, high : float
+
+    Raises
+    ------
+    ValueError
+        If `y_true` holds what is no value of the scale, or a prediction is NaN or infinite.
 
     Examples
     --------
     >>> qwk_difference([1, 2, 4, 5], [1, 2, 4, 5], [1, 2, 4, 5], n_resamples=100, seed=0)
     (0.0, 0.0, 0.0)
     """
-    a, b = (_resampled_qwk(y_true, each, n_resamples, seed) for each in (y_pred_a, y_pred_b))
-    difference = qwk(y_true, round_to_stars(y_pred_a)) - qwk(y_true, round_to_stars(y_pred_b))
+    y = scale.check(y_true, "y_true")
+    a, b = (_resampled_qwk(y, each, n_resamples, seed, scale) for each in (y_pred_a, y_pred_b))
+    difference = qwk(y, scale.round(y_pred_a), scale=scale) - qwk(y, scale.round(y_pred_b), scale=scale)
     return float(difference), *percentile_interval(a - b)
 
 

@@ -4,13 +4,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.scale import FIVE_STARS, Scale, finite
 
-def calibration_statistics(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> dict[str, float]:
+
+def calibration_statistics(
+    stars: npt.ArrayLike, predictions: npt.ArrayLike, scale: Scale = FIVE_STARS
+) -> dict[str, float]:
     """Return slopes, spread and bias of predicted against true stars.
 
     Parameters
     ----------
     stars, predictions : array-like of shape (n_reviews,)
+    scale : Scale, default=1 to 5
 
     Returns
     -------
@@ -22,12 +27,17 @@ def calibration_statistics(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> 
 
         nan where a spread is zero.
 
+    Raises
+    ------
+    ValueError
+        If one of the stars is no value of the scale, or a prediction is NaN or infinite.
+
     Examples
     --------
     >>> calibration_statistics([1, 2, 3], [1, 3, 5])
     {'slope': 2.0, 'slope_true': 0.5, 'sd_ratio': 2.0, 'bias': 1.0}
     """
-    y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    y, predicted = scale.check(stars), finite(predictions)
     covariance = np.mean((y - y.mean()) * (predicted - predicted.mean()))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = {
@@ -39,7 +49,9 @@ def calibration_statistics(stars: npt.ArrayLike, predictions: npt.ArrayLike) -> 
     return {name: float(ratio) if np.isfinite(ratio) else float("nan") for name, ratio in ratios.items()}
 
 
-def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = 10) -> pd.DataFrame:
+def calibration_bins(
+    stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = 10, scale: Scale = FIVE_STARS
+) -> pd.DataFrame:
     """Return mean prediction, mean star and number of reviews in bins of equal counts, smallest prediction first.
 
     Parameters
@@ -47,10 +59,16 @@ def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: i
     stars, predictions : array-like of shape (n_reviews,)
     n_bins : int, default=10
         At most; no bin is empty.
+    scale : Scale, default=1 to 5
 
     Returns
     -------
     DataFrame with columns predicted, true and n_reviews
+
+    Raises
+    ------
+    ValueError
+        If one of the stars is no value of the scale, or a prediction is NaN or infinite.
 
     Examples
     --------
@@ -59,7 +77,7 @@ def calibration_bins(stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: i
     0       2.00   3.5          2
     1       4.25   2.5          2
     """
-    y, predicted = np.asarray(stars, dtype=np.float64), np.asarray(predictions, dtype=np.float64)
+    y, predicted = scale.check(stars), finite(predictions)
     bins = np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(y)))
     means = [(predicted[rows].mean(), y[rows].mean(), len(rows)) for rows in bins]
     return pd.DataFrame(means, columns=["predicted", "true", "n_reviews"])

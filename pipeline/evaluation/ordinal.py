@@ -9,6 +9,8 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+_FINEST = 100  # parts of a star that make a class
+
 
 class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """A classifier of stars, read as a regressor: it predicts the expected star, the sum of star x probability.
@@ -16,12 +18,14 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     Parameters
     ----------
     classifier : estimator with predict_proba
-        It is cloned in `fit`; its classes are numbers.
+        It is cloned in `fit`; its classes are whole numbers, since scikit-learn's classifiers take no others.
 
     Attributes
     ----------
     classifier_ : estimator
         The fitted clone.
+    classes_per_star_ : int
+        1 for whole stars. Half stars are 2 classes a star: the classifier's class 3 stands for 1.5 stars.
 
     Examples
     --------
@@ -29,6 +33,9 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     >>> model = ExpectedStarRegressor(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 1, 5, 5])
     >>> model.predict([[1.5]]).round(3).tolist()
     [3.0]
+    >>> halves = ExpectedStarRegressor(LogisticRegression()).fit([[0.0], [1.0], [2.0], [3.0]], [1, 1, 1.5, 1.5])
+    >>> halves.predict([[1.5]]).round(3).tolist()
+    [1.25]
     """
 
     def __init__(self, classifier: Any):
@@ -50,14 +57,34 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit a clone of the classifier."""
+        """Fit a clone of the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Stars: whole numbers, or evenly spaced parts of them such as halves.
+
+        Raises
+        ------
+        ValueError
+            If the classifier refuses the data, a continuous target say.
+        """
+        self.classes_per_star_ = _classes_per_star(y)
+        if self.classes_per_star_ > 1:
+            # Equal steps stay equal: an error in classes is in proportion to the error in stars.
+            y = np.rint(np.asarray(y, dtype=np.float64) * self.classes_per_star_).astype(np.int64)
         self.classifier_ = clone(self.classifier).fit(X, y)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the expected star of each row."""
         check_is_fitted(self)
-        return self.classifier_.predict_proba(X) @ self.classifier_.classes_.astype(np.float64)
+        return self.classifier_.predict_proba(X) @ self._stars()
+
+    def _stars(self) -> npt.NDArray[np.float64]:
+        """Return the star that each class of the classifier stands for."""
+        return self.classifier_.classes_.astype(np.float64) / self.classes_per_star_
 
 
 class MedianStarRegressor(ExpectedStarRegressor):
@@ -66,12 +93,12 @@ class MedianStarRegressor(ExpectedStarRegressor):
     Parameters
     ----------
     classifier : estimator with predict_proba
-        It is cloned in `fit`; its classes are numbers.
+        It is cloned in `fit`; its classes are whole numbers, since scikit-learn's classifiers take no others.
 
     Attributes
     ----------
-    classifier_ : estimator
-        The fitted clone.
+    classifier_, classes_per_star_
+        As in `ExpectedStarRegressor`.
 
     Examples
     --------
@@ -85,7 +112,23 @@ class MedianStarRegressor(ExpectedStarRegressor):
         """Return the first star at which the cumulated probability of each row reaches a half."""
         check_is_fitted(self)
         reached = self.classifier_.predict_proba(X).cumsum(axis=1) >= 0.5 - 1e-12
-        return self.classifier_.classes_[reached.argmax(axis=1)].astype(np.float64)
+        return self._stars()[reached.argmax(axis=1)]
+
+
+def _classes_per_star(y: Any) -> int:
+    """Return by how much stars are multiplied to be whole numbers; 1 where nothing up to 100 makes them so.
+
+    Examples
+    --------
+    >>> _classes_per_star([1, 2, 5]), _classes_per_star([1, 2.5]), _classes_per_star([0.1, 0.123456])
+    (1, 2, 1)
+    """
+    values = np.asarray(y)
+    if values.dtype.kind != "f":
+        return 1
+    values = np.unique(values)
+    multiples = (n for n in range(1, _FINEST + 1) if np.allclose(values * n, np.rint(values * n), rtol=0, atol=1e-6))
+    return next(multiples, 1)
 
 
 class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.deal import deal_folds
-from pipeline.evaluation.bootstrap import qwk_of_sums, resample_counts, star_sums
-from pipeline.evaluation.metrics import Array, clip_to_stars, round_to_stars
+from pipeline.evaluation.bootstrap import qwk_of_sums, resample_counts, star_numbers, star_sums
+from pipeline.evaluation.metrics import Array
+from pipeline.scale import FIVE_STARS, Scale
 
 LineT = TypeVar("LineT", bound=Hashable)
 
@@ -41,7 +42,6 @@ def resample_reviews(stars: ArrayLike, n_resamples: int, seed: int) -> Resamples
     Parameters
     ----------
     stars : array-like of shape (n_test,)
-        Whole stars.
     n_resamples : int
     seed : int
     """
@@ -63,7 +63,7 @@ class Scores(Generic[LineT]):
     half_qwk : ndarray of shape (2, 1 + n_resamples, n_lines)
         On each half of them.
     mae : ndarray of shape (1 + n_resamples, n_lines)
-        Of the prediction clipped to 1 to 5 stars, mean over the draws, on all held-out reviews.
+        Of the prediction clipped to the scale, mean over the draws, on all held-out reviews.
     qwk_sd : ndarray of shape (n_lines,)
         Standard deviation of QWK over the draws; nan where there is one.
     """
@@ -76,21 +76,28 @@ class Scores(Generic[LineT]):
     qwk_sd: Array
 
 
-def score_lines(stars: ArrayLike, predictions: Mapping[LineT, ArrayLike], resamples: Resamples) -> Scores[LineT]:
+def score_lines(
+    stars: ArrayLike, predictions: Mapping[LineT, ArrayLike], resamples: Resamples, scale: Scale = FIVE_STARS
+) -> Scores[LineT]:
     """Return QWK and error of every line in every resample of held-out reviews and draws.
 
     Parameters
     ----------
     stars : array-like of shape (n_test,)
-        Whole stars.
     predictions : mapping of hashable to array-like of shape (n_draws, n_test)
         By line; with the same number of draws for all.
     resamples : Resamples
+    scale : Scale, default=1 to 5
 
     Returns
     -------
     Scores
         QWK is 0 where it is not defined: in a resample whose stars are all the same.
+
+    Raises
+    ------
+    ValueError
+        If one of the stars is no value of the scale, or a prediction is NaN or infinite.
 
     Examples
     --------
@@ -101,8 +108,9 @@ def score_lines(stars: ArrayLike, predictions: Mapping[LineT, ArrayLike], resamp
     """
     raw = np.stack([np.asarray(each, dtype=np.float64) for each in predictions.values()])
     n_lines, n_draws, n_test = raw.shape
-    rounded = round_to_stars(raw).reshape(-1, n_test).T
-    errors = np.abs(clip_to_stars(raw) - np.asarray(stars)).reshape(-1, n_test).T.astype(np.float32)
+    y = scale.check(stars)
+    numbers, rounded = star_numbers(y, scale), star_numbers(raw, scale).reshape(-1, n_test).T
+    errors = np.abs(scale.clip(raw) - y).reshape(-1, n_test).T.astype(np.float32)
     masks = [(resamples.half == half).astype(np.float32) for half in (0, 1)]
     draw_weights = _draw_weights(n_draws, len(resamples.counts) - 1, resamples.seed)
 
@@ -114,13 +122,13 @@ def score_lines(stars: ArrayLike, predictions: Mapping[LineT, ArrayLike], resamp
     for start in range(0, len(resamples.counts), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         counts, weights = resamples.counts[some], draw_weights[some]
-        halves = [star_sums(counts * mask, stars, rounded) for mask in masks]
+        halves = [star_sums(counts * mask, numbers, rounded) for mask in masks]
         for part, sums in enumerate([*halves, halves[0] + halves[1]]):
             qwk[part, some] = np.einsum("bld,bd->bl", kappas(sums), weights)
         error = (counts @ errors / n_test).reshape(-1, n_lines, n_draws)
         mae[some] = np.einsum("bld,bd->bl", error, weights)
 
-    by_draw = kappas(star_sums(resamples.counts[:1], stars, rounded))[0]
+    by_draw = kappas(star_sums(resamples.counts[:1], numbers, rounded))[0]
     spread = by_draw.std(axis=1, ddof=1) if n_draws > 1 else np.full(n_lines, np.nan)
     return Scores(list(predictions), n_draws, qwk[2], qwk[:2], mae, spread)
 

@@ -7,18 +7,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.scale import FIVE_STARS, Scale
 from pipeline.text import words
 
 _N_CATEGORIES = 12
 _MIN_REVIEWS = 20  # of a category
 
 
-def review_slices(reviews: pd.DataFrame) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
+def review_slices(reviews: pd.DataFrame, scale: Scale = FIVE_STARS) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
     """Yield kind, value and rows of each slice of the reviews that holds two or more of them.
 
     Parameters
     ----------
     reviews : DataFrame with columns text, stars, and category if there is one
+    scale : Scale, default=1 to 5
 
     Yields
     ------
@@ -27,6 +29,11 @@ def review_slices(reviews: pd.DataFrame) -> Iterator[tuple[str, str, npt.NDArray
     value : str
         The category, the range of the numbers of words, or the star.
     rows : ndarray of bool of shape (n_reviews,)
+
+    Raises
+    ------
+    ValueError
+        If one of the stars is no value of the scale.
 
     Examples
     --------
@@ -44,5 +51,6 @@ def review_slices(reviews: pd.DataFrame) -> Iterator[tuple[str, str, npt.NDArray
     for number in np.unique(quarter):
         low, high = lengths[quarter == number].min(), lengths[quarter == number].max()
         found.append(("length", f"{low}-{high}" if low < high else str(low), quarter == number))
-    found += [("stars", str(star), reviews["stars"] == star) for star in sorted(reviews["stars"].unique())]
+    stars = scale.check(reviews["stars"])
+    found += [("stars", f"{star:g}", stars == star) for star in scale.values]
     yield from ((kind, value, np.asarray(rows)) for kind, value, rows in found if np.sum(rows) >= 2)

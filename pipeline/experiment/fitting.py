@@ -71,7 +71,7 @@ class Material:
     """
 
     texts: npt.NDArray[np.object_]
-    stars: npt.NDArray[np.int64]
+    stars: npt.NDArray[Any]
     is_train: npt.NDArray[np.bool_]
     feature_sets: dict[str, list[str]]
     tables: dict[str, npt.NDArray[Any]]
@@ -128,7 +128,7 @@ def fit_models(
     features : str
         The feature set, for errors.
     """
-    classifiers: dict[str, tuple[Any, float, float]] = {}
+    classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]] = {}
     for name, model in models.items():
         try:
             with quiet():
@@ -145,18 +145,21 @@ def fit_models(
         yield Fitted(name, model, predictions, _n_columns(model, train[0]), seconds, predicting, peak)
 
 
-def _fit(model: Any, train: tuple[Any, Any], classifiers: dict[str, tuple[Any, float, float]]) -> tuple[float, float]:
+def _fit(
+    model: Any, train: tuple[Any, Any], classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]]
+) -> tuple[float, float]:
     """Fit a model, or hand it a classifier that is fitted already; return seconds and growth of memory in MB."""
     key = what_is_fitted(model)
     if key in classifiers:
-        model.classifier_, seconds, peak = classifiers[key]
+        fitted, seconds, peak = classifiers[key]
+        model.classifier_, model.classes_per_star_ = fitted.classifier_, fitted.classes_per_star_
         return seconds, peak
     with _peak() as grown:
         started = time.perf_counter()
         model.fit(*train)
         seconds = time.perf_counter() - started
     if isinstance(model, ExpectedStarRegressor):
-        classifiers[key] = (model.classifier_, seconds, grown[0])
+        classifiers[key] = (model, seconds, grown[0])
     return seconds, grown[0]
 
 

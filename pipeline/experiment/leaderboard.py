@@ -21,6 +21,7 @@ from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import family, make_model
 from pipeline.experiment.pieces import Piece, PieceResult, groups
 from pipeline.project.conf import ScoreConfig
+from pipeline.scale import FIVE_STARS, Scale
 from pipeline.taguchi import UnitSpaceClassifierCV
 from pipeline.taguchi.integrated import IntegratedEstimator
 
@@ -46,7 +47,9 @@ def full_pieces(config: ScoreConfig, n_train: int) -> list[Piece]:
     ]
 
 
-def score(results: list[PieceResult], stars: npt.NDArray[np.int64], config: ScoreConfig) -> list[ScoredLine]:
+def score(
+    results: list[PieceResult], stars: npt.NDArray[Any], config: ScoreConfig, scale: Scale = FIVE_STARS
+) -> list[ScoredLine]:
     """Score what the pieces of the leaderboard have predicted.
 
     Parameters
@@ -55,6 +58,7 @@ def score(results: list[PieceResult], stars: npt.NDArray[np.int64], config: Scor
     stars : ndarray of shape (n_test,)
         Of the held-out reviews.
     config : ScoreConfig
+    scale : Scale, default=1 to 5
 
     Returns
     -------
@@ -80,8 +84,8 @@ def score(results: list[PieceResult], stars: npt.NDArray[np.int64], config: Scor
                 "n_train": result.piece.n_train,
                 "n_test": len(stars),
                 "n_features": int(figures.pop("n_features")),
-                **evaluate(stars, predictions),
-                **intervals(stars, predictions, config.n_resamples, config.seed),
+                **evaluate(stars, predictions, scale),
+                **intervals(stars, predictions, config.n_resamples, config.seed, scale),
                 **figures,
             }
             scored.append(ScoredLine(Line(result.piece.features, model), predictions, metrics))

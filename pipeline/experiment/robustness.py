@@ -12,6 +12,7 @@ from pipeline.evaluation.calibration import calibration_bins, calibration_statis
 from pipeline.evaluation.slices import review_slices
 from pipeline.experiment.line import Line
 from pipeline.project.conf import RobustnessConfig
+from pipeline.scale import FIVE_STARS, Scale
 
 Array = npt.NDArray[np.float64]
 # Theory says that their estimate spreads too widely, unless it is clipped or recalibrated.
@@ -19,7 +20,11 @@ _UNCLIPPED = ("T(1)", "Ta")
 
 
 def slices_frame(
-    sides: Mapping[str, Line], reviews: pd.DataFrame, predictions: Mapping[Line, Array], config: RobustnessConfig
+    sides: Mapping[str, Line],
+    reviews: pd.DataFrame,
+    predictions: Mapping[Line, Array],
+    config: RobustnessConfig,
+    scale: Scale = FIVE_STARS,
 ) -> pd.DataFrame:
     """Return how each side's line does on each slice of the held-out reviews.
 
@@ -31,12 +36,13 @@ def slices_frame(
     predictions : mapping of Line to ndarray of shape (n_reviews,)
     config : RobustnessConfig
         Uses n_resamples and seed.
+    scale : Scale, default=1 to 5
     """
-    cut = list(review_slices(reviews))
+    cut = list(review_slices(reviews, scale))
     stars = reviews["stars"].to_numpy()
     rows: list[dict[str, Any]] = [
         {"side": side, **line._asdict(), "slice": kind, "value": value}
-        | evaluate_clipped(stars[where], predictions[line][where], config.n_resamples, config.seed)
+        | evaluate_clipped(stars[where], predictions[line][where], config.n_resamples, config.seed, scale)
         for side, line in sides.items()
         for kind, value, where in cut
     ]
@@ -44,7 +50,10 @@ def slices_frame(
 
 
 def calibration_frames(
-    lines: list[tuple[str, Line]], stars: npt.ArrayLike, predictions: Mapping[Line, Array]
+    lines: list[tuple[str, Line]],
+    stars: npt.ArrayLike,
+    predictions: Mapping[Line, Array],
+    scale: Scale = FIVE_STARS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the calibration of each line, and its bins.
 
@@ -54,11 +63,12 @@ def calibration_frames(
     stars : array-like of shape (n_reviews,)
     predictions : mapping of Line to ndarray of shape (n_reviews,)
         As the models make them, not clipped.
+    scale : Scale, default=1 to 5
     """
     names = [{"side": side, **line._asdict()} for side, line in lines]
     values = [predictions[line] for _, line in lines]
-    spreads = [name | calibration_statistics(stars, each) for name, each in zip(names, values, strict=True)]
-    bins = [calibration_bins(stars, each).assign(**name) for name, each in zip(names, values, strict=True)]
+    spreads = [name | calibration_statistics(stars, each, scale) for name, each in zip(names, values, strict=True)]
+    bins = [calibration_bins(stars, each, scale=scale).assign(**name) for name, each in zip(names, values, strict=True)]
     return pd.DataFrame(spreads), pd.concat(bins, ignore_index=True)
 
 
@@ -67,6 +77,7 @@ def changes_frame(
     stars: npt.ArrayLike,
     predictions: Mapping[str, Mapping[Line, Array]],
     config: RobustnessConfig,
+    scale: Scale = FIVE_STARS,
 ) -> pd.DataFrame:
     """Return how each side's line does on changed texts, and how that differs from the texts as they are.
 
@@ -78,20 +89,22 @@ def changes_frame(
         By change; "none" is that of the texts as they are.
     config : RobustnessConfig
         Uses n_resamples and seed.
+    scale : Scale, default=1 to 5
     """
     rows: list[dict[str, Any]] = []
     for side, line in sides.items():
         for change, changed in predictions.items():
-            paired = qwk_difference(stars, changed[line], predictions["none"][line], config.n_resamples, config.seed)
+            both = changed[line], predictions["none"][line]
+            paired = qwk_difference(stars, *both, config.n_resamples, config.seed, scale)
             row: dict[str, Any] = {"side": side, **line._asdict(), "change": change}
             row |= dict(zip(("difference", "low", "high"), paired, strict=True))
-            rows.append(row | evaluate_clipped(stars, changed[line], config.n_resamples, config.seed))
+            rows.append(row | evaluate_clipped(stars, changed[line], config.n_resamples, config.seed, scale))
     return pd.DataFrame(rows)
 
 
 def transfer_frame(
     sides: Mapping[str, Line],
-    results: Mapping[tuple[str, str], tuple[npt.ArrayLike, Mapping[Line, Array]]],
+    results: Mapping[tuple[str, str], tuple[npt.ArrayLike, Mapping[Line, Array], Scale]],
     config: RobustnessConfig,
 ) -> pd.DataFrame:
     """Return how each side's line, trained on one dataset, does on another.
@@ -99,15 +112,15 @@ def transfer_frame(
     Parameters
     ----------
     sides : mapping of str to Line
-    results : mapping of (trained on, tested on) to (stars, predictions by line)
+    results : mapping of (trained on, tested on) to (stars, predictions by line, scale of both)
     config : RobustnessConfig
         Uses n_resamples and seed.
     """
     rows = [
         {"side": side, **line._asdict(), "trained_on": trained_on, "tested_on": tested_on}
-        | evaluate_clipped(stars, predictions[line], config.n_resamples, config.seed)
+        | evaluate_clipped(stars, predictions[line], config.n_resamples, config.seed, scale)
         for side, line in sides.items()
-        for (trained_on, tested_on), (stars, predictions) in results.items()
+        for (trained_on, tested_on), (stars, predictions, scale) in results.items()
     ]
     return pd.DataFrame(rows)
 

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from pipeline.encoder import BUNDLED, Pooling, load_encoder
 from pipeline.encoder.load import check_extra
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
+from pipeline.scale import MAX_VALUES
 from pipeline.taguchi.rt import rt_variables
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     A text is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the training
     texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
     :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
-    error_1 to error_5. A text without any token gets 0 everywhere.
+    error_1 to error_5 where stars go from 1 to 5. A text without any token gets 0 everywhere.
 
     The input embeddings know words but no context, and cost a look-up instead of all layers.
 
@@ -133,10 +134,13 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
         return np.asarray(names, dtype=object)
 
     def _begin(self, texts: list[str], y: Array) -> npt.NDArray[np.float32]:
-        if type_of_target(y) == "continuous":
-            got = y[y != np.rint(y)][0]
-            raise ValueError(f"RTMetrics has one unit space per star: the target must hold whole numbers, got {got:g}.")
         self.stars_ = np.unique(y)
+        if type_of_target(y) == "continuous" and len(self.stars_) > MAX_VALUES:
+            few = ", ".join(f"{star:g}" for star in self.stars_[:3])
+            raise ValueError(
+                f"RTMetrics has one unit space per star, got {len(self.stars_)} different stars: {few}, ... "
+                f"Round them to {MAX_VALUES} at most."
+            )
         return self._rows(texts)
 
     def _rows(self, texts: list[str]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.text import words
 
-# Percent of the target's range: 1, 2, 3 and 4 stars. The distance from 100 is the one from 0 with its sign changed.
+# Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
 _ORIGINS = (0, 25, 50, 75)
 _NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in _ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
@@ -48,7 +48,8 @@ def distances(y: Array, low: float, high: float) -> Array:
     ----------
     y : ndarray of shape (n_texts,)
     low, high : float
-        The range; 1 and 5 for stars, whose distances are then those from 1, 2, 3 and 4 stars.
+        The range; for 1 and 5 stars the distances are those from 1, 2, 3 and 4 stars, for 0 and 10 those from 0, 2.5,
+        5 and 7.5.
 
     Returns
     -------
@@ -175,7 +176,7 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     =============================== ==========================================================================
     log_n_items                     ``log(1 + n)``
     t_0, t_25, t_50, t_75           sum of the values over sqrt(n), for the target's distance from 0, 25, 50, 75%
-                                    of its range (1, 2, 3 and 4 stars)
+                                    of its range (1, 2, 3 and 4 of five stars)
     sn_0, sn_25, sn_50, sn_75       the same sums of the strengths
     up, down                        t_0 of the items with a positive value alone, and of the others
     mean, sd                        of the values, weighted with the strengths' sizes

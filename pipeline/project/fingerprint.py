@@ -8,6 +8,7 @@ from pipeline.digest import code_digest, file_digest, is_library, value_digest
 from pipeline.files import MANIFEST, read_json, read_made_from, read_manifest, write_json
 from pipeline.project import conf
 from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
+from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
 from pipeline.shipped import shipped
 
@@ -27,6 +28,8 @@ class _Stage(NamedTuple):
 
 
 _FITTED = ("reviews", "parts", "feature_costs")
+# These measure in stars, and so depend on how many there are.
+_BY_SCALE = ("score", "curves", "robustness", "report", "log")
 _RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
 _STAGES = {
     "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),
@@ -104,7 +107,7 @@ class StageDigests(NamedTuple):
     Attributes
     ----------
     fingerprint : dict of str to str
-        Of code, options and settings.
+        Of code, options and settings, and the scale of the stars.
     inputs : dict of str to str
         Of the files that the stage reads.
     """
@@ -130,6 +133,7 @@ def stage_digests(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -
     inputs = {path.name if path.is_absolute() else str(path): path for path in files}
     inputs |= {name: value for name, value in options.items() if isinstance(value, Path)}
     settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].settings}
+    settings |= {"scale": dataset_scale(paths).written} if stage in _BY_SCALE else {}
     return StageDigests(
         {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},
         {name: _data_digest(path) for name, path in inputs.items()},

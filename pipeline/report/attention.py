@@ -39,7 +39,7 @@ def explained_reviews(explained: pd.DataFrame | None) -> list[dict[str, Any]]:
         ranked = sorted(pieces, key=lambda span: span.share)
         up = list(dict.fromkeys(span.text for span in reversed(ranked) if span.share > 0))[:3]
         down = list(dict.fromkeys(span.text for span in ranked if span.share < 0))[:3]
-        reviews.append({"stars": int(tokens["stars"].iloc[0]), "spans": pieces, "up": up, "down": down})
+        reviews.append({"stars": tokens["stars"].iloc[0], "spans": pieces, "up": up, "down": down})
     return sorted(reviews, key=lambda review: -review["stars"])
 
 

@@ -79,9 +79,9 @@ def _resampled(results: Results, names: list[str], seed: int) -> npt.NDArray[np.
     """Return QWK of each line in each resample, the reviews as they are first: (1 + N_RESAMPLES, n_lines)."""
     if not names:
         return np.zeros((1 + _N_RESAMPLES, 0))
-    held_out = _held_out(results)
+    held_out, scale = _held_out(results), results.scale
     lines = {name: held_out[name].to_numpy()[None] for name in names}
-    return score_lines(held_out["stars"], lines, resample_reviews(held_out["stars"], _N_RESAMPLES, seed)).qwk
+    return score_lines(held_out["stars"], lines, resample_reviews(held_out["stars"], _N_RESAMPLES, seed), scale).qwk
 
 
 def _lines(a: Results, b: Results, n_lines: int) -> Iterator[str]:
@@ -89,6 +89,8 @@ def _lines(a: Results, b: Results, n_lines: int) -> Iterator[str]:
         dataset, n_train = results.dataset, results.metrics["n_train"].max()
         yield f"{which}  {dataset}, {n_train:.0f} training and {len(results.predictions)} held-out reviews"
         yield f"   {results.paths.reports}"
+    if a.scale != b.scale:
+        yield f"Stars go from {a.scale} in A, from {b.scale} in B: each MAE is in stars of its scale."
     yield ""
     yield from _leaderboard(a, b, n_lines)
     yield from _sides(a, b)

@@ -9,17 +9,20 @@ from io import StringIO
 from typing import Any, Literal, NamedTuple
 
 import matplotlib
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.attention.view.fonts import families
 from pipeline.files import file_name
+from pipeline.scale import Scale
 
 # Text, axes and grids are drawn in this colour, which the SVG then takes from the scheme.
 INK = "#1b1b1f"
 # Okabe and Ito's colours, told apart by colour-blind readers too; their yellow is lost on white.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
-STARS = range(1, 6)
+_MOST_TICKS = 11  # of an axis of stars
 _COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#e69f00", INK)
 _MARKERS = "osD^vPX*<>"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.2, 1.5)), (0, (6, 2, 1.2, 2)))
@@ -76,6 +79,17 @@ def new_axes(width: float, height: float, title: str = "") -> tuple[Figure, Axes
     axes = figure.subplots()
     axes.set_title(title)
     return figure, axes
+
+
+def star_ticks(scale: Scale) -> npt.NDArray[np.float64]:
+    """Return the stars that an axis names: all, or every second one where there are many.
+
+    Examples
+    --------
+    >>> star_ticks(Scale(0, 100, 5)).tolist()
+    [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0]
+    """
+    return scale.values[:: 1 if len(scale.values) <= _MOST_TICKS else 2]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pipeline.report import costs, curves, items, predictions, robustness
 from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing
 from pipeline.report.results import Results, lines_of
+from pipeline.scale import FIVE_STARS
 
 _PACKAGES = ("numpy", "scikit-learn", "sentence-transformers", "torch")
 
@@ -54,6 +55,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         draws=curves.draws_in_words(results.curves),
         best=next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
         facts=_facts(results),
+        sample_scale=FIVE_STARS,
     )
 
 
@@ -121,7 +123,7 @@ def _make_command(options: dict[str, str | None]) -> str:
     Parameters
     ----------
     options : dict of str to str or None
-        What the prepare stage was given: data, name, file, train, test and limit.
+        What the prepare stage was given, by the names of make's variables in lower case.
 
     Examples
     --------
@@ -133,8 +135,7 @@ def _make_command(options: dict[str, str | None]) -> str:
     file = options.get("file") or options.get("train")
     usual = {"data": "sample", "name": re.sub(r"[^\w.+-]", "_", Path(file).stem) if file else options["data"]}
     words = ["make all"]
-    for key in ("data", "name", "file", "train", "test", "limit"):
-        value = options.get(key)
+    for key, value in ({"data": options["data"], "name": options.get("name")} | options).items():
         if value and value != usual.get(key):
             # make itself would read a dollar sign as the start of a variable.
             words.append(f"{key.upper()}={shlex.quote(value.replace('$', '$$'))}")

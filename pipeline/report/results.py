@@ -13,7 +13,9 @@ from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.files import read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.scale import kept_scale
 from pipeline.project.tables import read_table, table_path
+from pipeline.scale import Scale
 
 
 def lines_of(table: pd.DataFrame) -> list[Line]:
@@ -118,6 +120,11 @@ class Results:
     def dataset(self) -> str:
         """Name of the dataset."""
         return str(self.manifest("score").get("dataset", self.paths.dataset))
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale of the stars, as the score stage has kept it: copied reports have it, too."""
+        return kept_scale(self.paths.reports, "score")
 
     @property
     def reviews_sha256(self) -> str | None:

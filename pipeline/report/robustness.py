@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.format import interval, number
-from pipeline.report.figure import INK, STARS, Picture, looks, new_axes, picture
+from pipeline.report.figure import INK, Picture, looks, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table, wide_table
+from pipeline.scale import FIVE_STARS, Scale
 
 _DIFFERENCE = cell(interval, "difference", "low", "high", sign=True)
 
@@ -99,22 +100,25 @@ def pictures(results: Results) -> Iterator[Picture]:
     lines = results.calibration.to_dict("records")
     slopes = "; ".join(f"{line['side']} {number(line['slope_true'])}" for line in lines)
     text = f"Mean true stars of reviews with about the same prediction. Slope of the truth on the prediction: {slopes}."
-    yield picture("calibration", "calibration", text, _calibration_curves(results.calibration_bins))
+    yield picture("calibration", "calibration", text, _calibration_curves(results.calibration_bins, results.scale))
 
 
-def _calibration_curves(bins: pd.DataFrame) -> Figure:
+def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS) -> Figure:
     """Draw the mean true star of reviews with about the same prediction, a line for each side.
 
     Parameters
     ----------
     bins : DataFrame with columns side, predicted, true
+    scale : Scale, default=1 to 5
     """
     figure, axes = new_axes(5.1, 4.4)
-    axes.plot([1, 5], [1, 5], color=INK, alpha=0.5, linewidth=1)
+    ends, edge = (scale.low, scale.high), 0.05 * (scale.high - scale.low)
+    axes.plot(ends, ends, color=INK, alpha=0.5, linewidth=1)
     for side, look in looks(bins["side"].tolist()).items():
         points = bins[bins["side"] == side].sort_values("predicted")
         axes.plot(points["predicted"], points["true"], **look._asdict(), label=side, markersize=5)
-    axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars", ylim=(0.8, 5.2), yticks=STARS)
+    axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars")
+    axes.set(ylim=(scale.low - edge, scale.high + edge), yticks=star_ticks(scale))
     if len(bins):
         figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -96,7 +96,7 @@ def runs_of(results: Results, upload: str) -> tuple[Run, dict[Line, Run]]:
     if not paths.page.exists():
         raise PipelineError(f"{paths.page} is missing: run the report stage first")
     sizes = {name: str(results.metrics[name].iloc[0]) for name in _SIZES}
-    params = {**sizes, "n_lines": str(len(results.lines)), "reviews_sha256": digest}
+    params = {**sizes, "n_lines": str(len(results.lines)), "scale": results.scale.written, "reviews_sha256": digest}
     parent = Run({"mlflow.note.content": _note(results, upload)}, params, _side_points(results.sides))
     return parent, {line: _line_run(results, line) for line in results.lines}
 

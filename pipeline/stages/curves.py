@@ -18,6 +18,7 @@ from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ def run(dataset: str) -> dict[str, Any]:
     for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
         path_of_earlier_settings.unlink()
 
-    resamples = resample_reviews(stars, config.n_resamples, config.seed)
-    scores = {n: score_lines(stars, curves.predictions_of(lines), resamples) for n, lines in sizes.items()}
+    scale, resamples = dataset_scale(paths), resample_reviews(stars, config.n_resamples, config.seed)
+    scores = {n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in sizes.items()}
     sides = curves.make_sides(config, scores)
     tables = {
         "curves": curves.curves_frame(scores, {n: curves.seconds_of(lines) for n, lines in sizes.items()}),

@@ -233,8 +233,10 @@ class _Upload:
     def _register(self, line: Line, run: Run, run_id: str, model_id: str) -> None:
         name, client = self.registered_name, self.client
         if not client.search_registered_models(f"name = '{name}'"):
-            about = f"The star, from 1 to 5, that a text goes with; learned from the dataset {self.dataset}."
-            client.create_registered_model(name, description=about)
+            client.create_registered_model(name)
+        scale = self.results.scale
+        about = f"The star, from {scale}, that a text goes with; learned from the dataset {self.dataset}."
+        client.update_registered_model(name, about)
         (metrics,) = of_line(self.results.metrics, line).to_dict("records")
         registered = client.create_model_version(
             name,

@@ -23,7 +23,9 @@ from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
 from pipeline.project.paths import SAMPLE, DatasetPaths
+from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, table_path, write_table
+from pipeline.scale import FIVE_STARS, Scale
 from pipeline.shipped import shipped
 from pipeline.stages.sources import read_file
 
@@ -37,7 +39,7 @@ def run(dataset: str) -> dict[str, Any]:
     reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews[reviews["split"] == "test"].reset_index(drop=True)
     predictions = _read_predictions(paths, held_out, sides)
-    costs = _costs(paths, parts)
+    costs, scale = _costs(paths, parts), dataset_scale(paths)
     context = run_context(dataset)
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
@@ -52,16 +54,16 @@ def run(dataset: str) -> dict[str, Any]:
         for change in CHANGES:
             changed[change] = reader.predict_texts(change_all(some["text"].tolist(), change, config.seed))
             bar.update()
-        transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some)
+        transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some, scale)
         bar.update()
 
     spreads, bins = robustness.calibration_frames(
-        robustness.calibrated_lines(sides, predictions), held_out["stars"], predictions
+        robustness.calibrated_lines(sides, predictions), held_out["stars"], predictions, scale
     )
     tables = {
-        "changes": robustness.changes_frame(sides, some["stars"], changed, config),
+        "changes": robustness.changes_frame(sides, some["stars"], changed, config, scale),
         "transfer": robustness.transfer_frame(sides, transfers, config),
-        "slices": robustness.slices_frame(sides, held_out, predictions, config),
+        "slices": robustness.slices_frame(sides, held_out, predictions, config, scale),
         "calibration": spreads,
         "calibration_bins": bins,
         "costs": costs,
@@ -90,20 +92,26 @@ def _foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _transfers(
-    dataset: str, reader: Reader, sample: pd.DataFrame | None, held_out: pd.DataFrame
-) -> dict[tuple[str, str], tuple[pd.Series, dict[Line, Array]]]:
-    """Return stars and predictions by what the lines are trained on and tested on: this dataset and the sample."""
+    dataset: str, reader: Reader, sample: pd.DataFrame | None, held_out: pd.DataFrame, scale: Scale
+) -> dict[tuple[str, str], tuple[pd.Series, dict[Line, Array], Scale]]:
+    """Return stars and predictions by what the lines are trained on and tested on: this dataset and the sample.
+
+    Predictions are converted to the scale of the reviews that they are tested on.
+    """
     if sample is None:
         return {}
     configs = feature_configs()
     unfitted = {part: make_transformer(part, configs[part]) for part in reader.transformers}
+    there = reader.predict_texts(sample["text"].tolist())
+    back = predict_trained_on(sample, held_out, reader.estimators, reader.parts, unfitted)
     return {
-        (dataset, "sample"): (sample["stars"], reader.predict_texts(sample["text"].tolist())),
-        ("sample", dataset): (
-            held_out["stars"],
-            predict_trained_on(sample, held_out, reader.estimators, reader.parts, unfitted),
-        ),
+        (dataset, "sample"): (sample["stars"], _converted(there, scale, FIVE_STARS), FIVE_STARS),
+        ("sample", dataset): (held_out["stars"], _converted(back, FIVE_STARS, scale), scale),
     }
+
+
+def _converted(predictions: Mapping[Line, Array], scale: Scale, to: Scale) -> dict[Line, Array]:
+    return {line: scale.convert(values, to) for line, values in predictions.items()}
 
 
 def _read_sides(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> dict[str, Line]:

@@ -19,6 +19,7 @@ from pipeline.experiment.workers import in_parallel
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,13 @@ logger = logging.getLogger(__name__)
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit and score all lines, write results and models; return the manifest."""
     paths, config = DatasetPaths(dataset), score_config()
+    scale = dataset_scale(paths)
     context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
     n_train = len(reviews) - len(held_out)
-    scored = score(run_pieces(context, full_pieces(config, n_train), "score"), held_out["stars"].to_numpy(), config)
+    results = run_pieces(context, full_pieces(config, n_train), "score")
+    scored = score(results, held_out["stars"].to_numpy(), config, scale)
 
     best = _best_of_each_model(scored, config)
     with_items = [each.line for each in scored if has_items(each.line)]
@@ -58,6 +61,7 @@ def run(dataset: str) -> dict[str, Any]:
     logger.info("%s: %d models scored; best %s, QWK %.3f", dataset, len(scored), first.line, first.metrics["qwk"])
     return {
         "config": config.model_dump(),
+        "scale": scale.written,
         "n_train": n_train,
         "n_test": len(held_out),
         "models": sorted(files.values()),

@@ -62,11 +62,13 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
         """Fit, and return for each row the columns of detectors that were fitted without it."""
         self.fit(X, y)
         X, y = self._check_items(X, y)
-        n_parts = min(self.cv, np.unique(y, return_counts=True)[1].min())
+        # Numbers of the stars: scikit-learn deals no half stars.
+        _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+        n_parts = min(self.cv, counts.min())
         if n_parts < 2:
             return self._read(self.detectors_, X)
         items = np.empty((len(X), self._n_features_out))
-        for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, y):
+        for train, test in StratifiedKFold(n_parts, shuffle=True, random_state=0).split(X, codes):
             items[test] = self._read(self._detectors(X[train], y[train]), X[test])
         return items
 

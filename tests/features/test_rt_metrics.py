@@ -89,10 +89,15 @@ class TestRTMetrics:
         nothing = RTMetrics(model=tiny_encoder, cv=2).fit_transform(["", " ", ""], [1, 2, 2])
         np.testing.assert_array_equal(nothing, np.zeros((3, 4)))
 
-    def test_whole_numbers_are_asked_for(self, tiny_encoder, texts):
-        message = "one unit space per star: the target must hold whole numbers, got 2.5"
+    def test_half_stars_have_unit_spaces_too(self, tiny_encoder, texts, stars):
+        halves, whole = (RTMetrics(model=tiny_encoder).fit(texts, np.array(stars) / n) for n in (2, 1))
+        assert halves.get_feature_names_out()[:3].tolist() == ["sensitivity_0.5", "sensitivity_1", "sensitivity_1.5"]
+        np.testing.assert_array_equal(halves.transform(texts), whole.transform(texts))
+
+    def test_a_continuous_target_is_refused(self, tiny_encoder, texts):
+        message = r"one unit space per star, got 22 different stars: 0.1, 1.1, 2.1, ... Round them to 21 at most."
         with pytest.raises(ValueError, match=message):
-            RTMetrics(model=tiny_encoder).fit(texts[:3], [1, 2.5, 3])
+            RTMetrics(model=tiny_encoder).fit((texts * 2)[:22], np.arange(22) + 0.1)
 
     def test_a_model_that_is_not_to_be_had(self, texts, stars, tmp_path):
         with pytest.raises(OSError, match="use model='bundled' or the path of a directory"):
