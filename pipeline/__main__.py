@@ -175,7 +175,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
     if not MLFLOW_DB.exists():
         raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
-    store = f"sqlite:///{MLFLOW_DB.resolve()}"
+    from pipeline.project.store import sqlite_uri
+
+    store = sqlite_uri(MLFLOW_DB)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
 
@@ -221,10 +223,12 @@ def _dataset_name(name: str) -> str:
     Raises
     ------
     PipelineError
-        If it has anything but letters, digits, `_`, `-`, `+` and `.`, or starts with a dot.
+        If it has anything but letters, digits, `_`, `-`, `+` and `.`, or starts with a dot or a hyphen.
     """
-    if not re.fullmatch(r"[\w+-][\w.+-]*", name):
-        raise PipelineError(f"{name!r} cannot be a dataset's name: use letters, digits and _ - + . (NAME=)")
+    if not re.fullmatch(r"[\w+][\w.+-]*", name):
+        raise PipelineError(
+            f"{name!r} cannot be a dataset's name: use letters, digits and _ - + ., neither - nor . first (NAME=)"
+        )
     return name
 
 

@@ -1,5 +1,6 @@
 """Files that are either complete or not there: write to a temporary name, then rename."""
 
+import glob
 import json
 import os
 import re
@@ -20,11 +21,12 @@ MANIFEST = "manifest.json"
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
-    A process that is killed in the block leaves `path` as it was. What it leaves under the temporary name
-    is overwritten by the next attempt.
+    The temporary name is this process's alone. A process that is killed in the block leaves `path` as it was; what it
+    leaves under its temporary name is deleted by the next attempt of any process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    _delete_left_over(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -32,6 +34,27 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _delete_left_over(path: Path) -> None:
+    """Delete the temporary files for `path` whose processes are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+        if process.isdecimal() and not _is_running(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    # On Windows the same call would end the process.
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -91,15 +91,17 @@ class _Bar(tqdm):
         self.update(n)
 
 
-def progress_bar(total: float | None, desc: str, unit: str) -> Any:
+def progress_bar(total: float | None, desc: str, unit: str | None = None) -> Any:
     """Return a bar that shows itself only once the work has lasted two seconds.
 
     Parameters
     ----------
     total : float or None
         How many units the work has; None where nobody knows.
-    desc, unit : str
+    desc : str
         What is shown.
+    unit : str, default=None
+        What is counted; "B" is shown as kB, MB or GB. None: expected seconds, which are shown as a share alone.
 
     Returns
     -------
@@ -107,7 +109,8 @@ def progress_bar(total: float | None, desc: str, unit: str) -> Any:
     """
     if _overall is not None:
         return _Part(_overall, total, _overall.seconds(desc))
-    return _Bar(total=total, desc=desc, unit=unit, delay=2, mininterval=1, leave=False)
+    shown = {"bar_format": _WITH_TIME_LEFT} if unit is None else {"unit": unit, "unit_scale": unit == "B"}
+    return _Bar(total=total, desc=desc, delay=2, mininterval=1, leave=False, **shown)
 
 
 @contextmanager

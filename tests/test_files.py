@@ -82,6 +82,39 @@ with atomic_path(Path(sys.argv[1])) as temporary, temporary.open("w") as file:
         assert json.loads(path.read_text()) == {"reviews": 2}
         assert names(tmp_path) == ["table.json"]
 
+    @pytest.mark.parametrize("name", ["table.json", "[1] star*?.json"])
+    def test_two_processes_write_the_same_file_at_the_same_time(self, tmp_path, name):
+        """Each waits in its block until the other is in its block too."""
+        path = tmp_path / name
+        writer = """
+import sys
+from pathlib import Path
+from pipeline.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text(sys.argv[2] * 1000)
+    print("written", flush=True)
+    sys.stdin.readline()
+"""
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", writer, str(path), content],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for content in "ab"
+        ]
+        for process in processes:
+            assert process.stdout.readline() == "written\n"
+        files.write_text(path, "c")
+        assert len(names(tmp_path)) == 3
+        for process in processes:
+            process.communicate("\n")
+            assert process.returncode == 0
+        assert path.read_text() == "b" * 1000
+        assert names(tmp_path) == [name]
+
 
 class TestReadingAndWriting:
     def test_text_and_json_keep_every_script_and_are_readable_as_they_are(self, tmp_path):

@@ -1,9 +1,14 @@
 """One bar for all stages: each goes on where the one before ended, and the bar tells the time left."""
 
+import io
+import math
+import re
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, strategies
 
 from pipeline import progress
 from pipeline.progress import Overall, overall_progress, progress_bar
@@ -94,3 +99,47 @@ def test_an_error_in_a_stage_closes_the_bar() -> None:
     ):
         raise ValueError("stop")
     assert progress._overall is None
+
+
+class Terminal(io.StringIO):
+    """A stream that passes for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(total: float, unit: str | None, *steps: float, skipped: float = 0) -> str:
+    """Return the last line that a bar on its own draws."""
+    stream = Terminal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        with progress_bar(total, "work", unit) as bar:
+            bar.fp, bar.ncols, bar.delay = stream, 100, 0
+            bar.skip(skipped)
+            for step in steps:
+                bar.update(step)
+            bar.refresh()
+    return [line for line in stream.getvalue().replace("\n", "\r").split("\r") if line.strip()][-1]
+
+
+@pytest.mark.parametrize("skipped", [0, 12.1])
+def test_a_bar_of_expected_seconds_shows_a_share_and_no_raw_number(skipped: float) -> None:
+    line = shown(637.3039999999936, None, *[0.1 * i for i in range(40)], skipped=skipped)
+    assert re.fullmatch(rf"work: +{12 + 2 * bool(skipped)}%\|.*\| 00:0\d gone, \S+ left", line)
+
+
+@given(
+    total=strategies.floats(0.1, 1e9),
+    share=strategies.floats(0, 1),
+    unit=strategies.sampled_from([None, "B", "review"]),
+)
+def test_no_bar_shows_a_raw_number(total: float, share: float, unit: str | None) -> None:
+    if unit is not None:
+        total = math.ceil(total)
+    done = total * share if unit is None else int(total * share)
+    line = shown(total, unit, done / 3 if unit is None else done)
+    assert not re.search(r"\d\.\d{3}", line), line
+
+
+def test_a_bar_of_bytes_is_in_larger_units() -> None:
+    assert "1.50G/3.00G" in shown(3_000_000_000, "B", 1_500_000_000)

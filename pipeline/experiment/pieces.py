@@ -213,7 +213,7 @@ def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[
     kept = {piece: _read_kept(context, piece) for piece in pieces}
     todo = {piece: replace(piece, models=_missing(piece, models)) for piece, (_, models) in kept.items()}
     waiting = sorted((piece for piece in pieces if todo[piece].models), key=lambda piece: -todo[piece].cost)
-    with progress_bar(seconds(pieces), desc, "s") as bar:
+    with progress_bar(seconds(pieces), desc) as bar:
         bar.skip(seconds(pieces) - seconds([todo[piece] for piece in waiting]))
         for piece in in_parallel(partial(_run_piece, context), waiting):
             kept[piece] = _read_kept(context, piece)

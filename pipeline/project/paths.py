@@ -21,6 +21,8 @@ class DatasetPaths:
 
     Attributes
     ----------
+    lock : Path
+        Held by the process that works on the dataset.
     prepared, reviews, rejected : Path
         Directory of the prepare stage; the checked reviews; the rows that it did not take, with the reasons.
     features, feature_costs : Path
@@ -42,6 +44,7 @@ class DatasetPaths:
 
     def __init__(self, dataset: str, reports: Path | None = None):
         self.dataset = dataset
+        self.lock = Path("data/prepared", f".{dataset}.lock")
         self.prepared = Path("data/prepared", dataset)
         self.reviews = self.prepared / "reviews.parquet"
         self.rejected = self.prepared / "rejected.jsonl"

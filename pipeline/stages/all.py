@@ -10,6 +10,7 @@ from pipeline.files import read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.fingerprint import STAGES, is_stale, mark_stale, stage_digests, write_stage_manifest
+from pipeline.project.lock import alone
 from pipeline.project.paths import DatasetPaths
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> None:
     """Run the stages up to one of them, and leave out what is up to date.
 
+    Another process that works on the dataset comes to its end first.
+
     Parameters
     ----------
     dataset : str
@@ -25,6 +28,20 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
         Of the prepare stage: data, file, train, test, limit.
     until : str
     """
+    with alone(DatasetPaths(dataset).lock, dataset, f"all stages up to {until}"):
+        _run_stale(dataset, options, until)
+
+
+def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None) -> None:
+    """Run one stage, whether or not anything has changed, and write its manifest.
+
+    Another process that works on the dataset comes to its end first.
+    """
+    with alone(DatasetPaths(dataset).lock, dataset, f"the stage {stage}"):
+        _run_stage(stage, dataset, options or {})
+
+
+def _run_stale(dataset: str, options: Mapping[str, Any], until: str) -> None:
     started = time.time()
     stages = STAGES[: STAGES.index(until) + 1]
     first = next((i for i, stage in enumerate(stages) if _is_stale(stage, dataset, options)), None)
@@ -32,7 +49,7 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
         logger.info("%s: up to date, nothing to do", dataset)
         return
     if first == 0:
-        run_stage("prepare", dataset, options)
+        _run_stage("prepare", dataset, options)
     waiting = stages[max(first, 1) :]
     if not waiting:
         return
@@ -41,18 +58,17 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
         for stage in waiting:
             if _is_stale(stage, dataset, options):
                 with overall.stage(stage):
-                    run_stage(stage, dataset)
+                    _run_stage(stage, dataset, {})
             else:
                 overall.skip_stage(stage)
                 logger.info("%s: up to date", stage)
 
 
-def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None) -> None:
-    """Run one stage, whether or not anything has changed, and write its manifest."""
+def _run_stage(stage: str, dataset: str, options: Mapping[str, Any]) -> None:
     paths = DatasetPaths(dataset)
-    now = stage_digests(stage, paths, options or {})
+    now = stage_digests(stage, paths, options)
     mark_stale(stage, paths)
-    facts = import_module(f"pipeline.stages.{stage}").run(dataset, **(options or {}))
+    facts = import_module(f"pipeline.stages.{stage}").run(dataset, **options)
     write_stage_manifest(stage, paths, facts, now)
 
 

@@ -5,9 +5,10 @@ import os
 import re
 import time
 import uuid
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError, first_line
@@ -15,7 +16,9 @@ from pipeline.experiment.line import Line
 from pipeline.experiment.saved import load
 from pipeline.files import git_commit, read_json, write_json
 from pipeline.progress import progress_bar
+from pipeline.project.lock import alone
 from pipeline.project.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
+from pipeline.project.store import sqlite_uri
 from pipeline.report.results import Results, of_line
 from pipeline.report.runs import Run, files_of, registered_name, runs_of
 
@@ -35,6 +38,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from requests import RequestException
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 logger = logging.getLogger(__name__)
@@ -55,18 +59,36 @@ _MODEL_REQUIREMENTS = [
 _REFUSALS = (MlflowException, SQLAlchemyError, RequestException)
 
 
+def _tracking_uri() -> str:
+    """Return `MLFLOW_TRACKING_URI`, or the SQLite file of the project's root."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(MLFLOW_DB)
+
+
+def _alone_in_store(dataset: str) -> AbstractContextManager[None]:
+    """Return a lock on the SQLite file that MLflow writes to; a server takes several logs at a time."""
+    uri = _tracking_uri()
+    if not uri.startswith("sqlite") or not (database := make_url(uri).database):
+        return nullcontext()
+    file = Path(database)
+    return alone(file.with_name(f".{file.name}.lock"), file.name, f"the log of {dataset}")
+
+
 def _connect() -> tuple[mlflow.MlflowClient, str]:
-    """Return a client and the experiment's id, at `MLFLOW_TRACKING_URI` or in the SQLite file of the project's root."""
+    """Return a client and the experiment's id."""
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    local = f"sqlite:///{MLFLOW_DB.resolve()}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or local
+    uri = _tracking_uri()
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
-        artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == local else None
+        artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == sqlite_uri(MLFLOW_DB) else None
         # The tag makes the UI show runs and charts first, and not its pages for language-model applications.
         tags = {"mlflow.experimentKind": "custom_model_development"}
-        mlflow.create_experiment(_EXPERIMENT, artifact_location=artifacts, tags=tags)
+        try:
+            mlflow.create_experiment(_EXPERIMENT, artifact_location=artifacts, tags=tags)
+        except MlflowException:
+            # Another log to the same server may have made it in between.
+            if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
+                raise
     return mlflow.MlflowClient(), mlflow.set_experiment(_EXPERIMENT).experiment_id
 
 
@@ -85,25 +107,30 @@ def run(dataset: str) -> None:
     results = Results(paths)
     parent, lines = runs_of(results, tag)
     try:
-        upload = _Upload(results, tag)
-        upload.discard_unfinished()
-        # Before the first run exists, so that there is never a run that nobody knows of.
-        write_json(paths.upload, {"upload": tag, "uri": _shown(mlflow.get_tracking_uri())})
-        try:
-            ids = upload.send(parent, lines)
-        except BaseException:
-            with suppress(*_REFUSALS):
-                upload.discard(tag)
-                paths.upload.unlink()
-            raise
+        with _alone_in_store(dataset):
+            _send(results, tag, parent, lines)
     except _REFUSALS as error:
         raise PipelineError(
-            f"MLflow at {_shown(mlflow.get_tracking_uri())}: {_shown(_reason(error))}; the results are complete in "
+            f"MLflow at {_shown(_tracking_uri())}: {_shown(_reason(error))}; the results are complete in "
             f"{paths.reports}, make log (python -m pipeline log --dataset {dataset}) sends them later"
         ) from None
+    logger.info("%s: %d runs logged to MLflow", dataset, len(lines) + 1)
+
+
+def _send(results: Results, tag: str, parent: Run, lines: dict[Line, Run]) -> None:
+    paths, upload = results.paths, _Upload(results, tag)
+    upload.discard_unfinished()
+    # Before the first run exists, so that there is never a run that nobody knows of.
+    write_json(paths.upload, {"upload": tag, "uri": _shown(_tracking_uri())})
+    try:
+        ids = upload.send(parent, lines)
+    except BaseException:
+        with suppress(*_REFUSALS):
+            upload.discard(tag)
+            paths.upload.unlink()
+        raise
     write_json(paths.runs, {**read_json(paths.upload), **ids, "complete": True})
     paths.upload.unlink()
-    logger.info("%s: %d runs logged to MLflow", dataset, len(lines) + 1)
 
 
 class _Upload:
@@ -146,7 +173,7 @@ class _Upload:
         left = read_json(self.results.paths.upload)
         if not left:
             return
-        if left["uri"] != _shown(mlflow.get_tracking_uri()):
+        if left["uri"] != _shown(_tracking_uri()):
             logger.warning(
                 "an unfinished upload is left at %(uri)s: delete its runs there, tags.upload = '%(upload)s'", left
             )
