@@ -17,7 +17,7 @@ try:
         from pipeline.project.paths import MLFLOW_DB, DatasetPaths
         from pipeline.scale import Scale
         from pipeline.sources.columns import ColumnNames
-        from pipeline.sources.formats import stem_of
+        from pipeline.sources.formats import dataset_name
         from pipeline.stages import all as stages
 except ImportError as error:
     sys.exit(f"error: {error}")
@@ -196,7 +196,7 @@ def _source(
             f"got {', '.join(names) or 'neither'}"
         )
     main_file = file or train
-    stem = re.sub(r"[^\w.+-]", "_", stem_of(main_file)) if main_file else data
+    stem = dataset_name(main_file) if main_file else data
     options = {"data": data, "file": file, "train": train, "test": test, "limit": limit}
     return _dataset_name(name or stem), options
 

@@ -67,7 +67,7 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (edit("conf/prepare.yaml", "0.25", "1.5"), ["prepare"], "test_size: Input should be less than 1, got '1.5'"),
         (edit("conf/prepare.yaml", "seed:", "seed: ["), ["prepare"], "prepare.yaml is not valid YAML"),
         (lambda project: None, [*PREPARE_FILE, "none.csv"], "none.csv does not exist"),
-        (lambda project: None, [*PREPARE_FILE, "conf"], "conf is a directory"),
+        (lambda project: None, [*PREPARE_FILE, "conf"], "conf is a directory without a file of reviews (found: "),
         (write("empty.csv", Path.touch), [*PREPARE_FILE, "empty.csv"], "empty.csv is empty"),
         (
             write("r.txt", lambda path: path.write_text("x")),
@@ -76,14 +76,14 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         ),
         (write("r.parquet", damaged_parquet), [*PREPARE_FILE, "r.parquet"], "cannot be read as Parquet"),
         (
-            write("r.csv", lambda path: path.write_text("comment,stars\nfine,5\n")),
+            write("r.csv", lambda path: path.write_text("remark,stars\nfine,5\n")),
             [*PREPARE_FILE, "r.csv"],
-            "has no column text; found: comment, stars",
+            "has no column text; found: remark, stars",
         ),
         (
-            write("r.jsonl", lambda path: json_lines(path, [{"text": "fine", "rating": 5}])),
+            write("r.jsonl", lambda path: json_lines(path, [{"text": "fine", "mark": 5}])),
             [*PREPARE_FILE, "r.jsonl"],
-            "has no column stars or label; found: text, rating",
+            "has no column stars or label; found: text, mark",
         ),
         (
             write("r.jsonl", lambda path: json_lines(path, rows(30, [4]))),
@@ -98,8 +98,22 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (
             write("r.jsonl", lambda path: path.write_text("[1, 2]\n")),
             [*PREPARE_FILE, "r.jsonl"],
-            "0 usable reviews, at least 10 are needed; first rejected: line 1, unreadable line: a list",
+            "0 usable reviews, at least 10 are needed; first rejected: line 1, unreadable line: a int",
         ),
+        (
+            write("r.jsonl", lambda path: json_lines(path, rows(40, list(range(1, 11))))),
+            [*PREPARE_FILE, "r.jsonl"],
+            "the stars go from 1 to 10, which is not 1 to 5: give SCALE=1..10 (--scale)",
+        ),
+        (
+            write("r.jsonl", lambda path: json_lines(path, rows(40, [1, 2]))),
+            [*PREPARE_FILE, "r.jsonl", "--stars", "mark"],
+            "has no column 'mark' (STARS=); found: text, stars",
+        ),
+        (lambda project: None, [*PREPARE_FILE, "r.csv", "--scale", "ten"], "--scale (SCALE=): 'ten' is no scale"),
+        (lambda project: None, [*PREPARE_FILE, "r.csv", "--scale", "0..100"], "101 values, at most 21 are possible"),
+        (lambda project: None, ["all", "--scale", "1..10"], "--scale (SCALE=) goes with --data file (DATA=file)"),
+        (lambda project: None, ["prepare", "--data", "yelp", "--text", "body"], "--text (TEXT=) goes with --data file"),
         (lambda project: None, ["prepare", "--data", "file"], "--data file needs either --file PATH"),
         (lambda project: None, ["prepare", "--data", "file", "--train", "a.csv"], "got --train"),
         (lambda project: None, ["prepare", "--file", "a.csv"], "--file goes with --data file"),

@@ -22,6 +22,7 @@ from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
+from pipeline.sources.formats import dataset_name
 
 _PACKAGES = ("numpy", "scikit-learn", "sentence-transformers", "torch")
 
@@ -133,7 +134,7 @@ def _make_command(options: dict[str, str | None]) -> str:
     'make all'
     """
     file = options.get("file") or options.get("train")
-    usual = {"data": "sample", "name": re.sub(r"[^\w.+-]", "_", Path(file).stem) if file else options["data"]}
+    usual = {"data": "sample", "name": dataset_name(Path(file)) if file else options["data"]}
     words = ["make all"]
     for key, value in ({"data": options["data"], "name": options.get("name")} | options).items():
         if value and value != usual.get(key):

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,15 +90,16 @@ def format_of(path: Path) -> str | None:
     return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def stem_of(path: Path) -> str:
-    """Return a file's name without its suffix and that of a compression.
+def dataset_name(path: Path) -> str:
+    """Return what a data set is called after its file: no suffix, and nothing that a path or a tag does not take.
 
     Examples
     --------
-    >>> stem_of(Path("reviews/may.2026.json.gz"))
-    'may.2026'
+    >>> dataset_name(Path("reviews/may 2026.json.gz"))
+    'may_2026'
     """
-    return Path(path.name.removesuffix(path.suffix) if path.suffix.lower() in _COMPRESSED else path.name).stem
+    name = path.name.removesuffix(path.suffix) if path.suffix.lower() in _COMPRESSED else path.name
+    return re.sub(r"[^\w.+-]", "_", Path(name).stem)
 
 
 def _kind(path: Path) -> str | None:

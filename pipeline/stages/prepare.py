@@ -44,7 +44,8 @@ def run(
     counted = _count(prepared)
     _log(dataset, prepared, counted, paths.rejected)
     options = {"name": dataset, "data": data, "file": file, "train": train, "test": test, "limit": limit}
-    options |= columns._asdict() | {"scale": scale, "encoding": encoding}
+    options |= {"text": columns.text, "stars": columns.stars, "id": columns.review_id, "category": columns.category}
+    options |= {"scale": scale, "encoding": encoding}
     return {
         "config": config.model_dump(),
         "options": {name: None if value is None else str(value) for name, value in options.items()},

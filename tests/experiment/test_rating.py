@@ -47,7 +47,7 @@ def test_numbers_on_another_scale_stop_with_the_option_that_takes_them(written: 
 
 @pytest.mark.parametrize("labels", [[1, 2, 3, 4, 5], [0, 1], [0, 1, 2], [1, 2, 3, 4], [0, 1, 2, 3, 4, 5]])
 def test_labels_that_are_not_0_to_4_stop(labels: list[int]) -> None:
-    with pytest.raises(PipelineError, match="the labels go from .* SCALE="):
+    with pytest.raises(PipelineError, match=r"the labels go from .* SCALE="):
         rating_of(np.array(labels * 9, dtype=float), True, None, "r.csv")
 
 

@@ -99,6 +99,10 @@ def test_the_box_says_how_to_run_it_again(page: str) -> None:
         ({"name": "sample", "data": "sample", "limit": "100"}, "make all LIMIT=100"),
         ({"name": "yelp", "data": "yelp"}, "make all DATA=yelp"),
         ({"name": "my_reviews", "data": "file", "file": "my reviews.csv"}, "make all DATA=file FILE='my reviews.csv'"),
+        (
+            {"name": "r", "data": "file", "file": "in/r.csv.gz", "stars": "mark", "scale": "1..5 step 0.5"},
+            "make all DATA=file FILE=in/r.csv.gz STARS=mark SCALE='1..5 step 0.5'",
+        ),
         ({"name": "x", "data": "file", "train": "a", "test": "b$"}, "make all DATA=file NAME=x TRAIN=a TEST='b$$'"),
         (None, "unknown, since the stages were not run by make"),
     ],

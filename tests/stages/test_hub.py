@@ -23,6 +23,10 @@ import yaml
 from hub import Hub, Repository, hub_environment
 from project import ROOT
 
+from pipeline import load_sample
+from pipeline.features import TextStats
+from pipeline.text import sentences
+
 YELP = yaml.safe_load((ROOT / "conf/prepare.yaml").read_text(encoding="utf-8"))["yelp"]
 SHA = "0123456789abcdef0123456789abcdef01234567"
 N_TRAIN, N_TEST = 400, 120
@@ -200,6 +204,37 @@ def test_the_limit_is_honoured_and_every_star_keeps_its_share(prepared: tuple[Pr
         assert (abs(drawn - offered * drawn.sum()) < 1).all()
     assert manifest["read"] == N_TRAIN + N_TEST
     assert manifest["not_drawn"] == N_TRAIN + N_TEST - 200 - manifest["rejected"]
+
+
+def paragraphs(n: int) -> pd.DataFrame:
+    """Reviews of the sample with line breaks between their sentences, and a quotation."""
+    sample = load_sample().head(n)
+    texts = [
+        "\n\n".join(sentences(text)).replace(". ", ".\n") + f'\n"Never again", said table {i}. I don\'t.'
+        for i, text in enumerate(sample["text"])
+    ]
+    return pd.DataFrame({"label": sample["stars"] - 1, "text": texts})
+
+
+def test_escaped_texts_of_the_hub_are_read_as_they_were_written(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The card says that quotation marks and line breaks are escaped by a backslash."""
+    written = paragraphs(N_TRAIN + N_TEST)
+    escaped = written.assign(text=[text.replace('"', '\\"').replace("\n", "\\n") for text in written["text"]])
+    prepared = []
+    for table in (escaped, written):
+        project = Project(tmp_path_factory.mktemp("escaped"))
+        train, test = (parquet(part) for part in (table[:N_TRAIN], table[N_TRAIN:]))
+        with Hub(yelp_repository(train=train, test=test)) as hub:
+            code, stderr = project.prepare(hub.url)
+        assert code == 0, stderr
+        prepared.append((project.reviews(), project.manifest()["unescaped"], stderr))
+    assert prepared[0][0]["text"].tolist() == prepared[1][0]["text"].tolist()
+    np.testing.assert_array_equal(*(TextStats().fit_transform(reviews["text"]) for reviews, _, _ in prepared))
+    assert prepared[0][1] == {"escaped line breaks": 200, "escaped quotes": 200}
+    assert "undone what an export left in the texts: escaped line breaks in 200" in prepared[0][2]
+    assert prepared[1][1] == {}
 
 
 def test_what_was_loaded_once_needs_no_hub_again(
