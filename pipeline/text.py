@@ -14,10 +14,7 @@ _QUOTES = '"“”„‟«»″״＂❝❞'
 _HIDDEN = r"[\p{Default_Ignorable_Code_Point}--\u200b]"
 _SKIN = "[\U0001f3fb-\U0001f3ff]"
 # Behind an emoji: its skin tone, and the further ones of a sequence, such as 🤦‍♀️ and ❤️‍🔥.
-_HIDES = regex.compile(
-    rf"(?<=\p{{So}}\ufe0f?)(?:{_SKIN}|\ufe0f?{_SKIN}?\u200d[\p{{So}}↔])(?:\ufe0f|{_SKIN}|\u200d[\p{{So}}↔])*|{_HIDDEN}+",
-    regex.VERSION1,
-)
+_HIDES = regex.compile(rf"(?<=\p{{So}})(?:{_HIDDEN}|{_SKIN}|(?<=\u200d)[\p{{So}}↔])+|{_HIDDEN}+", regex.VERSION1)
 _PLAIN = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_QUOTES, '"'), "\0": " ", "\u200b": " "})
 
 # Scripts written without spaces: every character counts as one word.
@@ -32,9 +29,9 @@ _WORD = regex.compile(rf"{_CJK}[{_SIGN}ﾞﾟ]*|{_LETTER}{_INSIDE}*(?:{_JOINT}{_
 # A full stop may stand in a number: a sentence ends only where a space follows. Other scripts need none.
 _BEFORE_SPACE = ".!?…．﹒‼⁇⁈⁉‽"
 _END = rf"[[\p{{Sentence_Terminal}}།༎]--[{_BEFORE_SPACE}]]"
-_CLOSING = "」』）】》〉\"')\\]"
+_CLOSING = "」』｣）］】〕》〉\"')\\]"
 _SENTENCE_END = regex.compile(
-    rf"(?<=[{_BEFORE_SPACE}][\"')\]]?)\s+"
+    rf"(?<=[{_BEFORE_SPACE}][\"')\]]?)[\s\x1c-\x1f]+"
     rf"|(?<={_END})(?![{_END}{_BEFORE_SPACE}{_CLOSING}])|(?<={_END}[{_CLOSING}])(?![{_CLOSING}])|\n+",
     regex.VERSION1,
 )

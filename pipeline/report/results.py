@@ -173,6 +173,11 @@ class Results:
         """What the prepare stage was given: data, name, file, train, test and limit; None where it has not kept it."""
         return read_manifest(self.paths.prepared).get("options")
 
+    @property
+    def unescaped(self) -> dict[str, int]:
+        """In how many texts the prepare stage undid an escape that an export had left, by its kind."""
+        return dict(read_manifest(self.paths.prepared).get("unescaped") or {})
+
     @cached_property
     def feature_configs(self) -> dict[str, dict[str, Any]]:
         """Transformer and params of each feature by its name."""

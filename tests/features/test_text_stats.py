@@ -1,4 +1,5 @@
 import pickle
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -212,3 +213,79 @@ class TestScikitLearn:
 def test_a_curly_apostrophe_reads_like_a_straight_one():
     curly, straight = TextStats().fit_transform(["It isn’t good, they don’t care.", "It isn't good, they don't care."])
     np.testing.assert_array_equal(curly, straight)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("I don´t like it. It isn´t good.", "I don't like it. It isn't good."),
+        ("I donʼt like it. It isnʼt good.", "I don't like it. It isn't good."),
+        ("I don`t like it. It isn′t good.", "I don't like it. It isn't good."),
+        ("I don＇t like it. It isn‘t good.", "I don't like it. It isn't good."),
+        ("Iʼm sure weˈd go, my ´great´ wife", "I'm sure we'd go, my 'great' wife"),
+        ("The “great” soup, the ‘good’ bread.", "The \"great\" soup, the 'good' bread."),
+        ("The soup ❤️", "The soup ❤"),
+        ("The soup ❤︎", "The soup ❤"),
+        ("Good soup 👍🏽👍🏿 ☝️🏽", "Good soup 👍👍 ☝"),
+        ("Bad soup 🤦🏽‍♀️ 🤷‍♂️", "Bad soup 🤦 🤷"),
+        ("Un\u00adbe\u00adliev\u00adable food\u2060, \ufeffgood", "Unbelievable food, good"),
+        ("Good food\0bad people\u200bthere", "Good food bad people there"),
+    ],
+)
+def test_what_looks_alike_has_the_same_statistics(text, plain):
+    assert statistics(text) == statistics(plain)
+
+
+def test_a_negation_with_any_apostrophe_is_one_and_vader_reads_it():
+    actual = statistics("I don´t like it. It isn´t good.")
+    assert actual["negation_share"] == pytest.approx(2 / 7)
+    assert actual["vader"] == pytest.approx(-0.5448)
+    assert statistics("The soup ❤️")["vader"] == pytest.approx(0.6369)
+
+
+@settings(max_examples=30)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_decomposed_and_composed_text_have_the_same_statistics(text):
+    assert statistics(unicodedata.normalize("NFD", text)) == statistics(unicodedata.normalize("NFC", text))
+
+
+@pytest.mark.parametrize("text", ["Très bon café, crème brûlée", "すばらしいガスト。パン", "맛있어요", "Phở ngon quá"])
+def test_decomposed_text_has_the_statistics_of_composed_text(text):
+    assert statistics(unicodedata.normalize("NFD", text)) == statistics(text)
+
+
+def test_vowel_signs_are_neither_punctuation_nor_the_end_of_a_word():
+    hindi = statistics("खाना बहुत स्वादिष्ट था। सेवा अच्छी थी।")
+    assert (hindi["n_words"], hindi["n_sentences"], hindi["last_sentence_words"]) == (7, 2, 3)
+    assert hindi["punctuation_share"] == pytest.approx(2 / hindi["n_chars"])
+    arabic = statistics("هَلِ الطَّعَامُ لَذِيذٌ؟ نَعَمْ، جِدًّا!")
+    assert (arabic["n_words"], arabic["n_sentences"]) == (5, 2)
+    assert (arabic["question_marks"], arabic["commas_per_word"]) == (1, pytest.approx(1 / 5))
+    assert arabic["punctuation_share"] == pytest.approx(3 / arabic["n_chars"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 60_000,
+        "a " * 30_000,
+        "😀" * 60_000,
+        "❤️" * 30_000,
+        "e" + "\u0301" * 60_000,
+        "खाना। " * 10_000,
+        "最高！" * 20_000,
+        "." * 60_000,
+        " " * 59_999 + "a",
+        "a`" * 30_000,
+        "\0" * 60_000,
+        "good " * 12_000,
+    ],
+    ids=lambda text: ascii(text[:3]),
+)
+def test_60_000_characters_have_finite_statistics(text):
+    assert np.isfinite(TextStats().transform([text])).all()
+
+
+def test_vader_reads_the_first_2000_words_emoji_included():
+    assert statistics("good " + "so " * 2000)["vader"] == statistics("good " + "so " * 1999)["vader"]
+    assert statistics("🍽 " * 1000 + "❤")["vader"] == 0 < statistics("🍽 " * 100 + "❤")["vader"]

@@ -1,6 +1,7 @@
 """The page: everything that the stages before it found stands on it, and safely so."""
 
 import base64
+import json
 import re
 from html import escape
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.experiment.line import Line
 from pipeline.files import MANIFEST, write_json
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
-from pipeline.report.page import _facts, draw
+from pipeline.report.page import _facts, draw, render
 from pipeline.report.results import Results
 from pipeline.stages import report
 
@@ -162,3 +163,17 @@ def test_only_as_much_is_drawn_as_the_configuration_asks_for(results: Results) -
     assert [picture.kind for picture in few].count("predictions") == 1
     more = draw(results, ReportConfig(n_plots=3, n_items=1, n_mistakes=1))
     assert [picture.kind for picture in more].count("predictions") == 3
+
+
+def test_the_page_says_what_was_undone_in_the_texts_only_if_something_was(results: Results, page: str) -> None:
+    assert results.unescaped == {}
+    assert "undone" not in page
+    manifest = json.loads((results.paths.prepared / MANIFEST).read_text(encoding="utf-8"))
+    try:
+        write_json(
+            results.paths.prepared / MANIFEST, {**manifest, "unescaped": {"HTML entities": 12, "escaped quotes": 1}}
+        )
+        undone = render("d", Results(results.paths), [], report_config())
+    finally:
+        write_json(results.paths.prepared / MANIFEST, manifest)
+    assert "undone before anything was read: HTML entities in 12 texts; escaped quotes in 1 text.</p>" in undone
