@@ -120,9 +120,10 @@ class Scale:
         stars = np.asarray(stars, dtype=np.float64)
         if not (good := self.contains(stars)).all():
             position = int(np.flatnonzero(~good)[0])
+            star = stars.ravel()[position]
+            hint = "leave out what has no star" if np.isnan(star) else "give the scale of the data"
             raise ValueError(
-                f"{name} holds {_shown(stars.ravel()[position])} at position {position}, which is no value of the "
-                f"scale {self}: give the scale of the data."
+                f"{name} holds {_shown(star)} at position {position}, which is no value of the scale {self}: {hint}."
             )
         return self.round(stars)
 

@@ -36,6 +36,19 @@ class TestItems:
     def test_distances_of_stars_are_those_from_one_to_four_stars(self):
         np.testing.assert_array_equal(distances(np.array([2.0]), 1, 5), [[1, 0, 1, 2]])
 
+    def test_distances_on_another_scale_are_from_a_quarter_half_and_three_quarters_of_it(self):
+        np.testing.assert_array_equal(distances(np.array([2.0, 10.0]), 0, 10), [[2, 0.5, 3, 5.5], [10, 7.5, 5, 2.5]])
+        np.testing.assert_array_equal(distances(np.array([1.5]), 1, 5), [[0.5, 0.5, 1.5, 2.5]])
+
+    @pytest.mark.parametrize(("low", "step"), [(0, 1), (0, 2.5), (1, 0.5), (0, 25)])
+    def test_what_is_learned_does_not_depend_on_where_a_scale_begins_nor_on_its_unit(self, low, step):
+        texts = ["bad food", "bad wine", "good food", "good wine", "superb food", "no idea"]
+        stars = np.array([1, 2, 4, 4, 5, 3])
+        five, other = (TMetrics(cv=2).fit(texts, y) for y in (stars, low + (stars - 1) * step))
+        assert other.range_ == (low, low + 4 * step)
+        np.testing.assert_allclose(other.metrics_.eta, five.metrics_.eta)
+        np.testing.assert_allclose(other.metrics_.beta, five.metrics_.beta / step)
+
 
 class TestWordMetrics:
     @given(presences)

@@ -12,6 +12,7 @@ from pipeline.report.figure import INK, _to_svg, drawing, looks
 from pipeline.report.items import _strongest_items
 from pipeline.report.predictions import _confusion, _predicted_against_true
 from pipeline.report.robustness import _calibration_curves
+from pipeline.scale import Scale
 
 
 def drawn(figure):
@@ -108,6 +109,33 @@ def test_a_confusion_matrix_counts_every_review_once():
     texts = {(text.get_position()[0], round(text.get_position()[1])): text.get_text() for text in axes.texts[1::2]}
     assert texts == {(1, 1): "2", (2, 1): "1", (2, 2): "1", (4, 5): "1", (5, 5): "1"}
     assert [text.get_text() for text in axes.texts[::2]] == ["67%", "33%", "100%", "50%", "50%"]
+
+
+@pytest.mark.parametrize("scale", [Scale(0, 10), Scale(1, 5, 0.5), Scale(0, 100, 5)], ids=str)
+def test_other_scales_have_a_row_and_a_column_for_each_of_their_stars(scale):
+    stars, n = pd.Series([scale.low, scale.low + scale.step, scale.high, scale.high]), len(scale.values)
+    predictions = stars + np.array([-9, 0.6, 0, -1]) * scale.step
+    axes = drawn(_confusion(stars, predictions, "T", scale))
+    names = [f"{star:g}" for star in scale.values]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == names
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == names
+    assert len(axes.patches) == n**2
+    places = [(scale.low, scale.low), (scale.low + 2 * scale.step, scale.low + scale.step), (scale.high, scale.high)]
+    places.append((scale.high - scale.step, scale.high))
+    shown = axes.texts if n > 11 else axes.texts[1::2]
+    # A column, and a row in which the count stands below its middle.
+    found = {(text.get_position()[0], scale.round(text.get_position()[1]).item()): text.get_text() for text in shown}
+    assert found == dict.fromkeys(places, "1")
+
+    axes = drawn(_predicted_against_true(stars, predictions, "T", scale))
+    np.testing.assert_array_equal(scale.round(points(axes)[:, 0]), stars)
+    low, high = axes.get_ylim()
+    assert (scale.low - low, high - scale.high) == pytest.approx(2 * [0.375 * (scale.high - scale.low)])
+    assert {scale.low, scale.high} <= set(axes.get_yticks()) <= set(scale.values)
+
+    bins = pd.DataFrame({"side": ["T", "T"], "predicted": [scale.low, scale.high], "true": [scale.low, scale.high]})
+    axes = drawn(_calibration_curves(bins, scale))
+    assert axes.get_ylim()[0] < scale.low < scale.high < axes.get_ylim()[1]
 
 
 def test_text_on_the_cells_can_be_read_in_both_schemes():

@@ -1,10 +1,11 @@
 """Reviews cut into their tokens: nothing of the text is lost, and the colours say what the tokens contribute."""
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.attention import _spans
+from pipeline.report.attention import _spans, explained_reviews
 
 
 @st.composite
@@ -39,3 +40,10 @@ def test_the_largest_contribution_has_the_full_colour_and_the_others_their_share
         ("rude", -1.0),
         ("!", 0.0),
     ]
+
+
+@pytest.mark.parametrize("stars", [[5, 1, 3], [0.5, 4.5, 2.5]])
+def test_each_review_keeps_its_star_the_most_first(stars: list[float]) -> None:
+    token = {"text": "good", "start": 0, "end": 4, "estimate": 1.0, "contribution": 0.1}
+    explained = pd.DataFrame([{"review_id": f"r{star}", "stars": star, **token} for star in stars])
+    assert [review["stars"] for review in explained_reviews(explained)] == sorted(stars, reverse=True)

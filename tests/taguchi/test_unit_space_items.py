@@ -55,3 +55,9 @@ def test_a_star_with_two_rows_is_dealt_to_two_parts_and_one_with_one_row_cannot_
     with pytest.raises(ValueError, match="The unit space of star 5 has 1 training row; 2 or more are needed"):
         UnitSpaceItems(MahalanobisTaguchi()).fit_transform(X, y)
     assert UnitSpaceItems(MahalanobisTaguchi("svp")).fit(X, y).transform(X).shape == (12, 2)
+
+
+def test_half_stars_are_dealt_as_whole_ones_are(table):
+    X, y = table
+    halves, whole = (UnitSpaceItems(MahalanobisTaguchi()).fit_transform(X, stars) for stars in (y / 2, y))
+    np.testing.assert_array_equal(halves, whole)
