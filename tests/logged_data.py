@@ -27,12 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.digest import file_digest
 from pipeline.evaluation.bootstrap import intervals
 from pipeline.evaluation.metrics import evaluate
+from pipeline.experiment.bounded import BoundedRegressor, known_words
 from pipeline.experiment.line import Line
 from pipeline.experiment.saved import save
 from pipeline.features import TextStats
 from pipeline.files import MANIFEST, write_json, write_parquet, write_text
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
+from pipeline.scale import FIVE_STARS
 from pipeline.taguchi import TMethodRegressor
 
 SIZES = [10, 20]
@@ -110,7 +112,8 @@ def _write_score(paths: DatasetPaths, reviews: pd.DataFrame, names: list[str]) -
         file = None
         if name != "T(1) clipped" and name in MODELS:
             file = f"{len(lines)}.skops"
-            save(paths.models / file, model)
+            bounded = BoundedRegressor.of_fitted(model, FIVE_STARS, train["stars"].mean(), known_words(train["text"]))
+            save(paths.models / file, bounded)
         lines.append(
             {
                 "name": str(line),
@@ -219,7 +222,7 @@ def stop(process: subprocess.Popen) -> None:
     process.wait(timeout=30)
 
 
-def post(address: str, content: dict[str, Any]) -> Any:
+def post(address: str, content: Any) -> Any:
     """Send JSON and return the answer's."""
     request = urllib.request.Request(
         address, data=json.dumps(content).encode(), headers={"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""The log stage and the only module that knows MLflow: what lies on disk becomes runs, datasets and models."""
+"""The log stage: what lies on disk becomes runs, datasets and models of MLflow."""
 
 import logging
 import os
@@ -31,15 +31,17 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 import mlflow
-import mlflow.sklearn
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model
 from requests import RequestException
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
+
+# After the settings above, too.
+from pipeline.experiment import served
 
 logger = logging.getLogger(__name__)
 
@@ -211,18 +213,17 @@ class _Upload:
         entry = self.results.lines[line]
         packages = entry.get("packages", [])
         estimator, types = load(self.results.paths.models / entry["model_file"], "score", packages)
-        # What mlflow.sklearn.log_model does, for a run that is not the active one.
+        # As mlflow.sklearn.log_model does it, for a run that is not the active one.
         info = Model.log(
             artifact_path=None,
             name="model",
             run_id=run_id,
             params=run.params,
             tags={**self.tags, **run.tags},
-            flavor=mlflow.sklearn,
+            flavor=served,
             sk_model=estimator,
             serialization_format="skops",
             skops_trusted_types=types,
-            signature=infer_signature(self.example, estimator.predict(self.example)),
             input_example=self.example,
             # A local version such as 2.13.0+cpu is not to be had from a registry.
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS],
@@ -235,7 +236,12 @@ class _Upload:
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
         scale = self.results.scale
-        about = f"The star, from {scale}, that a text goes with; learned from the dataset {self.dataset}."
+        reviews = self.results.reviews
+        mean = reviews.loc[reviews["split"] == "train", "stars"].mean()
+        about = (
+            f"The star, from {scale}, that a text goes with; learned from the dataset {self.dataset}. "
+            f"A text without a word of the training reviews gets their mean, {mean:.2f}."
+        )
         client.update_registered_model(name, about)
         (metrics,) = of_line(self.results.metrics, line).to_dict("records")
         registered = client.create_model_version(

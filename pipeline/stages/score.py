@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.digest import value_digest
+from pipeline.experiment.bounded import BoundedRegressor, known_words
 from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, items_frame, score
 from pipeline.experiment.line import Line
 from pipeline.experiment.named import packages
@@ -21,6 +22,7 @@ from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
+from pipeline.scale import Scale
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ def run(dataset: str) -> dict[str, Any]:
     again = sorted(dict.fromkeys([*with_items, *best]), key=lambda line: -seconds[line])
     fitted = dict(in_parallel(partial(refit, context), again))
     items = items_frame({line: fitted[line] for line in with_items}, _item_names(paths, config))
-    files = _save_models(paths, config, {line: fitted[line] for line in best})
+    train = reviews[reviews["split"] == "train"]
+    files = _save_models(paths, config, {line: fitted[line] for line in best}, scale, train)
 
     metrics = pd.DataFrame([{"dataset": dataset, **each.line._asdict(), **each.metrics} for each in scored])
     predictions = pd.DataFrame({str(each.line): each.predictions for each in scored})
@@ -91,13 +94,16 @@ def _packages(line: Line, config: ScoreConfig) -> list[str]:
     return packages([line.model, *(configs[part].transformer for part in config.feature_sets.get(line.features, []))])
 
 
-def _save_models(paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line, Any]) -> dict[Line, str]:
-    """Write the lines as pipelines that predict from raw texts; return the names of the files."""
+def _save_models(
+    paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line, Any], scale: Scale, train: pd.DataFrame
+) -> dict[Line, str]:
+    """Write the lines as models that predict from raw texts, within the scale; return the names of the files."""
     transformers = load_transformers(paths, config.parts)
     shutil.rmtree(paths.models, ignore_errors=True)
     # Names may differ in what a name of a file leaves out.
     files = {line: f"{file_name(str(line))}-{value_digest(line)[:6]}.skops" for line in fitted}
+    mean, known = float(train["stars"].mean()), known_words(train["text"])
     for line, estimator in fitted.items():
         pipeline = from_raw_text(estimator, config.feature_sets.get(line.features), transformers)
-        save(paths.models / files[line], pipeline)
+        save(paths.models / files[line], BoundedRegressor.of_fitted(pipeline, scale, mean, known))
     return files

@@ -190,7 +190,7 @@ def test_the_champion_predicts_what_the_leaderboard_says(project: Path, reports:
     held_out = reviews.loc[reviews["split"] == "test", ["text"]]
     predicted = mlflow.pyfunc.load_model("models:/stars-sample@champion").predict(held_out)
     saved = pd.read_parquet(reports / "predictions.parquet")[name]
-    np.testing.assert_allclose(predicted, saved, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(predicted, saved.clip(1, 5), rtol=1e-4, atol=1e-4)
 
 
 def test_compare_finds_no_difference_of_a_run_with_itself(project: Path, reports: Path, tmp_path: Path) -> None:

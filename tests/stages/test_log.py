@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import mlflow
 import numpy as np
@@ -42,6 +43,7 @@ from pipeline.experiment.line import Line
 from pipeline.experiment.saved import load
 from pipeline.files import read_json, write_json
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.store import sqlite_uri
 from pipeline.project.tables import table_path
 from pipeline.report.results import lines_of
 from pipeline.stages import log as tracking
@@ -219,7 +221,7 @@ class TestModels:
             assert len(outputs) == bool(lines[name]["model_file"])
             for output in outputs:
                 model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
-                np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[name])
+                np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[name].clip(1, 5))
                 assert model.metadata.signature.inputs.input_names() == ["text"]
                 assert list(model.input_example) == ["text"]
 
@@ -241,7 +243,7 @@ class TestModels:
         assert float(version.tags["qwk"]) == pytest.approx(metrics["qwk"].iloc[0], abs=1e-4)
         assert best in version.description
         model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
-        np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[best])
+        np.testing.assert_allclose(model.predict(predictions[["text"]]), predictions[best].clip(1, 5))
 
     def test_where_the_best_line_has_no_model_the_next_one_is_the_champion(
         self, again: Path, metrics: pd.DataFrame
@@ -273,19 +275,107 @@ class TestModels:
         low, high = map(float, re.findall(r"-?\d+\.\d+", result.stdout))
         assert low < high
 
-    def test_the_model_server_answers_for_the_champion(
-        self, root: Path, metrics: pd.DataFrame, predictions: pd.DataFrame
+    def test_predictions_are_stars_and_the_mean_where_nothing_is_known(
+        self, client: Client, root: Path, children: dict[str, Run], predictions: pd.DataFrame
     ) -> None:
-        texts, expected = predictions["text"].tolist(), predictions[metrics.index[0]]
+        reviews = pd.read_parquet(root / PATHS.reviews)
+        mean = reviews.loc[reviews["split"] == "train", "stars"].mean()
+        unknown = pd.DataFrame({"text": ["", " \n", "😀", "味は最高", "!!!", "Xyzzy plugh."]})
+        # Before, the T(1) left the scale on both sides.
+        assert predictions["text_stats / T(1)"].min() < 1
+        assert predictions["text_stats / T(1)"].max() > 5
+        for child in children.values():
+            for output in child.outputs.model_outputs:
+                model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+                np.testing.assert_array_equal(model.predict(unknown), np.full(len(unknown), mean))
+                assert model.predict(predictions[["text"]]).min() >= 1
+                assert model.predict(predictions[["text"]]).max() <= 5
+        about = client.get_registered_model("stars-sample").description
+        assert f"A text without a word of the training reviews gets their mean, {mean:.2f}." in about
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def server(root: Path) -> Iterator[str]:
         arguments = ("models", "serve", "-m", "models:/stars-sample@champion", "--env-manager", "local")
-        uri = f"sqlite:///{root / 'mlflow.db'}"
-        with served(*arguments, cwd=root, ready="/ping", MLFLOW_TRACKING_URI=uri) as (address, _):
-            for content in (
-                {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}},
-                {"dataframe_records": [{"text": text} for text in texts]},
-                {"inputs": {"text": texts}},
-            ):
-                np.testing.assert_allclose(post(f"{address}/invocations", content)["predictions"], expected)
+        with served(*arguments, cwd=root, ready="/ping", MLFLOW_TRACKING_URI=sqlite_uri(root / "mlflow.db")) as (at, _):
+            yield f"{at}/invocations"
+
+    def test_the_model_server_answers_for_the_champion(
+        self, server: str, metrics: pd.DataFrame, predictions: pd.DataFrame
+    ) -> None:
+        texts, expected = predictions["text"].tolist(), predictions[metrics.index[0]].clip(1, 5)
+        for content in (
+            {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}},
+            {"dataframe_records": [{"text": text} for text in texts]},
+            {"inputs": {"text": texts}},
+            {"inputs": texts},
+            {"instances": texts},
+        ):
+            np.testing.assert_allclose(post(server, content)["predictions"], expected)
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            *[
+                (content, "Expected str, got NoneType (None) at position 0.")
+                for content in (
+                    {"inputs": [None]},
+                    {"inputs": {"text": None}},
+                    {"instances": [{"text": None}]},
+                    {"dataframe_records": [{"text": None}]},
+                    {"dataframe_split": {"columns": ["text"], "data": [[None]]}},
+                )
+            ],
+            *[
+                (content, "Expected str, got int (5) at position 0.")
+                for content in (
+                    {"inputs": [5]},
+                    {"inputs": {"text": 5}},
+                    {"instances": [5, "good"]},
+                    {"dataframe_records": [{"text": 5}, {"text": "good"}]},
+                    {"dataframe_split": {"columns": ["text"], "data": [[5]]}},
+                )
+            ],
+            *[
+                (content, "Expected at least one text, got none.")
+                for content in (
+                    {"inputs": []},
+                    {"inputs": {"text": []}},
+                    {"instances": []},
+                    {"dataframe_split": {"columns": ["text"], "data": []}},
+                )
+            ],
+            *[
+                (content, 'Expected texts in a column named "text", got no such column.')
+                for content in (
+                    {"inputs": {"txt": ["good"]}},
+                    {"inputs": 5},
+                    {"dataframe_records": []},
+                    {"dataframe_records": [{"Text": "good"}]},
+                    {"dataframe_split": {"columns": ["review"], "data": [["good"]]}},
+                )
+            ],
+            ({"inputs": ["good", None]}, "Expected str, got float (nan) at position 1."),
+            ({"inputs": [True]}, "Expected str, got bool (True) at position 0."),
+            ({"inputs": [["good"], ["bad"]]}, "Expected str, got list (['good']) at position 0."),
+            ({"dataframe_records": [{"text": {"a": 1}}]}, "Expected str, got dict ({'a': 1}) at position 0."),
+            ({"inputs": None}, "Expected input to be DataFrame. Found: NoneType"),
+            ({"text": ["good"]}, "The input must be a JSON dictionary with exactly one of the input fields"),
+            ([], "The input must be a JSON dictionary with exactly one of the input fields"),
+        ],
+        ids=json.dumps,
+    )
+    def test_the_model_server_refuses_what_is_no_text_in_one_line(
+        self, server: str, root: Path, content: Any, reason: str
+    ) -> None:
+        with pytest.raises(HTTPError) as refusal:
+            post(server, content)
+        answer = refusal.value.read().decode()
+        assert refusal.value.code == 400
+        assert reason in json.loads(answer)["message"]
+        assert len(answer.splitlines()) == 1
+        for inside in ("Traceback", "stack_trace", "site-packages", str(ROOT), str(root)):
+            assert inside not in answer
 
     def test_a_model_of_the_users_travels_with_its_code(
         self, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -447,7 +537,7 @@ def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_pat
         version = client.get_model_version_by_alias("stars-sample", "champion")
         predictions = with_texts(tmp_path)
         model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
-        expected = predictions[str(Line(version.tags["features"], version.tags["model"]))]
+        expected = predictions[str(Line(version.tags["features"], version.tags["model"]))].clip(1, 5)
         np.testing.assert_allclose(model.predict(predictions[["text"]]), expected)
         assert client.list_artifacts(runs["parent"], "report")
     assert not (tmp_path / "mlflow.db").exists()

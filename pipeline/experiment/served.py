@@ -1,0 +1,72 @@
+"""What MLflow logs and loads: a scikit-learn model whose refusals the model server answers in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.pyfunc import FLAVOR_NAME
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType
+
+from pipeline.errors import first_line
+
+_COLUMN = "text"
+
+# As a string column, MLflow would make the text "None" of null and "5" of 5. As a column that has to be there, it would
+# refuse another name with all of the data in its message.
+SIGNATURE = ModelSignature(Schema([ColSpec(AnyType(), _COLUMN, required=False)]), Schema([ColSpec(DataType.double)]))
+
+
+class _Refusal(MlflowException):
+    """What is wrong with the texts: HTTP 400 and this one line."""
+
+    def __init__(self, message: str):
+        super().__init__(message, error_code=BAD_REQUEST)
+
+    def serialize_as_json(self) -> str:
+        # The server has put the data before the message.
+        self.message = str(self)
+        return str(super().serialize_as_json())
+
+
+class _Served:
+    """The Python function of a model: a table with the column text, to stars."""
+
+    def __init__(self, model: Any):
+        self._model = model
+
+    def predict(self, table: pd.DataFrame) -> npt.NDArray[np.float64]:
+        try:
+            return np.asarray(self._model.predict(_texts(table)), dtype=np.float64)
+        except ValueError as error:
+            raise _Refusal(first_line(error)) from error
+        # Its message is meant for who runs the server, and may name a file there.
+        except Exception as error:
+            raise _Refusal(f"The model cannot read these texts ({type(error).__name__}).") from error
+
+
+def _texts(table: pd.DataFrame) -> "pd.Series[Any]":
+    if _COLUMN not in table:
+        raise ValueError(f'Expected texts in a column named "{_COLUMN}", got no such column.')
+    texts = table[_COLUMN]
+    # This is how MLflow passes on {"text": [...]}.
+    return pd.Series(texts.iloc[0], dtype=object) if len(texts) == 1 and isinstance(texts.iloc[0], list) else texts
+
+
+def save_model(path: str, mlflow_model: Model, **options: Any) -> None:
+    """Save as `mlflow.sklearn.save_model` does, to be loaded by this module; `Model.log` calls it."""
+    mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, signature=SIGNATURE, **options)
+    mlflow_model.flavors[FLAVOR_NAME]["loader_module"] = __name__
+    mlflow_model.save(str(Path(path, MLMODEL_FILE_NAME)))
+
+
+def _load_pyfunc(path: str) -> _Served:
+    """Return the Python function; `mlflow.pyfunc.load_model` calls it."""
+    return _Served(mlflow.sklearn._load_pyfunc(path).get_raw_model())
