@@ -103,7 +103,7 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (
             write("r.jsonl", lambda path: json_lines(path, rows(40, list(range(1, 11))))),
             [*PREPARE_FILE, "r.jsonl"],
-            "the stars go from 1 to 10, which is not 1 to 5: give SCALE=1..10 (--scale)",
+            "the stars go from 1 to 10; not on the scale 1 to 5: 6, 7, 8, 9, 10; give SCALE=1..10 (--scale)",
         ),
         (
             write("r.jsonl", lambda path: json_lines(path, rows(40, [1, 2]))),

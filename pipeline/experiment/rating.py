@@ -111,26 +111,28 @@ def rating_of(numbers: npt.NDArray[np.float64], labels: bool, given: Scale | Non
     if given is not None:
         between = (numbers >= given.low) & (numbers <= given.high) & ~given.contains(numbers)
         return Rating(given, 0, rounded=likely is None and _are_many(between))
-    expected = _LABELS if labels else FIVE_STARS
-    span = f"{origin}: the {'labels' if labels else 'stars'} go from {numbers.min():g} to {numbers.max():g}"
-    if labels and expected.contains(numbers).all() and numbers.min() > 0:
-        raise PipelineError(
-            f"{span}, and a label of 0 is one star: give SCALE=1..5 (--scale) if 1 is one star, SCALE=0..4 if not"
-        )
-    # Labels of two or three classes are none of five stars.
-    others = labels and numbers.max() < _LABELS.high
-    if not (others or _are_many(~expected.contains(numbers))):
+    expected, kind = (_LABELS, "labels") if labels else (FIVE_STARS, "stars")
+    # Labels of two or three classes, or counted from 1, are none of five stars.
+    others = labels and (numbers.min() > _LABELS.low or numbers.max() < _LABELS.high)
+    strange = ~expected.contains(numbers)
+    if not (others or _are_many(strange)):
         return Rating(FIVE_STARS, int(labels))
+    found = np.unique(numbers[strange] if strange.any() else numbers)
+    listed = ", ".join(f"{value:g}" for value in found[:5]) + (" and more" if len(found) > 5 else "")
+    span = f"{origin}: the {kind} go from {numbers.min():g} to {numbers.max():g}"
     if likely is None:
         raise PipelineError(
             f"{span} with {len(np.unique(numbers))} different values, which no scale of at most 21 values holds: give "
             f"one to round them to by SCALE= (--scale), such as SCALE='{_coarse(numbers).written}'"
         )
-    option = f"'{likely.written}'" if " " in likely.written else likely.written
-    if likely == FIVE_STARS:
-        raise PipelineError(f"{span}, not from 0 to 4: give SCALE={option} (--scale), or STARS= (--stars) the column")
-    hint = ", or call the column label if 0 is one star" if likely == _LABELS else ""
-    raise PipelineError(f"{span}, which is not {expected}: give SCALE={option} (--scale){hint}")
+    option = f"SCALE='{likely.written}'" if " " in likely.written else f"SCALE={likely.written}"
+    if others and not strange.any() and numbers.min() > 0:
+        raise PipelineError(
+            f"{span}, where 0 is one star: give SCALE=1..5 (--scale) if 1 is one star, SCALE=0..4 if 1 is the second"
+        )
+    hint = {FIVE_STARS: ", or STARS= (--stars) the column", _LABELS: ", or call the column label if 0 is one star"}
+    where = f"{span}; not on the scale {expected}: {listed}" if strange.any() else f"{span}, not from {expected}"
+    raise PipelineError(f"{where}; give {option} (--scale){hint.get(likely, '')}")
 
 
 def _are_many(rows: npt.NDArray[np.bool_]) -> bool:

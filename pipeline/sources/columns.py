@@ -128,7 +128,8 @@ def _named(found: Sequence[str], name: str | None, role: str, origin: str) -> st
 
 
 def _known(found: Sequence[str], names: Sequence[str]) -> str | None:
-    by_name = {_plain(column): column for column in reversed(found)}
+    # A name as it stands comes before one in other letters.
+    by_name = {_plain(column): column for column in sorted(found, key=lambda column: column in names)}
     return next((by_name[_plain(name)] for name in names if _plain(name) in by_name), None)
 
 

@@ -27,7 +27,7 @@ class Dialect:
     options : dict
         For `csv.reader`.
     n_before : int
-        Lines before the header: a spreadsheet's ``sep=;``.
+        Lines before the header: empty ones, or a spreadsheet's ``sep=;``.
     """
 
     def __init__(self, path: Path, encoding: str | None):
@@ -36,7 +36,9 @@ class Dialect:
         # Excel says there how it separates.
         told = re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE) if lines else None
         self.n_before = 1 if told else 0
-        header = next((line for line in lines[self.n_before :]), "")
+        while self.n_before < len(lines) and not lines[self.n_before].strip():
+            self.n_before += 1
+        header = "".join(lines[self.n_before : self.n_before + 1])
         separator = told[1] if told else max(_SEPARATORS, key=lambda each: len(_fields(header, each)))
         self.columns = [name.strip() for name in _fields(header, separator)]
         if not "".join(self.columns):

@@ -49,6 +49,7 @@ _BOMS = {
 }
 _HEAD = 1 << 20
 _NAME_IT = "name the encoding by ENCODING= (--encoding)"
+_COMMON = ["cp1252", "cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"]
 # A few damaged lines are rejected one by one; from here on it is the encoding.
 _FEW = 3
 
@@ -199,7 +200,7 @@ def _check_utf8(path: Path, head: bytes) -> None:
     if wrong >= _FEW and wrong > len(beyond) / 2:
         from charset_normalizer import from_bytes
 
-        best = from_bytes(b"\n".join(beyond)).best()
+        best = from_bytes(b"\n".join(beyond), cp_isolation=_COMMON).best()
         guess = f", {best.encoding} perhaps" if best else ""
         raise PipelineError(f"{path} is not in UTF-8: {_NAME_IT}{guess}")
 

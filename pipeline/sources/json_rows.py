@@ -113,7 +113,7 @@ def _table_rows(table: dict[str, Any], path: Path) -> Iterator[Row]:
         rows = [dict(zip(table["columns"], values, strict=False)) for values in table["data"]]
     elif isinstance(table.get("data"), list) and "schema" in table:
         rows = table["data"]
-    elif len(lists) == 1 and not any(isinstance(value, dict) for value in table.values()):
+    elif len(lists) == 1:
         rows = lists[0]
     elif table and all(isinstance(value, list) for value in table.values()):
         rows = _by_columns({name: dict(enumerate(values)) for name, values in table.items()}, path)

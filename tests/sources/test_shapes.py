@@ -50,6 +50,7 @@ SHAPES = {
     "tab.tsv": csv_text("\t"),
     "bar.csv": csv_text("|"),
     "all-quoted.csv": csv_text(";", quoting=csv.QUOTE_ALL),
+    "blank-lines.csv": "\n\r\n" + csv_text(),
     "excel.csv": "sep=;\r\n" + csv_text(";"),
     "lines.jsonl": LINES,
     "lines.ndjson": LINES,
@@ -60,6 +61,7 @@ SHAPES = {
     "array-of-lines.json": "[\n" + ",\n".join(map(json.dumps, ROWS)) + "\n]\n",
     "objects.json": "\n".join(json.dumps(row, indent=4) for row in ROWS),
     "named.json": json.dumps({"reviews": ROWS, "count": 4}),
+    "named-beside-others.json": json.dumps({"feed": {"country": "jp"}, "reviews": ROWS}),
     "lists.json": json.dumps(TABLE.to_dict("list")),
     **{f"{orient}.json": TABLE.to_json(orient=orient) for orient in ("columns", "index", "split", "records", "table")},
     **{f"{orient}-indented.json": TABLE.to_json(orient=orient, indent=1) for orient in ("columns", "index", "split")},
@@ -207,9 +209,15 @@ def test_columns_of_common_exports_are_found_and_said(
     assert f"{(stars & set(row)).pop()!r} the stars" in caplog.text
 
 
+def test_an_exact_name_comes_before_one_in_other_letters(tmp_path: Path) -> None:
+    pd.DataFrame([{"Text": "no", "Stars": 1, "text": "good", "stars": 5}]).to_csv(tmp_path / "r.csv", index=False)
+    assert read(tmp_path / "r.csv") == [("good", 5.0)]
+
+
 def test_a_named_column_is_taken_whatever_the_others_are_called(tmp_path: Path) -> None:
     pd.DataFrame([{"text": "no", "stars": 1, "Body": "good", "mark": 5}]).to_csv(tmp_path / "r.csv", index=False)
     assert read(tmp_path / "r.csv", "body", "mark") == [("good", 5.0)]
+    assert read(tmp_path / "r.csv") == [("no", 1.0)]
     with pytest.raises(PipelineError, match=r"has no column 'marks' \(STARS=\); found: text, stars, Body, mark"):
         read(tmp_path / "r.csv", "Body", "marks")
     with pytest.raises(PipelineError, match="cannot hold both"):
