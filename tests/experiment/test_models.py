@@ -1,4 +1,5 @@
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -78,3 +79,11 @@ def test_the_baselines_take_what_reviews_there_are(texts):
         if name == "TF-IDF + Ridge" and not any(map(str.isalpha, "".join(texts))):
             continue
         assert np.isfinite(make().fit(texts, [5, 1, 3, 4, 2]).predict(texts)).all()
+
+
+def test_tfidf_reads_decomposed_texts_and_any_apostrophe_alike(texts, stars):
+    given = [*texts, "Crème brûlée, İstanbul", "I don't like it"]
+    typed = [unicodedata.normalize("NFD", text).replace("'", "´") for text in given]
+    model = BASELINES["TF-IDF + Ridge"]().fit(given, [*stars, 5, 1])
+    assert typed != given
+    assert model.predict(typed).tolist() == model.predict(given).tolist()

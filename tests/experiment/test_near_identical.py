@@ -1,5 +1,6 @@
 """The join on word triples, against comparing every pair."""
 
+import unicodedata
 from fractions import Fraction
 from itertools import combinations
 
@@ -125,3 +126,17 @@ def test_more_pairs_than_fit_into_one_block_are_all_compared() -> None:
     groups = near_identical_groups(texts + twins, 0.3)
     assert len(set(groups.tolist())) == 400
     assert groups[400:].tolist() == groups[:400:10].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("Très bon café, crème brûlée", unicodedata.normalize("NFD", "Très bon café, crème brûlée")),
+        ("I don't like it", "I don´t like it"),
+        ("Unbelievable food, good people", "Un\u00adbe\u00adliev\u00adable food, good people"),
+        ("👍 ❤", "👍🏽 ❤\ufe0f"),
+    ],
+)
+def test_what_only_looks_alike_is_identical(text: str, again: str) -> None:
+    first, second = near_identical_groups([text, again], 1)
+    assert first == second

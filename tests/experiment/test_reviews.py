@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -89,6 +90,19 @@ def test_other_labels_are_rejected_with_the_value(label: Any) -> None:
 def test_an_unreadable_row_keeps_its_own_reason() -> None:
     row = {"text": None, "stars": None, "problem": "unreadable line: 3 fields, expected 2"}
     assert reason_of(row) == "unreadable line: 3 fields, expected 2"
+
+
+def test_a_text_is_used_once_however_it_is_typed() -> None:
+    composed = {"text": "I don't like the crème brûlée", "stars": 2}
+    typed = {"text": unicodedata.normalize("NFD", "I don´t like the crème brûlée"), "stars": 2}
+    accepted, rejected = check(raw(review(1), composed, review(2), typed), "x")
+    assert accepted["text"].tolist()[1] == composed["text"]
+    assert [(row["line"], row["reason"]) for row in rejected] == [(4, "duplicate text: same as line 2")]
+
+
+@pytest.mark.parametrize("text", ["\0\0", "\u200b \u200d", "\ufeff", "\u3164"])
+def test_a_text_that_shows_nothing_is_empty(text: str) -> None:
+    assert reason_of({"text": text, "stars": 5}) == "text empty or not a string"
 
 
 def test_a_text_is_used_once_whatever_its_spaces_and_star() -> None:
