@@ -76,13 +76,13 @@ def test_words_of_the_training_texts_are_all_known() -> None:
 
 @pytest.mark.parametrize("texts", [[], np.array([], dtype=object), pd.Series([], dtype=object)])
 def test_no_text_is_refused(model: BoundedRegressor, texts: Any) -> None:
-    with pytest.raises(ValueError, match="^Expected at least one text, got none"):
+    with pytest.raises(ValueError, match=r"^Expected at least one text, got none"):
         model.predict(texts)
 
 
 @pytest.mark.parametrize("texts", [[None], ["good", 5], [["good"], ["bad", "so"]], "good", [float("nan")]])
 def test_what_is_no_text_is_refused(model: BoundedRegressor, texts: Any) -> None:
-    with pytest.raises(ValueError, match="^Expected"):
+    with pytest.raises(ValueError, match=r"^Expected"):
         model.predict(texts)
 
 
