@@ -33,6 +33,7 @@ from pipeline.experiment.saved import save
 from pipeline.features import TextStats
 from pipeline.files import MANIFEST, write_json, write_parquet, write_text
 from pipeline.project.paths import DatasetPaths
+from pipeline.project.store import sqlite_uri
 from pipeline.project.tables import write_table
 from pipeline.scale import FIVE_STARS
 from pipeline.taguchi import TMethodRegressor
@@ -157,7 +158,7 @@ def files_under(directory: Path) -> dict[str, bytes]:
 
 
 def local(root: Path) -> mlflow.MlflowClient:
-    mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    mlflow.set_tracking_uri(sqlite_uri(root / "mlflow.db"))
     return mlflow.MlflowClient()
 
 

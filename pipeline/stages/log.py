@@ -10,6 +10,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.line import Line
@@ -82,7 +83,7 @@ def _connect() -> tuple[mlflow.MlflowClient, str]:
     uri = _tracking_uri()
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
-        artifacts = MLFLOW_ARTIFACTS.resolve().as_uri() if uri == sqlite_uri(MLFLOW_DB) else None
+        artifacts = _artifacts() if uri == sqlite_uri(MLFLOW_DB) else None
         # The tag makes the UI show runs and charts first, and not its pages for language-model applications.
         tags = {"mlflow.experimentKind": "custom_model_development"}
         try:
@@ -92,6 +93,18 @@ def _connect() -> tuple[mlflow.MlflowClient, str]:
             if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
                 raise
     return mlflow.MlflowClient(), mlflow.set_experiment(_EXPERIMENT).experiment_id
+
+
+def _artifacts() -> str:
+    """Return the address of the directory beside the SQLite file."""
+    directory = MLFLOW_ARTIFACTS.resolve()
+    if unquote(str(directory)) != str(directory):
+        logger.warning(
+            "MLflow cannot load the models in %s, since it reads the percent sign as part of an address: "
+            "the runs are complete, rename the directory to load the models",
+            directory,
+        )
+    return directory.as_uri()
 
 
 def run(dataset: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote, unquote
 
 import mlflow
 import numpy as np
@@ -209,6 +210,40 @@ class TestRuns:
         parents = runs_of(client, "tags.level = 'parent'")
         assert len(parents) == 2
         assert read_json(again / PATHS.runs)["parent"] == parents[0].info.run_id
+
+
+@pytest.mark.parametrize("name", ["a b%20c", "a%25b%c", "a?b=c&d#e", "味は最高 é"])
+def test_whatever_the_project_is_called_its_runs_are_in_its_own_file(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Quoted twice, or not at all, an address names another directory: those are here, too, and stay empty."""
+    project, others = tmp_path / name, {name, unquote(name), quote(name), re.split("[?#]", name)[0]} - {name}
+    for directory in {project, *(tmp_path / other for other in others)}:
+        directory.mkdir()
+    for part in ("data", "conf", "reports"):
+        shutil.copytree(root / part, project / part)
+    lines = [{**line, "model_file": None} for line in json.loads((root / PATHS.lines).read_text())]
+    write_json(project / PATHS.lines, lines)
+    log(project)
+    client = local(project)
+    assert len(runs_of(client)) == len(lines) + 1
+    assert {path.name for path in project.iterdir()} == {
+        "conf",
+        "data",
+        "mlflow.db",
+        ".mlflow.db.lock",
+        "mlruns",
+        "reports",
+    }
+    parent = read_json(project / PATHS.runs)["parent"]
+    assert (project / "mlruns" / parent / "artifacts/report/index.html").exists()
+    assert {file.path for file in client.list_artifacts(parent, "report")} >= {"report/index.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {name, *others}
+    assert not [path for other in others for path in (tmp_path / other).iterdir()]
+    assert ("MLflow cannot load the models" in caplog.text) == (unquote(name) != name)
+    # A second run finds the file again.
+    log(project)
+    assert len(runs_of(client)) == 2 * (len(lines) + 1)
 
 
 class TestModels:
