@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from pipeline.encoder import TokenStates
 from pipeline.features.out_of_fold import Array, Folds
+from pipeline.scale import MAX_VALUES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,6 @@ _BATCH = 64
 _LEARNING_RATE = 3e-3
 _WEIGHT_DECAY = 1e-2
 _TEXTS_FOR_SCALE = 500
-_MOST_CLASSES = 20
 
 
 def train_queries(
@@ -55,7 +55,7 @@ def train_queries(
     Raises
     ------
     ValueError
-        If the target has more than 20 values.
+        If the target has more than 21 values.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -89,11 +89,11 @@ def _classes(y: Array) -> tuple[int, "Tensor"]:
     import torch
 
     classes, targets = np.unique(y, return_inverse=True)
-    if len(classes) > _MOST_CLASSES:
+    if len(classes) > MAX_VALUES:
         few = ", ".join(f"{value:g}" for value in classes[:3])
         raise ValueError(
             f"weights='trained' takes each value of the target as a class, got {len(classes)} of them: {few}, ... "
-            f"Round them to {_MOST_CLASSES} at most, or use weights='sn-ratio', which takes any numbers."
+            f"Round them to {MAX_VALUES} at most, or use weights='sn-ratio', which takes any numbers."
         )
     return len(classes), torch.from_numpy(targets)
 

@@ -1,4 +1,7 @@
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,10 +92,23 @@ class TestRTMetrics:
         nothing = RTMetrics(model=tiny_encoder, cv=2).fit_transform(["", " ", ""], [1, 2, 2])
         np.testing.assert_array_equal(nothing, np.zeros((3, 4)))
 
-    def test_whole_numbers_are_asked_for(self, tiny_encoder, texts):
-        message = "one unit space per star: the target must hold whole numbers, got 2.5"
+    def test_stars_are_whole_numbers_or_a_scale(self, tiny_encoder, texts):
+        message = "must hold whole numbers, or a scale of at most 21 values, got 24 values such as 0.5."
         with pytest.raises(ValueError, match=message):
-            RTMetrics(model=tiny_encoder).fit(texts[:3], [1, 2.5, 3])
+            RTMetrics(model=tiny_encoder).fit(texts * 2, np.arange(24) / 2)
+        metrics = RTMetrics(model=tiny_encoder).fit(texts[:3], [1, 2.5, 3])
+        assert metrics.get_feature_names_out()[:3].tolist() == ["sensitivity_1", "sensitivity_2.5", "sensitivity_3"]
+
+    def test_labels_need_no_order(self, tiny_encoder, texts, stars):
+        good = np.array(stars) > 3
+        labels = np.where(good, "good", "bad")
+        expected = RTMetrics(model=tiny_encoder, cv=3).fit_transform(texts, good)
+        for kind in (list, np.array, pd.Series, pd.Categorical):
+            metrics = RTMetrics(model=tiny_encoder, cv=3)
+            np.testing.assert_array_equal(metrics.fit_transform(texts, kind(labels)), expected)
+            assert metrics.stars_.tolist() == ["bad", "good"]
+            assert metrics.get_feature_names_out().tolist()[::2] == ["sensitivity_bad", "error_bad"]
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(metrics)).transform(texts), metrics.transform(texts))
 
     def test_a_model_that_is_not_to_be_had(self, texts, stars, tmp_path):
         with pytest.raises(OSError, match="use model='bundled' or the path of a directory"):
