@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
+from pipeline.taguchi.base import LEAST_SQUARES, OVERFLOW_OF_TARGET, UNDERFLOW_OF_TARGET
 from pipeline.taguchi.target import as_classes, as_numbers
 from pipeline.text import check_texts
 
@@ -65,11 +66,10 @@ def _checked(texts: Sized, y: Any) -> Array:
         raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
     with np.errstate(over="ignore", invalid="ignore"):
         squares = float(((y - y.mean()) ** 2).sum())
-    if not 0 < squares < np.inf:
-        raise ValueError(
-            f"The squares of the target y, which goes from {y.min():g} to {y.max():g}, exceed the range of floating "
-            "point numbers: give it in another unit."
-        )
+    if not squares < np.inf:
+        raise ValueError(OVERFLOW_OF_TARGET)
+    if squares < LEAST_SQUARES:
+        raise ValueError(UNDERFLOW_OF_TARGET)
     return y
 
 
