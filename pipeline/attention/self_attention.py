@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from pipeline.attention.checks import Bools, Floats, check_count, floats
 from pipeline.attention.core import Attention, MaskFunction, causal_mask, scaled_dot_product_attention, sliding_mask
 from pipeline.taguchi import TMethodRegressor
+from pipeline.taguchi.target import as_numbers
 
 _Mask = Literal["causal", "sliding"] | None
 _Padding = ArrayLike | None
@@ -174,7 +175,7 @@ class SelfAttention:
         >>> steps.frames(["superb", "good", "bad", "awful"])["weights"].idxmax(axis=1).to_dict()
         {'superb': 'superb', 'good': 'superb', 'bad': 'awful', 'awful': 'awful'}
         """
-        X = np.asarray(X)
+        X, y = np.asarray(X), as_numbers(y, "SelfAttention.t_method")
         model = TMethodRegressor("all", covariance="full").fit(X, y)
         coef, center = np.atleast_2d(model.coef_).astype(np.float64), np.atleast_2d(model.center_)
         target = np.asarray(y, dtype=np.float64).reshape(len(X), -1)

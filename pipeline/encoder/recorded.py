@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ _TOKENS_AT_ONCE = 16_384
 class TokenStates:
     """The tokens of texts and their states in one layer: what transformers that pool tokens take in place of texts.
 
-    Index it with an array of rows to get some of the texts; nothing is copied.
+    Index it as a column of an array, with positions, booleans or a slice, to get some of the texts; nothing is copied.
+    So scikit-learn cuts it: `train_test_split`, `cross_val_score`, `GridSearchCV`.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class TokenStates:
     >>> tokens = record(load_encoder(), ["Superb!", "Cold fries, again.", "Fine."], 3, Path(mkdtemp()))
     >>> len(tokens), len(tokens[np.array([0, 2])]), tokens.lengths.tolist()
     (3, 2, [4, 7, 4])
+    >>> tokens[-1].lengths.tolist(), tokens[[True, True, False]].lengths.tolist()
+    ([4], [4, 7])
     """
 
     states: npt.NDArray[np.float16]
@@ -55,8 +58,33 @@ class TokenStates:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "TokenStates":
-        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of texts: scikit-learn asks it of what it cuts into parts."""
+        return (len(self),)
+
+    def __getitem__(self, rows: Any) -> "TokenStates":
+        # scikit-learn asks for `rows, ...`, as it would of an array with more axes.
+        if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is ...:
+            rows = rows[0]
+        chosen = rows if isinstance(rows, slice) else self._positions(rows)
+        return replace(self, starts=self.starts[chosen], lengths=self.lengths[chosen])
+
+    def _positions(self, rows: Any) -> npt.NDArray[np.intp]:
+        """Return the positions, counted from the front, that a number or an array stands for."""
+        array, n = np.atleast_1d(np.asarray(rows)), len(self)
+        if not array.size and array.dtype.kind == "f":
+            array = array.astype(np.intp)
+        if array.ndim != 1 or array.dtype.kind not in "biu":
+            raise IndexError(f"Token states of texts are chosen by positions, booleans or a slice, got {rows!r}.")
+        if array.dtype.kind == "b":
+            if len(array) != n:
+                raise IndexError(f"Got {len(array)} booleans for the token states of {n} texts: give one for each.")
+            return np.flatnonzero(array)
+        outside = array[(array < -n) | (array >= n)]
+        if len(outside):
+            raise IndexError(f"Got the position {outside[0]} in token states of {n} texts: positions go to {n - 1}.")
+        return np.where(array < 0, array + n, array).astype(np.intp)
 
     def of(self, row: int) -> slice:
         """Return where the tokens of a text are in `states` and `ids`."""

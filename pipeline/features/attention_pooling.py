@@ -20,7 +20,7 @@ from pipeline.encoder.backend import BackendName, Precision
 from pipeline.encoder.layers import check_layer, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
-from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, Folds, check_target
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, Folds, check_classes, check_target
 from pipeline.features.token_weights import QueryPooling, vocabulary_size, word_weights
 from pipeline.features.trained_query import train_queries
 from pipeline.text import check_texts
@@ -70,7 +70,8 @@ class AttentionPooling(EncoderTransformer):
     Parameters
     ----------
     weights : {"uniform", "received", "cls", "idf", "length", "sn-ratio", "t-method", "trained"}, default="received"
-        "sn-ratio" and "t-method" take any numbers as target; for "trained" each of its values is a class.
+        "sn-ratio" and "t-method" take any numbers as target, or labels that are an order; for "trained" each of its
+        values is a class, labels such as "good" and "bad" too.
     layer : int, default=-1
         Whose states and attention: 1 for the first layer, -1 for the last; 0, the input embeddings, has no attention
         and does not go with "received" and "cls".
@@ -192,7 +193,7 @@ class AttentionPooling(EncoderTransformer):
         if self.weights in _OF_WORDS:
             self._learn_words(texts)
             return self.pooling()
-        y = check_target(self, texts, y)
+        y = check_classes(self, texts, y)[0] if self.weights == "trained" else check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
         ways = {"sn-ratio": self._by_sn_ratio, "t-method": self._by_t_method, "trained": self._by_gradient}
         poolings = replace(ways[self.weights](texts, y, folds, n_heads), query_set=folds.tolist())

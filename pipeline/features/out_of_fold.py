@@ -8,11 +8,13 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, check_array, check_consistent_length
+from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
+from pipeline.taguchi.base import LEAST_SQUARES, OVERFLOW_OF_TARGET, UNDERFLOW_OF_TARGET
+from pipeline.taguchi.target import as_classes, as_numbers
 from pipeline.text import check_texts
 
 Array = npt.NDArray[np.float64]
@@ -26,19 +28,48 @@ FOLD_CONSTRAINTS: dict[str, list[Any]] = {"cv": [_FOLDS], "random_state": ["rand
 def check_target(estimator: object, texts: Sized, y: Any) -> Array:
     """Return the target as floats.
 
+    Labels that are an order count as numbers, see `pipeline.taguchi.target.as_numbers`.
+
     Raises
     ------
     ValueError
-        If it is missing, not numbers, of another length or constant.
+        If it is missing, neither numbers nor an order, of another length, constant, or of squares that overflow.
+    """
+    name = type(estimator).__name__
+    if y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    return _checked(texts, as_numbers(y, name))
+
+
+def check_classes(estimator: object, texts: Sized, y: Any) -> tuple[Array, list[Any]]:
+    """Return a target of classes as floats, and the classes in ascending order of these.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, of another length or constant.
     """
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
+    numbers, labels = as_classes(y)
+    numbers = _checked(texts, numbers)
+    return numbers, np.unique(numbers).tolist() if labels is None else labels
+
+
+def _checked(texts: Sized, y: Any) -> Array:
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    if y.ndim != 1:
+    if y.ndim != 1 and y.shape[1:] != (1,):
         raise ValueError(f"The target y must be one column, got shape {y.shape}.")
+    y = column_or_1d(y, warn=True)
     check_consistent_length(texts, y)
     if y.min() == y.max():
         raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(((y - y.mean()) ** 2).sum())
+    if not squares < np.inf:
+        raise ValueError(OVERFLOW_OF_TARGET)
+    if squares < LEAST_SQUARES:
+        raise ValueError(UNDERFLOW_OF_TARGET)
     return y
 
 
@@ -84,7 +115,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         X : sequence of str
             Texts.
         y : array-like of shape (n_texts,)
-            The target: stars, or any numbers.
+            The target: stars, any numbers, or labels that are an order ("1" to "5", an ordered categorical).
 
         Returns
         -------
@@ -93,8 +124,8 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         Raises
         ------
         ValueError
-            If `X` is not a sequence of str, `y` is missing, not numbers, of another length or constant, or a parameter
-            is out of its range.
+            If `X` is not a sequence of str, `y` is missing, neither numbers nor an order, of another length or
+            constant, or a parameter is out of its range.
         """
         self._validate_params()
         texts, y = self._check(X, y)
@@ -113,7 +144,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         X : sequence of str
             Texts.
         y : array-like of shape (n_texts,)
-            The target: stars, or any numbers.
+            The target: stars, any numbers, or labels that are an order ("1" to "5", an ordered categorical).
 
         Returns
         -------
@@ -159,4 +190,8 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
 
     def _check(self, X: Any, y: Any) -> tuple[list[str], Array]:
         texts = check_texts(X)
-        return texts, check_target(self, texts, y)
+        return texts, self._check_target(texts, y)
+
+    def _check_target(self, texts: list[str], y: Any) -> Array:
+        """Return the target as floats."""
+        return check_target(self, texts, y)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from sklearn.utils.multiclass import type_of_target
 
 from pipeline.encoder import BUNDLED, Pooling, load_encoder
 from pipeline.encoder.load import check_extra
-from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_classes
 from pipeline.scale import MAX_VALUES
 from pipeline.taguchi.rt import rt_variables
 from pipeline.text import normalised
@@ -67,7 +66,8 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     A text, normalised, is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the
     training texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
     :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
-    error_1 to error_5 where stars go from 1 to 5. A text without any token gets 0 everywhere.
+    error_1 to error_5 where stars go from 1 to 5. They need no order: labels such as "good" and "bad" do as well. A text without any token
+    gets 0 everywhere.
 
     The input embeddings know words but no context, and cost a look-up instead of all layers.
 
@@ -91,7 +91,7 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     metrics_ : UnitSpaces
         `center` and `scale` of shape (n_dimensions,), `means` of shape (n_stars, n_dimensions).
     stars_ : ndarray of shape (n_stars,)
-        The values of the target, in ascending order.
+        The values of the target, or its labels, in ascending order.
 
     References
     ----------
@@ -106,7 +106,7 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     ['sensitivity_1', 'sensitivity_5', 'error_1', 'error_5']
     """
 
-    stars_: Array
+    stars_: npt.NDArray[Any]
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "model": [str],
@@ -131,17 +131,24 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
         -------
         ndarray of shape (2 * n_stars,) of str
         """
-        names = [f"{variable}_{star:g}" for variable in ("sensitivity", "error") for star in self.stars_]
+        stars = self.stars_.tolist()
+        written = [star if isinstance(star, str) else f"{star:g}" for star in stars]
+        names = [f"{variable}_{star}" for variable in ("sensitivity", "error") for star in written]
         return np.asarray(names, dtype=object)
 
-    def _begin(self, texts: list[str], y: Array) -> npt.NDArray[np.float32]:
-        self.stars_ = np.unique(y)
-        if type_of_target(y) == "continuous" and len(self.stars_) > MAX_VALUES:
-            few = ", ".join(f"{star:g}" for star in self.stars_[:3])
+    def _check_target(self, texts: list[str], y: Any) -> Array:
+        """Return the class of each text as a number, and keep the classes."""
+        y, classes = check_classes(self, texts, y)
+        fractions = [star for star in classes if not isinstance(star, str) and star % 1]
+        if fractions and len(classes) > MAX_VALUES:
             raise ValueError(
-                f"RTMetrics has one unit space per star, got {len(self.stars_)} different stars: {few}, ... "
-                f"Round them to {MAX_VALUES} at most."
+                f"RTMetrics has one unit space per star: the target must hold whole numbers, or a scale of at most "
+                f"{MAX_VALUES} values, got {len(classes)} values such as {fractions[0]:g}."
             )
+        self.stars_ = np.array(classes)
+        return y
+
+    def _begin(self, texts: list[str], y: Array) -> npt.NDArray[np.float32]:
         return self._rows(texts)
 
     def _rows(self, texts: list[str]) -> npt.NDArray[np.float32]:
@@ -153,8 +160,10 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
         # A dimension that is constant carries nothing.
         scale[np.ptp(rows, axis=0) == 0] = np.inf
         means = np.zeros((len(self.stars_), rows.shape[1]))
-        for mean, star in zip(means, self.stars_, strict=True):
-            of_star = y == star
+        # Labels are counted from 0.
+        numbers = np.arange(len(means)) if self.stars_.dtype.kind == "U" else self.stars_
+        for mean, number in zip(means, numbers, strict=True):
+            of_star = y == number
             # Out of fold a rare star may have no text: its mean vector is 0, and it says nothing.
             if of_star.any():
                 mean[:] = (rows[of_star].mean(axis=0, dtype=np.float64) - center) / scale

@@ -21,6 +21,9 @@ EPS = float(np.finfo(np.float64).eps)
 FLOATS = [np.float64, np.float32]
 OVERFLOW = "Input X holds values whose squares overflow: scale the items down."
 OVERFLOW_OF_TARGET = "The target y holds values whose squares overflow: scale it down."
+UNDERFLOW_OF_TARGET = "The target y varies so little that its squares underflow: scale it up."
+# Below this a sum of squares has lost digits.
+LEAST_SQUARES = 1e-290
 
 _BLOCK_BYTES = 2**20
 

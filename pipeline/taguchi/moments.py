@@ -128,14 +128,19 @@ class TMoments:
         """Whether the products of all pairs of items were kept."""
         return self.unit.gram is not None
 
+    @property
+    def target_squares(self) -> float:
+        """Sum of squares of the target about its mean over all rows."""
+        return _merged(self.unit.target, self.signal.target)[2]
+
     def least_divider(self, n: Array) -> Array:
         """Return the smallest divider r that differs from rounding; below it the target is constant.
 
         With missing values the target may be constant over the `n` rows in which an item is present: to a
         ten-millionth of the target's spread over all rows.
         """
-        weight, _, squares = _merged(self.unit.target, self.signal.target)
-        return n * 1e-14 * squares / max(weight, np.finfo(np.float64).tiny)
+        weight = self.unit.target[0] + self.signal.target[0]
+        return n * 1e-14 * self.target_squares / max(weight, np.finfo(np.float64).tiny)
 
     @property
     def all(self) -> Moments:

@@ -7,7 +7,18 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval
 
-from pipeline.taguchi.base import EPS, OVERFLOW, OVERFLOW_OF_TARGET, Array, Floating, ItemEstimator, by_block, rounded
+from pipeline.taguchi.base import (
+    EPS,
+    LEAST_SQUARES,
+    OVERFLOW,
+    OVERFLOW_OF_TARGET,
+    UNDERFLOW_OF_TARGET,
+    Array,
+    Floating,
+    ItemEstimator,
+    by_block,
+    rounded,
+)
 
 
 class MSRRegressor(RegressorMixin, ItemEstimator):
@@ -91,7 +102,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Raises
         ------
         ValueError
-            If X or y holds values whose squares overflow.
+            If X or y holds values whose squares overflow, or those of y underflow.
         """
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
@@ -106,6 +117,8 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
             raise ValueError(OVERFLOW)
         if not np.isfinite(spread):
             raise ValueError(OVERFLOW_OF_TARGET)
+        if spread < LEAST_SQUARES and (y != y[0]).any():
+            raise ValueError(UNDERFLOW_OF_TARGET)
         # A constant item, up to the rounding of its mean, has no slope.
         scale[scale <= 4 * np.finfo(X.dtype).eps * np.abs(center)] = np.inf
         items /= scale

@@ -11,7 +11,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 
-from pipeline.taguchi.base import FLOATS, OVERFLOW, OVERFLOW_OF_TARGET, AnyArray, Array, Indices, Mask, slices
+from pipeline.taguchi.base import (
+    FLOATS,
+    LEAST_SQUARES,
+    OVERFLOW,
+    OVERFLOW_OF_TARGET,
+    UNDERFLOW_OF_TARGET,
+    AnyArray,
+    Array,
+    Indices,
+    Mask,
+    slices,
+)
 from pipeline.taguchi.moments import Moments, TMoments
 
 CONSTANT_TARGET = "The target y is constant ({:g}): a T-method needs at least two different values."
@@ -51,8 +62,8 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
     Raises
     ------
     ValueError
-        If X holds infinity, or X or y values whose squares overflow; if the lengths differ, y is not finite, a weight
-        is negative or the mask holds no booleans; with `gram`, if X holds NaN.
+        If X holds infinity, or X or y values whose squares overflow, or those of y underflow; if the lengths differ,
+        y is not finite, a weight is negative or the mask holds no booleans; with `gram`, if X holds NaN.
 
     Notes
     -----
@@ -84,7 +95,10 @@ def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = 
         raise ValueError(OVERFLOW)
     present = y if sample_weight is None else y[weight > 0]
     target_range = (float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf)
-    return TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps))
+    moments = TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps))
+    if target_range[0] < target_range[1] and moments.target_squares < LEAST_SQUARES * weight.max():
+        raise ValueError(UNDERFLOW_OF_TARGET)
+    return moments
 
 
 def check_mask(unit_space_mask: Any) -> Mask:

@@ -204,6 +204,9 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     def _class_rows(self, X: Any, y: Any, sample_weight: Any) -> ClassRows:
         """Check the arguments of `fit`, store the classes, and return the rows that count."""
         X, y = self._check_items(X, y, reset=True)
+        if y.dtype.kind == "O" and not any(isinstance(label, str) for label in y):
+            # Numbers in an array of objects, as a column of mixed rows holds them.
+            y = np.array(y.tolist())
         check_classification_targets(y)
         weight, rows = None, np.arange(len(y))
         if sample_weight is not None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import Tags
 
 from pipeline.taguchi.base import AnyArray, Floating, ItemEstimator
 
@@ -44,6 +45,11 @@ class UnitSpaceItems(ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, Transf
     def __init__(self, detector: Any, cv: int = 5):
         self.detector = detector
         self.cv = cv
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit one clone of the detector to the rows of each star.

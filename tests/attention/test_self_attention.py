@@ -2,6 +2,7 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -225,3 +226,17 @@ def test_errors_of_the_call(X: np.ndarray, padding: Any, message: str) -> None:
         SelfAttention(w, w, w)(X, padding)
     with pytest.raises(ValueError, match="d_head must be an integer of 1 or more"):
         SelfAttention.random(2, 1, 0)
+
+
+def test_targets_that_are_an_order_are_numbers():
+    X, stars = np.random.default_rng(0).normal(size=(30, 3)), np.tile([1, 2, 3, 4, 5], 6)
+    expected = SelfAttention.t_method(X, stars)
+    for labels in (
+        stars.astype(str),
+        stars[:, None],
+        pd.Categorical(stars, ordered=True),
+        pd.Series(stars, index=stars),
+    ):
+        np.testing.assert_array_equal(SelfAttention.t_method(X, labels).w_q, expected.w_q)
+    with pytest.raises(ValueError, match=r"SelfAttention.t_method needs numbers as target y, got 'good' at position 0"):
+        SelfAttention.t_method(X, ["good", "bad"] * 15)

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline.taguchi import (
+    MahalanobisTaguchi,
     TMethodRegressor,
     UnitSpaceClassifier,
     sensitivity_and_sn_ratio,
@@ -192,3 +193,28 @@ def test_an_item_that_carries_nothing_has_weight_exactly_zero():
     X, y = correlated(0)
     X[:, 1] = 7
     assert TMethodRegressor().fit(X, y).coef_[1] == 0
+
+
+def test_it_says_where_it_rests_on_few_rows():
+    rng = np.random.default_rng(0)
+    y = np.append(rng.normal(150, 20, size=91), 1e4)
+    X = np.append(y[:91] + rng.normal(size=91), 150)[:, None]
+    with pytest.warns(UserWarning, match="The unit space holds 1 of 92 rows"):
+        assert TMethodRegressor().fit(X, y).n_unit_space_ == 1
+    with pytest.warns(UserWarning, match="A row with the target 10000 makes 100% of the sum of squares"):
+        assert TMethodRegressor("median").fit(X, y).n_unit_space_ == 19
+    usual = TMethodRegressor("median").fit(X, y, sample_weight=y < 1000)
+    assert usual.predict([[140.0]])[0] == pytest.approx(140, abs=1)
+
+
+def test_shrinking_gives_new_ordinary_rows_their_distance_back():
+    squared = np.empty((20, 2))
+    for seed, means in enumerate(squared):
+        X, new = np.random.default_rng(seed).normal(size=(2, 100, 10))
+        with pytest.warns(UserWarning, match="The unit space has 15 rows for a covariance of 10 items"):
+            plain = MahalanobisTaguchi().fit(X[:15])
+        models = plain, MahalanobisTaguchi(shrinkage="auto").fit(X[:15])
+        means[:] = [(model.distance(new) ** 2).mean() for model in models]
+    # The mean of the formula in `MahalanobisTaguchi` is 5.
+    assert squared.mean(axis=0)[0] > 4
+    assert squared.mean(axis=0)[1] == pytest.approx(1, abs=0.4)

@@ -1,11 +1,18 @@
 """Recorded token states stand in for texts: the same tokens, the same vectors, kept from the pass that makes others."""
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import _safe_indexing
 
-from pipeline.encoder import Pooling, encode, is_recorded, load_encoder, read_record, record, token_batches
+from pipeline.encoder import Pooling, TokenStates, encode, is_recorded, load_encoder, read_record, record, token_batches
 from pipeline.features import AttentionPooling
 from pipeline.features.token_weights import each_text
 
@@ -111,3 +118,76 @@ def test_a_state_that_two_bytes_do_not_hold_is_refused(texts: list[str], tmp_pat
     finally:
         with torch.no_grad():
             embeddings.weight.copy_(before)
+
+
+class TestIndexing:
+    """Token states are cut as a column of an array is."""
+
+    @pytest.fixture
+    def tokens(self, tiny_encoder: str, texts: list[str], tmp_path: Path) -> TokenStates:
+        return record(load_encoder(tiny_encoder), texts, 1, tmp_path)
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [2, 0, 2],
+            (3, 1),
+            [],
+            np.array([5, -1]),
+            np.array([1], dtype=np.uint8),
+            [True, *[False] * 10, True],
+            np.arange(12) % 3 == 0,
+            slice(2, 9, 3),
+            slice(None, None, -1),
+            pd.Series([4, 2], index=[9, 9]),
+        ],
+        ids=str,
+    )
+    def test_as_numpy_does(self, tokens: TokenStates, rows: Any) -> None:
+        expected = np.arange(12)[rows if isinstance(rows, slice) else np.array(rows, dtype=None if len(rows) else int)]
+        for chosen in (tokens[rows], tokens[rows, ...], _safe_indexing(tokens, rows)):
+            assert chosen.shape == (len(chosen),) == (len(expected),)
+            np.testing.assert_array_equal(chosen.starts, np.asarray(tokens.starts)[expected])
+            np.testing.assert_array_equal(chosen.lengths, np.asarray(tokens.lengths)[expected])
+
+    @pytest.mark.parametrize("row", [0, 11, -1, -12, np.int64(3)])
+    def test_a_position_is_one_text(self, tokens: TokenStates, row: int) -> None:
+        assert tokens[row].shape == (1,)
+        np.testing.assert_array_equal(tokens[row].starts, [tokens.starts[row]])
+        assert [text.lengths[0] for text in tokens] == tokens.lengths.tolist()
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([0, 12], "Got the position 12 in token states of 12 texts: positions go to 11"),
+            (-13, "Got the position -13 in token states of 12 texts"),
+            ([True, False], "Got 2 booleans for the token states of 12 texts: give one for each"),
+            ([[0, 1]], "chosen by positions, booleans or a slice, got"),
+            ([0.5], "chosen by positions, booleans or a slice, got"),
+            ("ab", "chosen by positions, booleans or a slice, got 'ab'"),
+            (None, "chosen by positions, booleans or a slice, got None"),
+            ((0, slice(None)), "chosen by positions, booleans or a slice, got"),
+        ],
+    )
+    def test_what_is_no_choice_of_texts(self, tokens: TokenStates, rows: Any, message: str) -> None:
+        with pytest.raises(IndexError, match=message):
+            tokens[rows]
+
+    def test_scikit_learn_cuts_them(
+        self, tokens: TokenStates, tiny_encoder: str, texts: list[str], stars: list[int]
+    ) -> None:
+        pooling = AttentionPooling("sn-ratio", 1, cv=2, model=tiny_encoder)
+        model = make_pipeline(pooling, Ridge())
+        cut = {"cv": KFold(2, shuffle=True, random_state=0)}
+        predictions = [cross_val_predict(model, X, stars, **cut) for X in (tokens, texts)]
+        np.testing.assert_allclose(*predictions, atol=0.02)
+        scores = [cross_val_score(model, X, stars, error_score="raise", **cut) for X in (tokens, texts)]
+        np.testing.assert_allclose(*scores, atol=0.05)
+        search = GridSearchCV(model, {"attentionpooling__n_heads": [1, 2]}, error_score="raise", **cut)
+        assert search.fit(tokens, stars).predict(tokens).shape == (12,)
+        for stratify in (None, np.array(stars) > 3):
+            train, test, y_train, _ = train_test_split(tokens, stars, test_size=4, random_state=0, stratify=stratify)
+            assert (len(train), len(test)) == (8, 4)
+            assert model.fit(train, y_train).predict(test).shape == (4,)
+        again = pickle.loads(pickle.dumps(tokens[3:]))
+        np.testing.assert_array_equal(again.lengths, tokens.lengths[3:])

@@ -10,7 +10,7 @@ import pytest
 import skops.io
 from pooling_cases import ALL, FROM_THE_TARGET, N_HEADS, REVIEWS, STARS, make_reviews
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -200,7 +200,7 @@ class TestErrors:
             (None, "AttentionPooling requires y to be passed, but the target y is None."),
             ([3] * 40, "The target y is constant (3): there is nothing to learn."),
             (STARS[:39], "Found input variables with inconsistent numbers of samples: [40, 39]"),
-            (STARS[:, None], "The target y must be one column, got shape (40, 1)."),
+            (np.column_stack([STARS, STARS]), "The target y must be one column, got shape (40, 2)."),
             ([np.nan, *STARS[1:]], "Input y contains NaN."),
         ],
     )
@@ -210,9 +210,37 @@ class TestErrors:
                 getattr(AttentionPooling(weights, model=tiny_encoder), method)(REVIEWS, y)
             assert str(error.value) == message
 
+    @pytest.mark.parametrize("weights", ["sn-ratio", "t-method"])
+    def test_labels_without_an_order(self, tiny_encoder: str, weights: str) -> None:
+        message = (
+            "^AttentionPooling needs numbers as target y, got 'bad' at position 0: give the stars of the labels, or"
+        )
+        with pytest.raises(ValueError, match=message):
+            AttentionPooling(weights, model=tiny_encoder).fit(REVIEWS, np.where(STARS[0] < STARS, "good", "bad"))
+
     @pytest.mark.parametrize("weights", ALL)
     def test_texts(self, fitted: dict[str, AttentionPooling], weights: str) -> None:
         with pytest.raises(ValueError, match="single string 'Great!': put it into a list"):
             clone(fitted[weights]).fit("Great!", [1])
         with pytest.raises(ValueError, match=r"Expected str, got NoneType \(None\) at position 1"):
             fitted[weights].transform(["good", None])
+
+
+class TestLabels:
+    @pytest.mark.parametrize("weights", FROM_THE_TARGET)
+    def test_an_order_counts_as_numbers(self, tiny_encoder: str, weights: str) -> None:
+        expected = AttentionPooling(weights, 2, cv=2, model=tiny_encoder).fit_transform(REVIEWS, STARS)
+        for labels in (STARS.astype(int).astype(str), pd.Categorical(STARS, ordered=True)):
+            pooling = AttentionPooling(weights, 2, cv=2, model=tiny_encoder)
+            np.testing.assert_array_equal(pooling.fit_transform(REVIEWS, labels), expected)
+        with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+            column = AttentionPooling(weights, 2, cv=2, model=tiny_encoder).fit_transform(REVIEWS, STARS[:, None])
+        np.testing.assert_array_equal(column, expected)
+
+    def test_trained_takes_any_classes(self, tiny_encoder: str) -> None:
+        good = STARS > 3
+        by_number, by_label = (
+            AttentionPooling("trained", 2, cv=2, model=tiny_encoder).fit_transform(REVIEWS, y)
+            for y in (good, np.where(good, "good", "bad"))
+        )
+        np.testing.assert_array_equal(by_number, by_label)

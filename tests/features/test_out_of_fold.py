@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -131,6 +131,34 @@ class TestScikitLearn:
         assert metrics.transform([]).shape == (0, columns.shape[1])
 
 
+class TestLabels:
+    def test_an_order_counts_as_numbers(self, metrics, texts, stars):
+        expected = metrics.fit_transform(texts, stars)
+        names = np.array(["awful", "bad", "so-so", "good", "superb"])
+        for labels in (
+            [str(star) for star in stars],
+            np.array(stars, dtype=object),
+            np.array([f"{star}.0" for star in stars]),
+            pd.Series([str(star) for star in stars], index=[7] * len(stars)),
+            pd.Series(stars, dtype="Int64"),
+            pd.Categorical(stars),
+            pd.Categorical(names[np.array(stars) - 1], categories=names, ordered=True),
+            np.array(stars, dtype=np.uint8),
+        ):
+            np.testing.assert_array_equal(clone(metrics).fit_transform(texts, labels), expected)
+
+    def test_a_column_is_ravelled_as_scikit_learn_does(self, metrics, texts, stars):
+        expected = metrics.fit_transform(texts, stars)
+        for column in (np.array(stars)[:, None], pd.DataFrame({"stars": stars}), [[str(star)] for star in stars]):
+            with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
+                np.testing.assert_array_equal(clone(metrics).fit_transform(texts, column), expected)
+
+    def test_true_and_false_are_one_and_zero(self, metrics, texts, stars):
+        good = np.array(stars) > 3
+        expected = metrics.fit_transform(texts, good.astype(int))
+        np.testing.assert_array_equal(clone(metrics).fit_transform(texts, good), expected)
+
+
 class TestErrors:
     @pytest.mark.parametrize("method", ["fit", "fit_transform"])
     @pytest.mark.parametrize(
@@ -141,13 +169,41 @@ class TestErrors:
             (["a", "b", "c"], None, "requires y to be passed, but the target y is None"),
             (["a", "b", "c"], [1, 2], "inconsistent numbers of samples"),
             (["a", "b", "c"], [1, np.nan, 2], "y contains NaN"),
-            (["a", "b", "c"], [[1], [2], [3]], r"must be one column, got shape \(3, 1\)"),
+            (["a", "b", "c"], [[1, 1], [2, 2], [3, 3]], r"must be one column, got shape \(3, 2\)"),
+            (["a", "b", "c"], [1, np.inf, 2], "y contains infinity"),
+            (["a", "b", "c"], [1, None, 2], "y contains NaN"),
+            (
+                ["a", "b", "c"],
+                [1e200, -1e200, 0],
+                "The target y holds values whose squares overflow: scale it down",
+            ),
+            (
+                ["a", "b", "c"],
+                [1e-200, 3e-200, 2e-200],
+                "The target y varies so little that its squares",
+            ),
             (["a", "b", "c"], [4, 4, 4], r"The target y is constant \(4\)"),
         ],
     )
     def test_wrong_texts_and_targets(self, metrics, method, texts, y, message):
         with pytest.raises(ValueError, match=message):
             getattr(metrics, method)(texts, y)
+
+    @pytest.mark.parametrize(
+        ("y", "got"),
+        [
+            (["good", "bad", "bad"], "'good' at position 0"),
+            (["1", "2 stars", "3"], "'2 stars' at position 1"),
+            (pd.Categorical(["good", "bad", "bad"]), "'bad' at position 0"),
+            (np.array(["2020-01-01", "2021-01-01", "2022-01-01"], dtype="M8[D]"), "2020"),
+            ([b"x", b"y", b"z"], "b'x' at position 0"),
+        ],
+    )
+    def test_labels_without_an_order(self, y, got):
+        message = f"^TMetrics needs numbers as target y, got .*{got}.*: give the stars"
+        with pytest.raises(ValueError, match=message) as error:
+            TMetrics(cv=2).fit(["a", "b", "c"], y)
+        assert "\n" not in str(error.value)
 
     def test_fewer_texts_than_folds(self, metrics):
         with pytest.raises(ValueError, match="Got cv=3 folds but only 2 texts: give more texts or a smaller cv"):

@@ -1,4 +1,7 @@
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,10 +97,23 @@ class TestRTMetrics:
         assert halves.get_feature_names_out()[:3].tolist() == ["sensitivity_0.5", "sensitivity_1", "sensitivity_1.5"]
         np.testing.assert_array_equal(halves.transform(texts), whole.transform(texts))
 
-    def test_a_continuous_target_is_refused(self, tiny_encoder, texts):
-        message = r"one unit space per star, got 22 different stars: 0.1, 1.1, 2.1, ... Round them to 21 at most."
+    def test_stars_are_whole_numbers_or_a_scale(self, tiny_encoder, texts):
+        message = "must hold whole numbers, or a scale of at most 21 values, got 24 values such as 0.5."
         with pytest.raises(ValueError, match=message):
-            RTMetrics(model=tiny_encoder).fit((texts * 2)[:22], np.arange(22) + 0.1)
+            RTMetrics(model=tiny_encoder).fit(texts * 2, np.arange(24) / 2)
+        metrics = RTMetrics(model=tiny_encoder).fit(texts[:3], [1, 2.5, 3])
+        assert metrics.get_feature_names_out()[:3].tolist() == ["sensitivity_1", "sensitivity_2.5", "sensitivity_3"]
+
+    def test_labels_need_no_order(self, tiny_encoder, texts, stars):
+        good = np.array(stars) > 3
+        labels = np.where(good, "good", "bad")
+        expected = RTMetrics(model=tiny_encoder, cv=3).fit_transform(texts, good)
+        for kind in (list, np.array, pd.Series, pd.Categorical):
+            metrics = RTMetrics(model=tiny_encoder, cv=3)
+            np.testing.assert_array_equal(metrics.fit_transform(texts, kind(labels)), expected)
+            assert metrics.stars_.tolist() == ["bad", "good"]
+            assert metrics.get_feature_names_out().tolist()[::2] == ["sensitivity_bad", "error_bad"]
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(metrics)).transform(texts), metrics.transform(texts))
 
     def test_a_model_that_is_not_to_be_had(self, texts, stars, tmp_path):
         with pytest.raises(OSError, match="use model='bundled' or the path of a directory"):

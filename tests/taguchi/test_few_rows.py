@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 from t_data import FIVE_STARS
 
-from pipeline.taguchi import TMethodRegressor, t_moments
+from pipeline.taguchi import (
+    MahalanobisTaguchi,
+    MSRRegressor,
+    TbRegressor,
+    TMethodRegressor,
+    UnitSpaceClassifier,
+    UnitSpaceClassifierCV,
+    UnitSpaceItems,
+    t_moments,
+)
 
 
 class TestFewRows:
@@ -89,3 +98,22 @@ class TestTargets:
             ValueError, match="TMethodRegressor needs numbers as target y, got 'good' at position 0: give"
         ):
             TMethodRegressor().fit([[1.0], [2.0]], ["good", "bad"])
+
+    @pytest.mark.parametrize("model", [TMethodRegressor(), TMethodRegressor("all"), TbRegressor(), MSRRegressor()])
+    def test_squares_that_underflow(self, model):
+        X, y = np.random.default_rng(0).normal(size=(20, 3)), np.tile([1, 2, 3, 4, 5], 4)
+        with pytest.raises(ValueError, match="The target y varies so little that its squares underflow: scale it up"):
+            model.fit(X, 1e-200 * y)
+        np.testing.assert_allclose(model.fit(X, 1e-100 * y).predict(X), 1e-100 * model.fit(X, y).predict(X), rtol=1e-6)
+
+    @pytest.mark.parametrize("model", [UnitSpaceClassifier(), UnitSpaceClassifierCV(cv=2)])
+    def test_classes_in_an_array_of_objects(self, model):
+        X, y = np.random.default_rng(0).normal(size=(20, 3)), np.tile([1, 2, 3, 4, 5], 4)
+        predicted = model.fit(X, y.astype(object)).predict(X)
+        np.testing.assert_array_equal(predicted, model.fit(X, y).predict(X))
+        words = np.array(list("abcde"), dtype=object)[y - 1]
+        assert model.fit(X, words).classes_.tolist() == list("abcde")
+
+    def test_unit_spaces_as_items_need_a_target(self):
+        with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+            UnitSpaceItems(MahalanobisTaguchi()).fit([[1.0], [2.0]], None)
