@@ -5,7 +5,7 @@ import hashlib
 import json
 import sysconfig
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,35 @@ def file_digest(path: Path) -> str:
     """Return the sha256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+Stamp = tuple[tuple[str | int, ...], ...]
+
+
+def directory_stamp(path: Path | str) -> Stamp:
+    """Return what changes when a file in a directory is written, put there or taken away; () for no directory.
+
+    That is name, size, inode and times of each file: nothing is read.
+    """
+    files = sorted(each for each in Path(path).rglob("*") if each.is_file())
+    facts = ((str(each), each.stat()) for each in files)
+    return tuple((name, fact.st_size, fact.st_ino, fact.st_mtime_ns, fact.st_ctime_ns) for name, fact in facts)
+
+
+def files_digest(model: object) -> str:
+    """Return the sha256 of names and contents of the files in a model's directory; "" where it is named otherwise.
+
+    They are read once, unless one of them changes.
+    """
+    if not isinstance(model, str | Path) or not Path(model).is_dir():
+        return ""
+    return _directory_digest(Path(model), directory_stamp(model))
+
+
+@lru_cache(maxsize=32)
+def _directory_digest(path: Path, stamp: Stamp) -> str:
+    files = [Path(str(name)) for name, *_ in stamp]
+    return value_digest([[str(file.relative_to(path)), file_digest(file)] for file in files])
 
 
 def value_digest(*values: Any) -> str:

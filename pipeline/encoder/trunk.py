@@ -18,6 +18,7 @@ from transformers.masking_utils import sdpa_mask
 
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.layers import count_layers, transformer_of
+from pipeline.encoder.probe import FAILURES, read_by, shared_copy
 
 _SUMMED = "summed_attention"
 
@@ -49,7 +50,7 @@ class _Trunk(nn.Module):
     def __init__(self, transformer: Any, layers: set[int], attention: set[int]):
         super().__init__()
         self.layers, self.n_layers = layers, transformer.config.num_hidden_layers
-        self.model = _shared_copy(transformer)
+        self.model = shared_copy(transformer)
         self.model.set_attn_implementation(_SUMMED)
         blocks = _blocks(self.model)
         del blocks[max(1, *layers, *attention) :]
@@ -67,7 +68,7 @@ class _Trunk(nn.Module):
         # The first token that is no padding: some tokenizers pad on the left.
         self.queries = torch.stack([real, real * (real.cumsum(dim=1) == 1)], dim=1)
         self.seen = Seen({}, {}, {})
-        output = self.model(**inputs, return_dict=True)
+        output = self.model(**read_by(self.model, inputs), return_dict=True)
         if self.n_layers in self.layers:
             # A model may end in a norm, which only its output has passed.
             self.seen.states[self.n_layers] = output.last_hidden_state
@@ -79,7 +80,7 @@ class _Trunk(nn.Module):
 
     def _keep(self, layer: int, output: Any) -> None:
         if layer in self.layers:
-            self.seen.states[layer] = output[0] if isinstance(output, tuple) else output
+            self.seen.states[layer] = output[0] if isinstance(output, tuple | list) else output
 
     def sum_up(self, layer: int, weights: Tensor) -> None:
         """Keep what each token receives, and what the first one pays, as means over the heads."""
@@ -94,13 +95,13 @@ class _WholeModel(nn.Module):
     def __init__(self, transformer: Any, layers: set[int], attention: set[int]):
         super().__init__()
         self.layers, self.attention = layers, attention
-        self.model = _shared_copy(transformer)
+        self.model = shared_copy(transformer)
         self.model.set_attn_implementation("eager")
 
     def forward(self, inputs: dict[str, Tensor]) -> Seen:
         """Run a batch, given as the transformer's inputs."""
         wanted = {"output_hidden_states": True, "output_attentions": bool(self.attention)}
-        output = self.model(**inputs, **wanted, return_dict=True)
+        output = self.model(**read_by(self.model, inputs), **wanted, return_dict=True)
         real = inputs["attention_mask"].float()
         first = real * (real.cumsum(dim=1) == 1)
         seen = Seen({layer: output.hidden_states[layer] for layer in self.layers}, {}, {})
@@ -154,7 +155,7 @@ def _agree(encoder: SentenceTransformer) -> bool:
     try:
         whole = _WholeModel(transformer, layers, layers - {0}).eval()(inputs)
         cut = [_Trunk(transformer, {n}, {n} - {0}).eval()(inputs) for n in layers]
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except FAILURES:
         return False
     real = inputs["attention_mask"].bool()
     return all(
@@ -166,15 +167,9 @@ def _agree(encoder: SentenceTransformer) -> bool:
 
 
 def model_inputs(encoder: SentenceTransformer, features: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the tokenizer's outputs that the transformer reads, on its device."""
-    names = encoder.tokenizer.model_input_names
+    """Return the tokenizer's outputs that the transformer reads, and the mask, on the encoder's device."""
+    names = dict.fromkeys([*encoder.tokenizer.model_input_names, "attention_mask"])
     return {name: features[name].to(encoder.device) for name in names if name in features}
-
-
-def _shared_copy(transformer: Any) -> Any:
-    """Return a copy of modules and configuration that shares the weights."""
-    weights = [*transformer.parameters(), *transformer.buffers()]
-    return copy.deepcopy(transformer, {id(weight): weight for weight in weights})
 
 
 def _blocks(transformer: Any) -> nn.ModuleList:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.digest import value_digest
+from pipeline.digest import files_digest, value_digest
 from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
 from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
@@ -142,7 +142,8 @@ def has_token_record(transformer: Any, directory: Path) -> bool:
 
 
 def _record_path(transformer: Any, directory: Path) -> Path:
-    encoder = value_digest(transformer.model, transformer.revision, transformer.backend, transformer.precision)
+    model = str(transformer.model), files_digest(transformer.model)
+    encoder = value_digest(model, transformer.revision, transformer.backend, transformer.precision)
     return directory / encoder[:16] / f"layer{transformer.layer}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.digest import code_digest, is_library, value_digest
+from pipeline.digest import code_digest, files_digest, is_library, value_digest
 from pipeline.errors import PipelineError, first_line
 
 
@@ -49,7 +49,7 @@ def packages(names: list[str]) -> list[str]:
 
 
 def settings(value: Any, modules: set[str] | None = None) -> Any:
-    """Return classes and parameters of an unfitted estimator as JSON-able values.
+    """Return classes and parameters of an unfitted estimator as JSON-able values; of a model's directory the content.
 
     Parameters
     ----------
@@ -80,7 +80,9 @@ def settings(value: Any, modules: set[str] | None = None) -> Any:
     if thing is value:
         return name
     if hasattr(value, "get_params"):
-        return [name, settings(value.get_params(deep=False), modules)]
+        params = value.get_params(deep=False)
+        files = files_digest(params.get("model"))
+        return [name, settings(params, modules), *([files] if files else [])]
     return [name, _content_digest(value)]
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
 from pipeline.encoder.backend import BackendName, Precision
-from pipeline.encoder.layers import check_layer, state_size
+from pipeline.encoder.layers import check_first_token, check_layer, check_tokens, state_size
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, Folds, check_classes, check_target
@@ -31,6 +31,7 @@ _OF_WORDS: Final = ("idf", "length")
 _FROM_THE_TARGET: Final = ("sn-ratio", "t-method", "trained")
 # The usual number of heads, and the highest one.
 _HEADS = {"sn-ratio": (3, 3), "t-method": (2, 2), "trained": (2, None)}
+_LONGEST = 10**6
 _HEAD_NAMES = {"sn-ratio": ["weight_up", "weight_down", "weight_middle"], "t-method": ["weight_for", "weight_against"]}
 
 
@@ -82,8 +83,10 @@ class AttentionPooling(EncoderTransformer):
         Folds of `fit_transform` where weights are learned from the target.
     random_state : int, RandomState instance or None, default=0
         How the texts are dealt to the folds, and where the gradient starts.
-    model : str, default="bundled"
-        As in `SentenceEmbedding`; the model needs a transformer with token states.
+    model : str or Path, default="bundled"
+        As in `SentenceEmbedding`; the model needs a transformer with token states, and for "received" and "cls" one
+        that hands out its attention: weights of every token on every token that sum to 1. In a causal model (GPT-2)
+        the first token sees nothing but itself, and "cls" is refused. A default prompt, no part of a text, is left out.
     revision : str, default=None
         Commit on the hub.
     backend, precision
@@ -149,7 +152,7 @@ class AttentionPooling(EncoderTransformer):
         n_heads: int | None = None,
         cv: int = 5,
         random_state: Any = 0,
-        model: str = BUNDLED,
+        model: str | Path = BUNDLED,
         revision: str | None = None,
         backend: BackendName = "torch",
         precision: Precision = "float32",
@@ -185,7 +188,11 @@ class AttentionPooling(EncoderTransformer):
         """Learn the weights, and return the pooling for the training texts."""
         n_heads = self._check_heads()
         encoder = self.load()
-        check_layer(encoder, self.layer, lowest=1 if self.weights in ("received", "cls") else 0, weights=self.weights)
+        attention = self.weights in ("received", "cls")
+        layer = check_layer(encoder, self.layer, lowest=1 if attention else 0, weights=self.weights)
+        check_tokens(encoder, attention)
+        if self.weights == "cls":
+            check_first_token(encoder, layer)
         for name in ("query_", "log_weights_", "temperature_", "sn_ratio_", "shift_", "coef_", "center_"):
             self.__dict__.pop(name, None)
         if self.weights in _OF_THE_MODEL:
@@ -300,7 +307,8 @@ def _places(encoder: Any, text: str, ids: Sequence[int]) -> tuple[list[int], lis
     """Return where each token begins and ends in a text; (0, 0) where the tokenizer does not say."""
     places = [(0, 0)] * len(ids)
     if encoder.tokenizer.is_fast:
-        cut = {"truncation": True, "max_length": encoder.max_seq_length}
+        # A tokenizer without a maximum length says so by a number that is none of a computer's integers.
+        cut = {"truncation": True, "max_length": min(encoder.max_seq_length or _LONGEST, _LONGEST)}
         inputs = encoder.tokenizer(text, return_offsets_mapping=True, **cut)
         if inputs["input_ids"] == list(ids):
             places = inputs["offset_mapping"]

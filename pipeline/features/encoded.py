@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.encoder import BUNDLED, Backend, Pooling, Texts, TokenPooling, TokenStates, encode, load_encoder
 from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.batches import check_sentence
 from pipeline.encoder.load import check_extra
 from pipeline.text import check_texts
 
@@ -22,7 +23,7 @@ from pipeline.text import check_texts
 _CALIBRATION_TEXTS = 300
 
 ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
-    "model": [str],
+    "model": [str, Path],
     "revision": [str, None],
     "backend": [StrOptions(set(get_args(BackendName)))],
     "precision": [StrOptions(set(get_args(Precision)))],
@@ -35,7 +36,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     A subclass says in `pooling` how the token states become one vector, and in `learn` what it learns from texts.
     """
 
-    model: str
+    model: str | Path
     revision: str | None
     backend: BackendName
     precision: Precision
@@ -167,8 +168,10 @@ class SentenceEmbedding(EncoderTransformer):
 
     Parameters
     ----------
-    model : str, default="bundled"
+    model : str or Path, default="bundled"
         "bundled" (all-MiniLM-L6-v2, 384 dimensions, needs no network), the path of a directory, or a name on the hub.
+        The vectors are those of ``SentenceTransformer(model).encode(texts)``, with the model's default prompt and
+        `truncate_dim`. A directory whose files change is read anew.
     revision : str, default=None
         Commit on the hub.
     backend : {"torch", "openvino"}, default="torch"
@@ -190,7 +193,7 @@ class SentenceEmbedding(EncoderTransformer):
 
     def __init__(
         self,
-        model: str = BUNDLED,
+        model: str | Path = BUNDLED,
         revision: str | None = None,
         backend: BackendName = "torch",
         precision: Precision = "float32",
@@ -203,6 +206,11 @@ class SentenceEmbedding(EncoderTransformer):
     def pooling(self) -> Pooling:
         """Return the pooling that the encoder ends in."""
         return Pooling("sentence")
+
+    def learn(self, texts: Texts, y: Any) -> TokenPooling:
+        """Learn nothing, but refuse an encoder whose embedding cannot be had."""
+        check_sentence(self.load(), self.make_backend())
+        return self.pooling()
 
 
 def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt.NDArray[Any]]:
@@ -270,7 +278,7 @@ def encode_together(
 
 def encoder_of(transformer: EncoderTransformer) -> tuple[str, str | None, Backend]:
     """Return model, revision and backend: transformers with equal ones share a forward pass."""
-    return transformer.model, transformer.revision, transformer.make_backend()
+    return str(transformer.model), transformer.revision, transformer.make_backend()
 
 
 def _check(X: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
 
     Parameters
     ----------
-    model : str, default="bundled"
+    model : str or Path, default="bundled"
         As in `SentenceEmbedding`; the model needs a transformer with token states.
     revision : str, default=None
         Commit on the hub.
@@ -109,12 +110,12 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
     stars_: npt.NDArray[Any]
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
-        "model": [str],
+        "model": [str, Path],
         "revision": [str, None],
         **FOLD_CONSTRAINTS,
     }
 
-    def __init__(self, model: str = BUNDLED, revision: str | None = None, cv: int = 5, random_state: Any = 0):
+    def __init__(self, model: str | Path = BUNDLED, revision: str | None = None, cv: int = 5, random_state: Any = 0):
         self.model = model
         self.revision = revision
         self.cv = cv

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.digest import code_digest, file_digest, is_library, value_digest
+from pipeline.digest import code_digest, file_digest, files_digest, is_library, value_digest
 from pipeline.files import MANIFEST, read_json, read_made_from, read_manifest, write_json
 from pipeline.project import conf
 from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
@@ -53,7 +53,8 @@ STAGES = tuple(_STAGES)
 def _features_settings() -> Any:
     configs, parts = conf.feature_configs(), conf.score_config().parts
     used = [configs[part] for part in parts if part in configs]
-    return [parts, [config.model_dump() for config in used], _code(config.transformer for config in used)]
+    files = [files_digest(config.params.get("model")) for config in used]
+    return [parts, [config.model_dump() for config in used], _code(config.transformer for config in used), files]
 
 
 def _score_settings() -> Any:

@@ -72,7 +72,7 @@ def fresh_encoder(tiny_encoder: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     encoder = SentenceTransformer(tiny_encoder, device="cpu", model_kwargs={"attn_implementation": "eager"}).eval()
-    encode(encoder, ["good"], [Pooling("received", 1)])
+    encode(encoder, ["good"], [Pooling("received", 1), Pooling("sentence")])
     return encoder
 
 
