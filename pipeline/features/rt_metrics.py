@@ -66,8 +66,8 @@ class RTMetrics(OutOfFoldTransformer[UnitSpaces]):
 
     A text, normalised, is the mean of its distinct tokens' input embeddings (see `_token_means`), standardised over the
     training texts; each star's texts are a unit space with a mean vector, and the RT method's :math:`Y_1 = \beta` and
-    :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and
-    error_1 to error_5 where stars go from 1 to 5. They need no order: labels such as "good" and "bad" do as well. A text without any token
+    :math:`Y_2 = \sqrt{V_e}` (see `rt_variables`) are the columns sensitivity_1 to sensitivity_5 and error_1 to error_5
+    where stars go from 1 to 5. They need no order: labels such as "good" and "bad" do as well. A text without any token
     gets 0 everywhere.
 
     The input embeddings know words but no context, and cost a look-up instead of all layers.

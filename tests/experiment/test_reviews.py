@@ -95,7 +95,7 @@ def test_an_unreadable_row_keeps_its_own_reason() -> None:
 def test_a_text_is_used_once_however_it_is_typed() -> None:
     composed = {"text": "I don't like the crème brûlée", "stars": 2}
     typed = {"text": unicodedata.normalize("NFD", "I don´t like the crème brûlée"), "stars": 2}
-    accepted, rejected = check(raw(review(1), composed, review(2), typed), "x")
+    accepted, rejected = checked(raw(review(1), composed, review(2), typed))
     assert accepted["text"].tolist()[1] == composed["text"]
     assert [(row["line"], row["reason"]) for row in rejected] == [(4, "duplicate text: same as line 2")]
 
