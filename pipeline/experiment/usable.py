@@ -147,34 +147,41 @@ class UsableReviews:
 
         Returns
         -------
-        reviews : DataFrame with columns line, review_id, text, stars, and category if there is any
+        reviews : DataFrame with columns file, line, review_id, text, stars, and category if there is any
         unescaped : Counter
             How many of the reviews held what, before it was undone.
         """
-        wanted = np.zeros(len(self._survey.line), dtype=bool)
+        wanted = np.zeros(self.n_read, dtype=bool)
         wanted[self._usable[drawn]] = True
         unescaped: Counter[str] = Counter()
         kept, start = [], 0
         for part in self._rows.parts():
-            rows = np.arange(start, start + len(part))
+            rows = slice(start, start + len(part))
             start += len(part)
-            if start > len(wanted) or (part["line"].to_numpy(np.int32) != self._survey.line[rows]).any():
-                raise PipelineError(f"{self._rows.origin} has changed while it was read: run the command again")
+            if start > self.n_read:
+                raise self._has_changed()
             for row in np.flatnonzero(self._survey.fault[rows] != _NONE):
-                rejected.add(self._rejected(part.iloc[row], int(rows[row])))
+                rejected.add(self._rejected(part.iloc[row], rows.start + int(row)))
             some = part[wanted[rows]]
             undone = [unescape(text) for text in some["text"]]
+            if [_same_text(text) for text, _ in undone] != self._survey.text[rows][wanted[rows]].tolist():
+                raise self._has_changed()
             unescaped.update(kind for _, kinds in undone for kind in kinds)
             kept.append(some.assign(text=[text for text, _ in undone]))
-        reviews = pd.concat(kept, ignore_index=True)
-        reviews["stars"] = self.stars[drawn]
-        if self._rating.scale.is_whole:
-            reviews["stars"] = reviews["stars"].astype(int)
-        own = [given or _text_id(text) for given, text in zip(reviews["review_id"], reviews["text"], strict=True)]
-        reviews["review_id"] = pd.Series(own, dtype=str)
-        category = reviews["category"].str.strip().replace("", None) if len(reviews) else reviews["category"]
+        if start < self.n_read:
+            raise self._has_changed()
+        return self._reviews(pd.concat(kept, ignore_index=True), self.stars[drawn]), unescaped
+
+    def _has_changed(self) -> PipelineError:
+        return PipelineError(f"{self._rows.origin} has changed while it was read: run the command again")
+
+    def _reviews(self, rows: pd.DataFrame, stars: npt.NDArray[np.float64]) -> pd.DataFrame:
+        """Return the rows with stars, ids and categories in place of those that were given."""
+        ids = [given or _text_id(text) for given, text in zip(rows["review_id"], rows["text"], strict=True)]
+        category = rows["category"].str.strip().replace("", None) if len(rows) else rows["category"]
         columns = ["file", "line", "review_id", "text", "stars", *(["category"] if category.notna().any() else [])]
-        return reviews.assign(category=category)[columns].astype({"line": int, "text": str}), unescaped
+        kinds = {"line": int, "review_id": str, "text": str, "stars": int if self._rating.scale.is_whole else float}
+        return rows.assign(stars=stars, review_id=ids, category=category)[columns].astype(kinds)
 
     def _rejected(self, row: "pd.Series[Any]", number: int) -> dict[str, Any]:
         given = self._given(row["stars"])

@@ -144,8 +144,7 @@ def stage_digests(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -
 def _data_digest(path: Path) -> str:
     """Return the digest that a table of a feature carries, else that of the file's content; of a directory, all."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        return value_digest([(str(file.relative_to(path)), file_digest(file)) for file in files])
+        return files_digest(path)
     if not path.is_file():
         return "missing"
     return read_made_from(path) or file_digest(path)
