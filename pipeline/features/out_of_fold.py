@@ -13,8 +13,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
+from pipeline.scale import MAX_VALUES
 from pipeline.taguchi.base import LEAST_SQUARES, OVERFLOW_OF_TARGET, UNDERFLOW_OF_TARGET
 from pipeline.taguchi.target import as_classes, as_numbers
+from pipeline.taguchi.unit_space_rule import warn_of_far_target
 from pipeline.text import check_texts
 
 Array = npt.NDArray[np.float64]
@@ -38,7 +40,12 @@ def check_target(estimator: object, texts: Sized, y: Any) -> Array:
     name = type(estimator).__name__
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
-    return _checked(texts, as_numbers(y, name))
+    y = _checked(texts, as_numbers(y, name))
+    # A rare star is no error of the data; a far price may be one.
+    if len(np.unique(y)) > MAX_VALUES:
+        squares = float(((y - y.mean()) ** 2).sum())
+        warn_of_far_target((float(y.min()), float(y.max())), float(y.mean()), squares, len(y), stacklevel=6)
+    return y
 
 
 def check_classes(estimator: object, texts: Sized, y: Any) -> tuple[Array, list[Any]]:

@@ -19,6 +19,7 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
+from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 
 class MSRRegressor(RegressorMixin, ItemEstimator):
@@ -119,6 +120,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
             raise ValueError(OVERFLOW_OF_TARGET)
         if spread < LEAST_SQUARES and (y != y[0]).any():
             raise ValueError(UNDERFLOW_OF_TARGET)
+        warn_of_far_target((float(y.min()), float(y.max())), target_center, spread, n, stacklevel=3)
         # A constant item, up to the rounding of its mean, has no slope.
         scale[scale <= 4 * np.finfo(X.dtype).eps * np.abs(center)] = np.inf
         items /= scale

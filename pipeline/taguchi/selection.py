@@ -203,7 +203,7 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
             raise ValueError("The target y of all held-out rows equals the unit space's mean: no run has an S/N ratio.")
 
         all_rows = self._all_rows(y, unit_space_mask)
-        warn_of_few_rows(all_rows)
+        warn_of_few_rows(all_rows, stacklevel=3)
         self.n_unit_space_ = all_rows.unit.target[0]
         self.orthogonal_array_ = array
         # A slope below zero on held-out rows is no signal, however steep.

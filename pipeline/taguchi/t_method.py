@@ -352,7 +352,7 @@ class TMethodRegressor(IntegratedEstimator):
             targets = np.ndindex(np.shape(self.target_center_))
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
         for part in moments:
-            warn_of_few_rows(part)
+            warn_of_few_rows(part, stacklevel=4)
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self

@@ -11,6 +11,7 @@ from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
+from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 # Origins whose S/N ratios differ by rounding only count as equal, and the first row of equals is taken.
 _TIE = 1e-10
@@ -99,13 +100,24 @@ class TbRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            If the target is constant.
+            If the target is constant, or squares overflow.
+
+        Warns
+        -----
+        UserWarning
+            If one far target makes much of the target's sum of squares.
         """
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
         weight = check_weights(sample_weight, X)
         targets = y.astype(np.float64).reshape(len(y), -1).T
-        estimates = [_estimate(X, target, weight, self.subtract_error) for target in targets]
+        sums = [t_moments(X, target, sample_weight=weight) for target in targets]
+        estimates = [
+            _estimate(X, target, weight, total, self.subtract_error)
+            for target, total in zip(targets, sums, strict=True)
+        ]
+        for total in sums:
+            warn_of_far_target(total.target_range, *total.unit.target[1:], total.unit.target[0], stacklevel=3)
         self._store_estimates(estimates, y.ndim > 1, X.dtype)
         return self
 
@@ -117,8 +129,7 @@ class _TbEstimate(Estimate):
     origin: npt.NDArray[np.int64]
 
 
-def _estimate(X: AnyArray, y: Array, weight: Array, subtract_error: bool) -> _TbEstimate:
-    total = t_moments(X, y, sample_weight=weight)
+def _estimate(X: AnyArray, y: Array, weight: Array, total: TMoments, subtract_error: bool) -> _TbEstimate:
     low, high = total.target_range
     if total.unit.target[0] == 0:
         raise ValueError(NO_WEIGHT)

@@ -1,7 +1,6 @@
 """Which rows are the unit space, by their target, and when a T-method rests on too few of them."""
 
 import warnings
-from collections.abc import Iterator
 from numbers import Real
 from typing import Any, Literal
 
@@ -81,30 +80,49 @@ def _quantile(values: Array, share: float, weight: Array | None) -> float:
     return float(np.quantile(values, share, method="inverted_cdf", weights=weight))
 
 
-def warn_of_few_rows(moments: TMoments) -> None:
+def warn_of_few_rows(moments: TMoments, stacklevel: int) -> None:
     """Warn where a T-method rests on a handful of rows: a small unit space, or one target that outweighs all others."""
-    for doubt in _doubts(moments):
-        warnings.warn(doubt, UserWarning, stacklevel=4)
-
-
-def _doubts(moments: TMoments) -> Iterator[str]:
-    n_unit, center, _ = moments.unit.target
-    n_signal, mean, squares = moments.signal.target
+    n_unit, center, squares = moments.unit.target
+    n_signal, mean, _ = moments.signal.target
     n = n_unit + n_signal
     # A fifth of the target's range holds a fifth of the rows if all targets are equally frequent.
     if n_signal and n_unit < max(min(n / 5, 5), n / 50):
-        yield (
+        warnings.warn(
             f"The unit space holds {n_unit:g} of {n:g} rows, and all is measured from their mean: choose it by "
-            "unit_space='median' or unit_space=(low, high), and look for targets far from all others."
+            "unit_space='median' or unit_space=(low, high), and look for targets far from all others.",
+            UserWarning,
+            stacklevel=stacklevel,
         )
-    if not n_signal:
-        n_signal, mean, squares = moments.unit.target
-    r = squares + n_signal * (mean - center) ** 2
-    farthest = max(moments.target_range, key=lambda target: abs(target - center))
-    share = (farthest - center) ** 2 / r if r > 0 else 0
-    # More than 1 is a row of little weight.
-    if n_signal >= 5 and max(0.2, min(12 / n_signal, 0.9)) < share < 1 + 1e-9:
-        yield (
-            f"A row with the target {farthest:g} makes {100 * share:.0f}% of the sum of squares r of {n_signal:g} "
-            "signal rows, so that it decides every sensitivity: look whether it is right, or leave it out."
+    if n_signal:
+        squares = moments.signal.target[2] + n_signal * (mean - center) ** 2
+    warn_of_far_target(moments.target_range, center, squares, n_signal or n_unit, stacklevel + 1)
+
+
+def warn_of_far_target(
+    target_range: tuple[float, float], center: float, squares: float, n: float, stacklevel: int
+) -> None:
+    """Warn where a single target makes much of the sum of squares that all slopes are divided by.
+
+    Parameters
+    ----------
+    target_range : tuple of float
+        Smallest and largest target.
+    center : float
+        From where targets are measured.
+    squares : float
+        Sum of their squares, measured from there.
+    n : float
+        How many there are.
+    stacklevel : int
+        As in `warnings.warn`.
+    """
+    farthest = max(target_range, key=lambda target: abs(target - center))
+    share = (farthest - center) ** 2 / squares if squares > 0 else 0
+    # 12 / n is a target 3.5 standard deviations away; more than 1 is a row of little weight.
+    if n >= 5 and max(0.2, min(12 / n, 0.9)) < share < 1 + 1e-9:
+        warnings.warn(
+            f"A row with the target {farthest:g} makes {100 * share:.0f}% of the sum of squares r of {n:g} rows and "
+            "decides every slope: look whether it is right, or leave it out (sample_weight 0).",
+            UserWarning,
+            stacklevel=stacklevel,
         )

@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,16 @@ class TestLabels:
         for column in (np.array(stars)[:, None], pd.DataFrame({"stars": stars}), [[str(star)] for star in stars]):
             with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
                 np.testing.assert_array_equal(clone(metrics).fit_transform(texts, column), expected)
+
+    def test_a_far_number_is_told_and_a_rare_star_is_not(self, texts):
+        texts, prices = texts * 4, np.random.default_rng(0).normal(150, 20, 48)
+        with pytest.warns(UserWarning, match="A row with the target 10000 makes 98% of .* 48 rows") as told:
+            TMetrics().fit(texts, np.append(prices[:-1], 1e4))
+        assert told[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            TMetrics().fit(texts, prices)
+            TMetrics().fit(texts, [1] + [5] * 47)
 
     def test_true_and_false_are_one_and_zero(self, metrics, texts, stars):
         good = np.array(stars) > 3

@@ -10,6 +10,7 @@ from t_data import FIVE_STARS
 from pipeline.taguchi import (
     MahalanobisTaguchi,
     MSRRegressor,
+    OrthogonalArraySelector,
     TbRegressor,
     TMethodRegressor,
     UnitSpaceClassifier,
@@ -40,7 +41,7 @@ class TestFewRows:
             "The unit space holds 1 of 400 rows, and all is measured from their mean: choose it"
         )
         assert "unit_space='median' or unit_space=(low, high)" in unit_space
-        assert signal.startswith("A row with the target 10000 makes 98% of the sum of squares r of 399 signal rows")
+        assert signal.startswith("A row with the target 10000 makes 98% of the sum of squares r of 399 rows")
         assert "\n" not in unit_space + signal
         assert model.n_unit_space_ == 1
         assert told[0].filename == __file__
@@ -55,6 +56,15 @@ class TestFewRows:
             warnings.simplefilter("error")
             model = TMethodRegressor(rule).fit(X, y, sample_weight=y < 1000)
         assert model.predict([[140, -280]])[0] == pytest.approx(140, abs=2)
+
+    @pytest.mark.parametrize("model", [TbRegressor(), MSRRegressor(), OrthogonalArraySelector("all")])
+    def test_a_wild_target_decides_the_slopes_of_others_too(self, model):
+        with pytest.warns(UserWarning, match="A row with the target 10000 makes .* decides every slope") as told:
+            model.fit(*self.parts(1e4))
+        assert [each.filename for each in told] == [__file__]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(*self.parts())
 
     @pytest.mark.parametrize("rule", ["middle", "median", "all"])
     @pytest.mark.parametrize("n", [25, 91, 2000])
