@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.attention.tokens import Span, distinct, readable, token_spans
+from pipeline.attention.tokens import Span, distinct, readable
 from pipeline.encoder.load import BUNDLED, check_extra, load_network
 from pipeline.errors import first_line
 
@@ -231,6 +231,7 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     _check_text(text)
     check_extra("attention_map")
     from pipeline.encoder.probe import check_attention
+    from pipeline.encoder.spans import token_spans
 
     model = str(model)
     tokenizer, network = load_network(model, revision)

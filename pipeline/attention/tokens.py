@@ -3,36 +3,11 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 Span = tuple[int, int]
 
 _BREAKS = str.maketrans({"\n": "↵", "\r": "↵", "\t": "⇥"})
 _SPACES = str.maketrans({" ": "␣", "▁": "␣"})
-
-
-def token_spans(tokenizer: Any, text: str, encoding: Any) -> list[Span]:
-    """Return start and end of each token in `text`; an empty span for what is not in it, such as [CLS].
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    text : str
-    encoding : BatchEncoding
-        Of that text alone, with its offsets where the tokenizer knows them; otherwise the pieces are looked up in the
-        text from left to right.
-    """
-    if "offset_mapping" in encoding:
-        return [(int(start), int(end)) for start, end in encoding["offset_mapping"]]
-    spans, position = [], 0
-    special = set(tokenizer.all_special_ids)
-    for number in encoding["input_ids"]:
-        piece = "" if number in special else tokenizer.decode([number]).strip().removeprefix("##")
-        start = text.find(piece, position)
-        start, end = (start, start + len(piece)) if start >= 0 else (position, position)
-        spans.append((start, end))
-        position = end
-    return spans
 
 
 def readable(pieces: Sequence[str], spans: Sequence[Span], text: str) -> list[str]:

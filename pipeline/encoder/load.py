@@ -1,5 +1,6 @@
 """Load a sentence encoder: the bundled one, a local directory, or one from the hub when its name is given."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import Stamp, directory_stamp, file_digest
 from pipeline.errors import first_line, needs_extra
+from pipeline.files import read_json
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -93,6 +95,7 @@ def _load_encoder(model: str, revision: str | None, _stamp: Stamp) -> "SentenceT
         encoder = SentenceTransformer(str(directory), model_kwargs=options, **_SAFE).eval()
         if isinstance(encoder.tokenizer, PreTrainedTokenizerBase):
             _let_pad(encoder.tokenizer)
+            _know_the_unknown(encoder.tokenizer)
             _cut_to_positions(encoder)
         _check_loaded(encoder)
         return encoder
@@ -124,6 +127,23 @@ def _let_pad(tokenizer: "PreTrainedTokenizerBase") -> None:
         if not known:
             raise ValueError("its tokenizer has no special token to pad with: set its pad_token")
         tokenizer.pad_token = known[0]
+
+
+def _know_the_unknown(tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Let a tokenizer give its unknown token for what it does not know: transformers takes id 2, which is T5's.
+
+    In the models of rinna that is the end of a text.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import Unigram
+
+    backend, unknown = getattr(tokenizer, "backend_tokenizer", None), tokenizer.unk_token_id
+    if backend is None or unknown is None or not isinstance(backend.model, Unigram):
+        return
+    content = json.loads(backend.to_str())
+    if content["model"]["unk_id"] != unknown:
+        content["model"]["unk_id"] = unknown
+        tokenizer._tokenizer = Tokenizer.from_str(json.dumps(content))
 
 
 def _cut_to_positions(encoder: "SentenceTransformer") -> None:
@@ -160,6 +180,7 @@ def _load_network(model: str, revision: str | None, _stamp: Stamp) -> "tuple[Pre
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source, **_SAFE)
             network, report = AutoModel.from_pretrained(source, output_loading_info=True, **options)
+        _know_the_unknown(tokenizer)
         _check_missing(report["missing_keys"])
         return tokenizer, network.eval()
 
@@ -183,6 +204,7 @@ def _files(model: str, revision: str | None) -> Iterator[Path]:
     from safetensors import SafetensorError
 
     directory = _directory(model, revision)
+    _check_tokenizer(model, directory)
     try:
         yield directory
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
@@ -190,6 +212,20 @@ def _files(model: str, revision: str | None) -> Iterator[Path]:
             f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "
             f"use another one, or model={BUNDLED!r}."
         ) from None
+
+
+def _check_tokenizer(model: str, directory: Path) -> None:
+    """Refuse a Japanese tokenizer without the packages that it needs."""
+    packages = set()
+    for path in directory.rglob("tokenizer_config.json"):
+        settings = read_json(path)
+        if settings.get("tokenizer_class", "").startswith("BertJapanese"):
+            packages |= {"fugashi", "unidic_lite"} if settings.get("word_tokenizer_type") == "mecab" else set()
+        elif any(path.parent.glob("*.model")) and not (path.parent / "tokenizer.json").exists():
+            packages |= {"sentencepiece", "google.protobuf"}
+    with needs_extra(f"The tokenizer of {model!r}", "japanese"):
+        for package in sorted(packages):
+            import_module(package)
 
 
 def _directory(model: str, revision: str | None) -> Path:

@@ -18,6 +18,7 @@ from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
 from pipeline.encoder.backend import BackendName, Precision
 from pipeline.encoder.layers import check_first_token, check_layer, check_tokens, state_size
+from pipeline.encoder.spans import token_spans
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, Folds, check_classes, check_target
@@ -304,12 +305,11 @@ def _without_each(sums: list[Any]) -> list[Any]:
 
 
 def _places(encoder: Any, text: str, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return where each token begins and ends in a text; (0, 0) where the tokenizer does not say."""
-    places = [(0, 0)] * len(ids)
-    if encoder.tokenizer.is_fast:
-        # A tokenizer without a maximum length says so by a number that is none of a computer's integers.
-        cut = {"truncation": True, "max_length": min(encoder.max_seq_length or _LONGEST, _LONGEST)}
-        inputs = encoder.tokenizer(text, return_offsets_mapping=True, **cut)
-        if inputs["input_ids"] == list(ids):
-            places = inputs["offset_mapping"]
+    """Return where each token begins and ends in a text; (0, 0) where the encoder reads other tokens."""
+    tokenizer = encoder.tokenizer
+    # A tokenizer without a maximum length says so by a number that is none of a computer's integers.
+    cut = {"truncation": True, "max_length": min(encoder.max_seq_length or _LONGEST, _LONGEST)}
+    inputs = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, **cut)
+    same = list(inputs["input_ids"]) == list(ids)
+    places = token_spans(tokenizer, text, inputs) if same else [(0, 0)] * len(ids)
     return [start for start, _ in places], [end for _, end in places]
