@@ -70,9 +70,7 @@ def test_rejected_rows_are_kept_in_their_order_with_their_reasons() -> None:
 
 def test_a_template_that_makes_one_text_of_most_reviews_is_named() -> None:
     survey = [{"text": f"Thank you for the visit number {i} to our store today", "stars": i % 5 + 1} for i in range(40)]
-    with pytest.raises(
-        PipelineError, match=r"near_identical in conf/prepare\.yaml takes 40 of 40 "
-    ):
+    with pytest.raises(PipelineError, match=r"near_identical in conf/prepare\.yaml takes 40 of 40 "):
         prepared(Source(raw_rows(raw(*survey))), CONFIG)
     with pytest.raises(PipelineError, match=r"near_identical in conf/prepare\.yaml took 30 training reviews for "):
         prepared(Source(raw_rows(raw(*survey[:30])), raw_rows(raw(*survey[30:]))), CONFIG)
