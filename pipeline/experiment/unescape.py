@@ -9,10 +9,11 @@ entity or tag between quotation marks, or between words such as "use ... in" and
 (``late.<br>``), is never talk, unless HTML is named and an apostrophe is also typed plainly. What was escaped twice is
 undone twice.
 
-A backslash and n is a line break if one of them stands where a line ends: behind a mark, or before a capital, a digit,
-a dash or another one. A text with real line breaks, with paths only, or that names backslashes keeps them, and so does
-"day\night". A backslash and a quotation mark is a quotation mark if no bare one stands in the text; two quotation
-marks in a row are one if all are doubled. A backslash, u and four hexadecimal digits is the character of that number.
+A backslash and n is a line break if one of them stands where a line ends: next to a word, a mark, a dash or another
+one. A text keeps them if it has real line breaks or names backslashes, if they stand in paths only, or apart, between
+spaces or quotation marks; "day\night" is kept, too. A backslash and a quotation mark is a quotation mark if no bare one
+stands in the text; two quotation marks in a row are one if all are doubled. A backslash, u and four hexadecimal digits
+is the character of that number.
 """
 
 import html
@@ -56,15 +57,17 @@ _BARE_AMPERSAND = re.compile(rf"&(?!{_ENTITY[1:]})")
 _MOST_ROUNDS = 3
 
 _PATH = re.compile(r"\b[A-Za-z]:\\[^\s\"]*|(?<!\S)\\\\\w+\\[^\s\"]*")
+_OTHER_BACKSLASH = re.compile(r"(?<!\\)\\[a-mo-qs-z][a-z]", re.I)
 _NEW_LINE = r"(?<!\\)(?<!\b[A-Za-z]:)\\{1,3}(?:r\\{1,3}n|n|r(?![a-z]))"
 _NEW_LINES = re.compile(_NEW_LINE)
+# After n, the rest of a word that is none without it: night, no, name, ...
+_REST = "(?:o|ot|ights?|ew|ews|ames?|umbers?|orth|othing|obody|otes?|etworks?|odes?)"
 _LINE_ENDS = re.compile(
-    rf"[.!?…,;:)\]*。！？、」』~]\s?{_NEW_LINE}(?=\S|$)"
+    rf"[.!?…。！？]\s?{_NEW_LINE}|[,;:)\]*、」』~]\s?{_NEW_LINE}(?=\S|$)"
     rf"|{_NEW_LINE}(?:[-*•]|(?:\\{{1,3}}\")?[^\W_a-z])"
     rf"|[^\s\"'`“‘]{_NEW_LINE}\s?{_NEW_LINE}|{_NEW_LINE}\s?{_NEW_LINE}[^\s\"'`”’.,;:)]"
-    rf"|\w{_NEW_LINE}\s*$|^\s*{_NEW_LINE}\w"
+    rf"|(?<!\\)\w(?:\s?{_NEW_LINE}(?!{_REST}\b)\w|{_NEW_LINE}(?:\s\w|\s*$))|^\s*{_NEW_LINE}\w"
 )
-_INSIDE_A_TOKEN = re.compile(rf"\w{_NEW_LINE}\w")
 _NAMES_BACKSLASHES = re.compile(r"\b(?:back-?slash(?:es)?|newlines?|printf|regex|regexp|unicode|json)\b", re.I)
 _ESCAPED_QUOTE = re.compile(r"\\{1,3}([\"'])")
 _BARE_QUOTE = re.compile(r"(?<!\\)\"")
@@ -181,9 +184,8 @@ def _without_backslashes(text: str, kinds: set[str]) -> str:
 def _with_line_breaks(text: str) -> str:
     if "\n" in text.strip() or not _NEW_LINES.search(text):
         return text
-    judged = _PATH.sub(" ", text)
-    n_tokens = sum(_INSIDE_A_TOKEN.search(token) is not None for token in judged.split())
-    return _NEW_LINES.sub("\n", text) if _LINE_ENDS.search(judged) or n_tokens > 1 else text
+    judged = re.sub(r"\S+", lambda part: "" if _OTHER_BACKSLASH.search(part[0]) else part[0], _PATH.sub(" ", text))
+    return _NEW_LINES.sub("\n", text) if _LINE_ENDS.search(judged) else text
 
 
 def _with_quotes(text: str) -> str:
