@@ -4,10 +4,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pipeline.taguchi.target import as_numbers
 
 _FINEST = 100  # parts of a star that make a class
 
@@ -63,13 +66,15 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-            Stars: whole numbers, or evenly spaced parts of them such as halves.
+            Stars: whole numbers, or evenly spaced parts of them such as halves; also written as text, or an ordered
+            categorical, whose categories count from 1.
 
         Raises
         ------
         ValueError
-            If the classifier refuses the data, a continuous target say.
+            If the labels are words without an order, or if the classifier refuses the data, a continuous target say.
         """
+        y = as_numbers(y, type(self).__name__)
         self.classes_per_star_ = _classes_per_star(y)
         if self.classes_per_star_ > 1:
             # Equal steps stay equal: an error in classes is in proportion to the error in stars.
@@ -131,6 +136,16 @@ def _classes_per_star(y: Any) -> int:
     return next(multiples, 1)
 
 
+def _order(classes: npt.NDArray[Any], kind: Any) -> npt.NDArray[np.intp]:
+    """Return the order of sorted classes: as text, "10" comes before "2"."""
+    labels = pd.Categorical(classes, dtype=kind) if isinstance(kind, pd.CategoricalDtype) else classes
+    try:
+        return np.argsort(as_numbers(labels, "OrdinalClassifier"), kind="stable")
+    except ValueError:
+        # Words: scikit-learn sorts them.
+        return np.arange(len(classes))
+
+
 class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     r"""Ordinal regression: one binary classifier for each question "more than c stars?".
 
@@ -145,7 +160,7 @@ class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        The classes in their order: that of their numbers, also where these are text, or of an ordered categorical.
     classifiers_ : list of n_classes - 1 estimators
         The fitted clones.
 
@@ -166,10 +181,14 @@ class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit one clone for each class but the highest."""
+        kind = getattr(y, "dtype", None)
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        self.classifiers_ = [clone(self.classifier).fit(X, y > c) for c in self.classes_[:-1]]
+        classes, codes = np.unique(y, return_inverse=True)
+        order = _order(classes, kind)
+        self.classes_ = classes[order]
+        ranks = order.argsort()[codes]
+        self.classifiers_ = [clone(self.classifier).fit(X, ranks > rank) for rank in range(len(classes) - 1)]
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:

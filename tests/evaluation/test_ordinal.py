@@ -1,6 +1,9 @@
 """Classifiers of stars, read as regressors."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -133,3 +136,39 @@ def test_what_is_chosen_inside_is_chosen_by_the_error_in_stars(table):
     halves, doubled = (ExpectedStarRegressor(search).fit(X, values).classifier_ for values in (stars, 2 * stars))
     np.testing.assert_array_equal(halves.cv_results_["mean_test_score"], doubled.cv_results_["mean_test_score"])
     assert halves.classes_.tolist() == [1, 2, 10]
+
+
+TEN = np.tile(np.arange(1, 11), 12)
+
+
+def written(y: np.ndarray, kind: str) -> Any:
+    if kind == "text":
+        return y.astype(str)
+    if kind == "objects":
+        return y.astype(object)
+    names = [f"{'zyxwvutsrq'[i]} step" for i in range(10)]
+    return pd.Series(pd.Categorical([names[i - 1] for i in y], categories=names, ordered=True))
+
+
+@pytest.mark.parametrize("kind", ["text", "objects", "ordered categories"])
+@pytest.mark.parametrize("reader", [ExpectedStarRegressor, MedianStarRegressor])
+def test_stars_that_are_an_order_are_read_as_numbers(kind: str, reader: type) -> None:
+    X = TEN[:, None] + np.random.default_rng(0).normal(size=(120, 1))
+    for classifier in (LogisticRegression(), OrdinalClassifier(LogisticRegression())):
+        expected = reader(classifier).fit(X, TEN).predict(X)
+        np.testing.assert_allclose(reader(classifier).fit(X, written(TEN, kind)).predict(X), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["text", "ordered categories"])
+def test_ordinal_regression_knows_that_10_comes_after_2(kind: str) -> None:
+    X = TEN[:, None] + np.random.default_rng(0).normal(size=(120, 1))
+    y = written(TEN, kind)
+    model = OrdinalClassifier(LogisticRegression()).fit(X, y)
+    assert model.classes_.tolist() == list(dict.fromkeys(y))
+    expected = OrdinalClassifier(LogisticRegression()).fit(X, TEN).predict_proba(X)
+    np.testing.assert_allclose(model.predict_proba(X), expected)
+
+
+def test_words_without_an_order_are_no_stars() -> None:
+    with pytest.raises(ValueError, match="ExpectedStarRegressor needs numbers as target y, got 'good' at position 0"):
+        ExpectedStarRegressor(LogisticRegression()).fit([[0.0], [1.0]], ["good", "bad"])
