@@ -9,11 +9,11 @@ entity or tag between quotation marks, or between words such as "use ... in" and
 (``late.<br>``), is never talk, unless HTML is named and an apostrophe is also typed plainly. What was escaped twice is
 undone twice.
 
-A backslash and n is a line break if one of them stands where a line ends: next to a word, a mark, a dash or another
-one. A text keeps them if it has real line breaks or names backslashes, if they stand in paths only, or apart, between
-spaces or quotation marks; "day\night" is kept, too. A backslash and a quotation mark is a quotation mark if no bare one
-stands in the text; two quotation marks in a row are one if all are doubled. A backslash, u and four hexadecimal digits
-is the character of that number.
+A backslash and n is a line break if one of them stands where a line ends, next to a word or a mark. A text keeps them
+if it has real line breaks or names backslashes, if they stand in paths only, or apart, between spaces or quotation
+marks; "day\night" is kept, too. A backslash and a quotation mark is a quotation mark if no bare one stands in the text;
+two quotation marks in a row are one if all are doubled. A backslash, u and four hexadecimal digits is the character of
+that number.
 """
 
 import html
@@ -62,11 +62,10 @@ _NEW_LINE = r"(?<!\\)(?<!\b[A-Za-z]:)\\{1,3}(?:r\\{1,3}n|n|r(?![a-z]))"
 _NEW_LINES = re.compile(_NEW_LINE)
 # After n, the rest of a word that is none without it: night, no, name, ...
 _REST = "(?:o|ot|ights?|ew|ews|ames?|umbers?|orth|othing|obody|otes?|etworks?|odes?)"
+# Next to what belongs to a line: no space, quotation mark or bracket, and no other line break.
 _LINE_ENDS = re.compile(
-    rf"[.!?…。！？]\s?{_NEW_LINE}|[,;:)\]*、」』~]\s?{_NEW_LINE}(?=\S|$)"
-    rf"|{_NEW_LINE}(?:[-*•]|(?:\\{{1,3}}\")?[^\W_a-z])"
-    rf"|[^\s\"'`“‘]{_NEW_LINE}\s?{_NEW_LINE}|{_NEW_LINE}\s?{_NEW_LINE}[^\s\"'`”’.,;:)]"
-    rf"|(?<!\\)\w(?:\s?{_NEW_LINE}(?!{_REST}\b)\w|{_NEW_LINE}(?:\s\w|\s*$))|^\s*{_NEW_LINE}\w"
+    rf"(?:[^\s\"'`“‘(\[{{<\\n]|(?<!\\)n|\\\"){_NEW_LINE}(?!{_REST}\b)|[.!?…]\s{_NEW_LINE}"
+    rf"|{_NEW_LINE}(?!{_REST}\b)(?:[^\s\"'`”’)\].,;:!?\\]|\\{{1,3}}\")"
 )
 _NAMES_BACKSLASHES = re.compile(r"\b(?:back-?slash(?:es)?|newlines?|printf|regex|regexp|unicode|json)\b", re.I)
 _ESCAPED_QUOTE = re.compile(r"\\{1,3}([\"'])")
