@@ -64,7 +64,7 @@ _NEW_LINES = re.compile(_NEW_LINE)
 _REST = "(?:o|ot|ights?|ew|ews|ames?|umbers?|orth|othing|obody|otes?|etworks?|odes?)"
 # Next to what belongs to a line: no space, quotation mark or bracket, and no other line break.
 _LINE_ENDS = re.compile(
-    rf"(?:[^\s\"'`“‘(\[{{<\\n]|(?<!\\)n|\\\"){_NEW_LINE}(?!{_REST}\b)|[.!?…]\s{_NEW_LINE}"
+    rf"(?:[^\s\"'`“‘(\[{{<\\n]|(?<!\\)n|\\\"){_NEW_LINE}(?!{_REST}\b)|[.!?…]\s{{1,3}}{_NEW_LINE}"
     rf"|{_NEW_LINE}(?!{_REST}\b)(?:[^\s\"'`”’)\].,;:!?\\]|\\{{1,3}}\")"
 )
 _NAMES_BACKSLASHES = re.compile(r"\b(?:back-?slash(?:es)?|newlines?|printf|regex|regexp|unicode|json)\b", re.I)

@@ -33,7 +33,8 @@ class TextStats(TransformerMixin, BaseEstimator):
     letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
     and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
     and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral. VADER reads the first
-    2,000 words.
+    2,000 words. Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no
+    skin tone, and a decomposed text has the statistics of the composed one.
 
     References
     ----------
