@@ -134,16 +134,13 @@ def _know_the_unknown(tokenizer: "PreTrainedTokenizerBase") -> None:
 
     In the models of rinna that is the end of a text.
     """
-    from tokenizers import Tokenizer
-    from tokenizers.models import Unigram
-
     backend, unknown = getattr(tokenizer, "backend_tokenizer", None), tokenizer.unk_token_id
-    if backend is None or unknown is None or not isinstance(backend.model, Unigram):
+    if backend is None or unknown is None or type(backend.model).__name__ != "Unigram":
         return
     content = json.loads(backend.to_str())
     if content["model"]["unk_id"] != unknown:
         content["model"]["unk_id"] = unknown
-        tokenizer._tokenizer = Tokenizer.from_str(json.dumps(content))
+        tokenizer._tokenizer = type(backend).from_str(json.dumps(content))
 
 
 def _cut_to_positions(encoder: "SentenceTransformer") -> None:

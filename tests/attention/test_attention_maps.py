@@ -175,7 +175,7 @@ class TestTokens:
     def test_of_a_tokenizer_without_offsets_are_found_in_the_text(self, tmp_path: Path, tiny_encoder: str) -> None:
         from transformers import AutoTokenizer
 
-        from pipeline.attention.tokens import token_spans
+        from pipeline.encoder.spans import token_spans
 
         tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
         encoding = tokenizer("the food was bad", return_offsets_mapping=True)

@@ -1,4 +1,4 @@
-"""Models of Japanese: MeCab's words, sentencepiece's pieces, where they lie in the text, and what they need installed."""
+"""Models of Japanese: MeCab's words and sentencepiece's pieces, where they lie in the text, and what they need."""
 
 import subprocess
 import sys

@@ -78,9 +78,9 @@ def test_a_text_as_wide_as_a_window_is_refused_too(tokenizer: str, tmp_path: Pat
     model = save_kind(tmp_path, "longformer", tokenizer, **SMALL_BERT, attention_window=8)
     # Of the 8 + 1 tokens of this text the weights are 9 x 9, and look like attention.
     assert len(load_encoder(model).tokenizer("the food was not good .  a")["input_ids"]) == 9
-    with pytest.raises(ValueError, match="longformer.*hands out no token x token weights in every layer"):
+    with pytest.raises(ValueError, match=r"longformer.*hands out no token x token weights in every layer"):
         attention_map("the food was not good .  a", model)
-    with pytest.raises(ValueError, match="longformer.*hands out no token x token weights in every layer"):
+    with pytest.raises(ValueError, match=r"longformer.*hands out no token x token weights in every layer"):
         encode(load_encoder(model), ["the food was not good .  a"], [Pooling("received")])
 
 
