@@ -26,6 +26,7 @@ from pipeline.files import read_manifest, read_parquet, write_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
 from pipeline.project.paths import CONF, DatasetPaths
+from pipeline.project.scale import dataset_scale
 
 _FIGURES = ["n_features", "fit_seconds", "predict_seconds", "peak_mb"]
 
@@ -107,7 +108,7 @@ def run_context(dataset: str) -> RunContext:
     """
     paths, config, where = DatasetPaths(dataset), score_config(), str(CONF / "score.yaml")
     check_score(config)
-    transformers = make_transformers(config.parts, feature_configs(), where)
+    transformers = make_transformers(config.parts, feature_configs(), where, dataset_scale(paths))
     read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)
     for part, digest in made_from.items():
@@ -146,7 +147,8 @@ def _load_material(dataset: str, root: Path, made_from: str) -> Material:
     paths, configs, config = DatasetPaths(dataset), feature_configs(), score_config()
     reviews = read_parquet(paths.reviews, made_by="prepare")
     tables = {part: read_parquet(paths.feature(part), made_by="features") for part in config.parts}
-    transformers = {part: make_transformer(part, configs[part]) for part in config.parts}
+    scale = dataset_scale(paths)
+    transformers = {part: make_transformer(part, configs[part], scale) for part in config.parts}
     tokens = paths.tokens / str(read_manifest(paths.features).get("tokens"))
     learning = [part for part, transformer in transformers.items() if learns(transformer)]
     return Material(
@@ -155,7 +157,7 @@ def _load_material(dataset: str, root: Path, made_from: str) -> Material:
         (reviews["split"] == "train").to_numpy(),
         config.feature_sets,
         {part: table.drop(columns="review_id").to_numpy() for part, table in tables.items()},
-        {part: partial(make_transformer, part, configs[part]) for part in learning},
+        {part: partial(make_transformer, part, configs[part], scale) for part in learning},
         {part: token_record(transformers[part], tokens) for part in learning if pools_tokens(transformers[part])},
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import PipelineError
-from pipeline.scale import FIVE_STARS, Scale
+from pipeline.scale import FIVE_STARS, MAX_VALUES, Scale
 
 # Scales in use, those with few values first: stars, labels, Likert scales, marks, percent.
 _USUAL = [
@@ -147,9 +147,17 @@ def _likely_without_mistakes(numbers: npt.NDArray[np.float64]) -> Scale | None:
 
 
 def _coarse(numbers: npt.NDArray[np.float64]) -> Scale:
-    """Return a scale of 11 to 21 values around numbers that are too many for one."""
-    low, high = float(np.floor(numbers.min())), float(np.ceil(numbers.max()))
-    step = 10.0 ** np.floor(np.log10((high - low) / 20))
-    step = next(each for each in (step, 2 * step, 5 * step, 10 * step) if (high - low) / each <= 20)
-    low = float(np.floor(low / step) * step)
-    return Scale(low, float(low + np.ceil((high - low) / step) * step), float(step))
+    """Return the finest scale of round steps around numbers that are too many for one.
+
+    Examples
+    --------
+    >>> print(_coarse(np.arange(1.0, 102.0)))
+    0 to 110 in steps of 10
+    """
+    low, high = float(numbers.min()), float(numbers.max())
+    power = 10.0 ** np.floor(np.log10((high - low) / MAX_VALUES))
+    for step in (power, 2 * power, 5 * power, 10 * power, 20 * power):
+        first, last = np.floor(low / step), np.ceil(high / step)
+        if last - first < MAX_VALUES:
+            break
+    return Scale(float(first * step), float(last * step), float(step))

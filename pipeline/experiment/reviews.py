@@ -131,24 +131,24 @@ def prepare(source: Source, config: PrepareConfig, limit: int | None = None, sca
     rejected = Rejected()
     _check_enough(usable, rejected)
 
-    sizes: list[int | None] = [limit, None]
+    limits: list[int | None] = [limit, None]
     if limit and source.test:
         n_test = round(config.test_size * limit)
-        sizes = [limit - n_test, n_test]
-    read = [each.read(_draw(each.stars, n, rng), rejected) for each, n in zip(usable, sizes, strict=False)]
+        limits = [limit - n_test, n_test]
+    read = [each.read(_draw(each.stars, n, rng), rejected) for each, n in zip(usable, limits, strict=False)]
     if source.test is None:
         reviews = split(read[0][0], config)
     else:
         both = [read[1][0].assign(split="test"), read[0][0].assign(split="train")]
         reviews = _without_leaks(pd.concat(both, ignore_index=True), config, rejected)
-    largest = int(reviews["group"].value_counts().iloc[0]) if len(reviews) else 0
-    _check_splits(reviews, largest, rejected)
+    sizes = reviews["group"].value_counts()
+    _check_splits(reviews, sizes[sizes > 1], rejected)
 
     schema = _reviews_schema(rating.scale)
     reviews = schema.validate(reviews[[name for name in schema.columns if name in reviews]])
     unescaped = sum((counts for _, counts in read), Counter())
     n_read = sum(each.n_read for each in usable)
-    return Prepared(reviews, rejected, n_read, rating, dict(unescaped.most_common()), largest)
+    return Prepared(reviews, rejected, n_read, rating, dict(unescaped.most_common()), int(sizes.max()))
 
 
 def _draw(stars: npt.NDArray[np.float64], n: int | None, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -171,8 +171,11 @@ def _check_enough(usable: list[UsableReviews], rejected: Rejected) -> None:
     raise PipelineError(f"all {len(stars)} reviews have {stars[0]:g} stars: one class only{first}")
 
 
-def _check_splits(reviews: pd.DataFrame, largest: int, rejected: Rejected) -> None:
-    """Stop where a split has too little to learn from, or to test on."""
+def _check_splits(reviews: pd.DataFrame, repeated: "pd.Series[int]", rejected: Rejected) -> None:
+    """Stop where a split has too little to learn from, or to test on.
+
+    `repeated` holds the sizes of the groups of nearly identical texts.
+    """
     for name in ("train", "test"):
         stars = reviews.loc[reviews["split"] == name, "stars"]
         if len(stars) >= 2 and (name == "test" or stars.nunique() >= 2):
@@ -181,8 +184,11 @@ def _check_splits(reviews: pd.DataFrame, largest: int, rejected: Rejected) -> No
         leaks = rejected.reasons[_LEAK]
         if leaks > len(stars):
             message += f"near_identical in conf/prepare.yaml took {leaks} training reviews for repeated test reviews"
-        elif largest > len(reviews) / 2:
-            message += f"near_identical in conf/prepare.yaml takes {largest} of {len(reviews)} reviews for one text"
+        elif repeated.sum() > len(reviews) / 2:
+            n_texts = "one text" if len(repeated) == 1 else f"{len(repeated)} texts"
+            message += (
+                f"near_identical in conf/prepare.yaml takes {repeated.sum()} of {len(reviews)} reviews for {n_texts}"
+            )
         else:
             raise PipelineError(f"{message}two reviews are needed, and two different stars to train on")
         raise PipelineError(f"{message}: raise it (1: only texts with equal word triples are one)")

@@ -10,17 +10,18 @@ import pipeline.features
 from pipeline.digest import file_digest, source_digest, value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
-from pipeline.features import AttentionPooling
+from pipeline.features import AttentionPooling, TMetrics
 from pipeline.features.encoded import EncoderTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
+from pipeline.scale import Scale
 
 # What decides on a table beside its transformer.
 _HOW_COLUMNS_ARE_MADE = ("pipeline.experiment.columns", "pipeline.experiment.explained", "pipeline.stages.features")
 
 
-def make_transformer(name: str, config: FeatureConfig) -> Any:
-    """Return the unfitted transformer that a configuration describes.
+def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
+    """Return the unfitted transformer that a configuration describes, for stars on a scale.
 
     Raises
     ------
@@ -33,12 +34,18 @@ def make_transformer(name: str, config: FeatureConfig) -> Any:
             return imported(config.transformer, where)(**config.params)
         known = [name for name in pipeline.features.__all__ if name[0].isupper()]
         check_names([config.transformer], known, "transformer", where)
-        return getattr(pipeline.features, config.transformer)(**config.params)
+        transformer = getattr(pipeline.features, config.transformer)(**config.params)
     except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
+    # A draw may lack the highest or the lowest star.
+    if isinstance(transformer, TMetrics) and transformer.target_range is None:
+        transformer.set_params(target_range=(scale.low, scale.high))
+    return transformer
 
 
-def make_transformers(parts: list[str], configs: Mapping[str, FeatureConfig], where: str) -> dict[str, Any]:
+def make_transformers(
+    parts: list[str], configs: Mapping[str, FeatureConfig], where: str, scale: Scale
+) -> dict[str, Any]:
     """Return unfitted transformers by the names of their features.
 
     Raises
@@ -47,7 +54,7 @@ def make_transformers(parts: list[str], configs: Mapping[str, FeatureConfig], wh
         If conf/features does not have one of the features, which `where` names.
     """
     check_names(parts, list(configs), "feature", where)
-    return {part: make_transformer(part, configs[part]) for part in parts}
+    return {part: make_transformer(part, configs[part], scale) for part in parts}
 
 
 def learns(transformer: Any) -> bool:

@@ -221,8 +221,15 @@ def find_usable(sources: list[RawRows], given: Scale | None, origin: str) -> tup
         As in `rating_of`.
     """
     surveys = [_survey(rows) for rows in sources]
-    rating = rating_of(np.concatenate([each.number for each in surveys]), sources[0].labels, given, origin)
-    return [UsableReviews(rows, survey, rating) for rows, survey in zip(sources, surveys, strict=True)], rating
+    ratings = {
+        labels: rating_of(
+            np.concatenate([each.number for each, rows in zip(surveys, sources, strict=True) if rows.labels == labels]),
+            *(labels, given, origin),
+        )
+        for labels in {rows.labels for rows in sources}
+    }
+    usable = [UsableReviews(rows, survey, ratings[rows.labels]) for rows, survey in zip(sources, surveys, strict=True)]
+    return usable, ratings[sources[0].labels]
 
 
 def check(rows: RawRows, scale: Scale = FIVE_STARS) -> tuple[pd.DataFrame, Rejected]:

@@ -200,13 +200,15 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         Folds of `fit_transform`.
     random_state : int, RandomState instance or None, default=0
         How the texts are dealt to the folds.
+    target_range : (low, high), default=None
+        Ends of the scale that the target is on, for the four points; None: its smallest and largest value in `fit`.
 
     Attributes
     ----------
     metrics_ : WordMetrics
         `beta` and `eta` of shape (n_items, 4), in the order of `items_`; the first column is for the target itself.
     range_ : tuple of float
-        Smallest and largest target.
+        Ends of the scale: `target_range`, or the smallest and largest target.
 
     References
     ----------
@@ -228,13 +230,17 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "min_df": [Interval(Integral, 1, None, closed="left")],
+        "target_range": ["array-like", None],
         **FOLD_CONSTRAINTS,
     }
 
-    def __init__(self, min_df: int = 1, cv: int = 5, random_state: Any = 0):
+    def __init__(
+        self, min_df: int = 1, cv: int = 5, random_state: Any = 0, target_range: tuple[float, float] | None = None
+    ):
         self.min_df = min_df
         self.cv = cv
         self.random_state = random_state
+        self.target_range = target_range
 
     @property
     def items_(self) -> npt.NDArray[np.object_]:
@@ -263,8 +269,20 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
             raise ValueError(f"{none}: lower min_df or give more.") from None
         # One str: skops would write a list or a dict of names one by one, which takes a hundred times as long.
         self._items = "\n".join(counter.get_feature_names_out())
-        self.range_ = (float(y.min()), float(y.max()))
+        self.range_ = self._scale_ends(y)
         return csr_array(X)
+
+    def _scale_ends(self, y: Array) -> tuple[float, float]:
+        lowest, highest = float(y.min()), float(y.max())
+        if self.target_range is None:
+            return lowest, highest
+        ends = [float(end) for end in self.target_range]
+        if len(ends) != 2 or not ends[0] <= lowest <= highest <= ends[1] or ends[0] == ends[1]:
+            raise ValueError(
+                f"target_range={self.target_range!r} must be two numbers, the lower one first, that hold the target, "
+                f"which goes from {lowest:g} to {highest:g}."
+            )
+        return ends[0], ends[1]
 
     def _rows(self, texts: list[str]) -> csr_array:
         return csr_array(CountVectorizer(vocabulary=self._items.split("\n"), **_COUNTED).transform(texts))

@@ -29,7 +29,7 @@ class _Stage(NamedTuple):
 
 _FITTED = ("reviews", "parts", "feature_costs")
 # These measure in stars, and so depend on how many there are.
-_BY_SCALE = ("score", "curves", "robustness", "report", "log")
+_BY_SCALE = ("features", "score", "curves", "robustness", "report", "log")
 _RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
 _STAGES = {
     "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),

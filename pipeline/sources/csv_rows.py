@@ -14,7 +14,6 @@ from pipeline.sources.row import Row
 
 _SEPARATORS = ",;\t|"
 _FIRST_LINES = 1000
-_NOT_UTF8 = "unreadable line: not UTF-8: name the encoding by ENCODING= (--encoding)"
 
 
 class Dialect:
@@ -43,13 +42,31 @@ class Dialect:
         self.columns = [name.strip() for name in _fields(header, separator)]
         if not "".join(self.columns):
             raise PipelineError(f"{path} has no header line: expected column names such as text,stars")
-        # Inside of a quoted field a quote is doubled: a single one after spaces opens a field.
-        spaced = re.compile(rf"{re.escape(separator)} +\"(?!\")")
+        apart = re.escape(separator)
+        # Inside of a quoted field a quote is doubled: a single one after spaces, or a third one, opens a field.
+        spaced = re.compile(rf'{apart} +"(?:(?!")|"")')
+        # MySQL and Spark write a backslash before a quote.
+        escaped, doubled = re.compile(rf'\\"(?!\s*(?:{apart}|$))'), re.compile(rf'[^{apart}]""[^{apart}]')
+        has_escapes = any(map(escaped.search, lines)) and not any(map(doubled.search, lines))
         self.options: Any = {
             "delimiter": separator,
             "strict": True,
             "skipinitialspace": any(map(spaced.search, lines)),
+            "escapechar": "\\" if has_escapes else None,
+            "doublequote": not has_escapes,
         }
+        rows = [_fields(line, separator) for line in lines[self.n_before + 1 :]]
+        whole = [fields for fields in rows if len(fields) == len(self.columns)]
+        self._numeric = [
+            i for i in range(len(self.columns)) if sum(_is_number(row[i]) for row in whole) > len(whole) / 2
+        ]
+
+    def holds_rows(self, record: list[str]) -> bool:
+        """Tell whether each of three or more lines alone has all fields, and numbers where most rows have them."""
+        if len(record) < 3 or not self._numeric:
+            return False
+        rows = list(csv.reader(record, delimiter=self.options["delimiter"], quoting=csv.QUOTE_NONE))
+        return all(len(row) == len(self.columns) and all(_is_number(row[i]) for i in self._numeric) for row in rows)
 
 
 def _fields(line: str, separator: str) -> list[str]:
@@ -57,6 +74,10 @@ def _fields(line: str, separator: str) -> list[str]:
         return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:
         return []
+
+
+def _is_number(field: str) -> bool:
+    return re.fullmatch(r"\s*[+-]?\d+(?:[.,]\d+)?\s*", field) is not None
 
 
 def csv_rows(path: Path, encoding: str | None) -> Iterator[Row]:
@@ -88,6 +109,8 @@ def csv_rows(path: Path, encoding: str | None) -> Iterator[Row]:
             try:
                 fields = next(reader)
                 problem = _problem(fields, dialect.columns)
+                if not problem and dialect.holds_rows([line for _, line in record]):
+                    problem = "a quotation mark that is never closed"
             except StopIteration:
                 return
             except csv.Error as error:
@@ -102,7 +125,7 @@ def csv_rows(path: Path, encoding: str | None) -> Iterator[Row]:
                 reader = csv.reader(feed(), **dialect.options)
                 fields = _unquoted(line, dialect)
             if fields and not _problem(fields, dialect.columns):
-                yield _row(number, fields, dialect.columns)
+                yield Row(number, {name: field or None for name, field in zip(dialect.columns, fields, strict=True)})
             else:
                 raw = line.encode(errors="replace").decode()
                 yield Row(number, {}, f"unreadable line: {problem}", raw)
@@ -115,11 +138,3 @@ def _problem(fields: list[str], columns: list[str]) -> str | None:
 def _unquoted(line: str, dialect: Dialect) -> list[str]:
     """Return the fields of a line whose quotes are text; only tabs, which texts do not hold, tell them apart."""
     return line.split("\t") if dialect.options["delimiter"] == "\t" else []
-
-
-def _row(number: int, fields: list[str], columns: list[str]) -> Row:
-    try:
-        "".join(fields).encode()
-    except UnicodeEncodeError:
-        return Row(number, {}, _NOT_UTF8)
-    return Row(number, {name: field or None for name, field in zip(columns, fields, strict=True)})

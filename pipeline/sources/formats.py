@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import logging
 import re
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError, first_line
+
+logger = logging.getLogger(__name__)
 
 FORMATS = {
     ".parquet": "parquet",
@@ -47,7 +50,7 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_HEAD = 1 << 20
+_START, _HEAD = 64, 1 << 20
 _NAME_IT = "name the encoding by ENCODING= (--encoding)"
 _COMMON = ["cp1252", "cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"]
 # A few damaged lines are rejected one by one; from here on it is the encoding.
@@ -64,7 +67,10 @@ def files_of(path: Path) -> list[Path]:
     """
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path)))
-        files = [file for file in inside if format_of(file)]
+        # Writers of shards leave empty ones.
+        files = [file for file in inside if format_of(file) and file.stat().st_size]
+        if left_out := [file.name for file in inside if not format_of(file)]:
+            logger.warning("%s: not read, for their suffix: %s", path, ", ".join(left_out))
         if not files:
             found = f"found: {', '.join(file.name for file in inside[:5])}" if inside else "it is empty"
             raise PipelineError(f"{path} is a directory without a file of reviews ({found}): {_EXPECTED}")
@@ -75,6 +81,8 @@ def files_of(path: Path) -> list[Path]:
         raise PipelineError(f"{path} is empty: it needs columns text and stars (1 to 5) or label (0 to 4)")
     if not format_of(path):
         seen = f", and it is {kind}" if (kind := _kind(path)) else ""
+        if path.suffix.lower() in _COMPRESSED:
+            seen = ", and none before it that names the format, as in reviews.csv.gz"
         raise PipelineError(f"{path} has the suffix {path.suffix!r}{seen}: {_EXPECTED}")
     return [path]
 
@@ -99,6 +107,7 @@ def dataset_name(path: Path) -> str:
     >>> dataset_name(Path("reviews/may 2026.json.gz"))
     'may_2026'
     """
+    path = path if path.name else path.resolve()
     name = path.name.removesuffix(path.suffix) if path.suffix.lower() in _COMPRESSED else path.name
     return re.sub(r"[^\w.+-]", "_", Path(name).stem)
 
@@ -106,11 +115,11 @@ def dataset_name(path: Path) -> str:
 def _kind(path: Path) -> str | None:
     """Return what the first bytes of a file say that it is, where they say something."""
     with path.open("rb") as file:
-        return _kind_of(file.read(64))
+        return _kind_of(file.read(_START))
 
 
 def _kind_of(head: bytes) -> str | None:
-    return next((kind for start, kind in _SIGNATURES.items() if head[:64].lower().startswith(start.lower())), None)
+    return next((kind for start, kind in _SIGNATURES.items() if head[:_START].lower().startswith(start.lower())), None)
 
 
 @contextmanager
@@ -130,11 +139,10 @@ def reading_file(path: Path, expected: str) -> Iterator[None]:
         raise
     except (OSError, EOFError, ValueError, zlib.error, pyarrow.ArrowException) as error:
         if isinstance(error, UnicodeDecodeError) and expected != "Parquet":
-            raise PipelineError(f"{path} is not in {error.encoding} ({error.reason}): {_NAME_IT}") from None
-        kind = _kind(path) if path.is_file() else None
-        what = (
-            f"it is {kind}" if kind and not (expected == "Parquet" and kind == "a Parquet file") else "is it damaged?"
-        )
+            bad = error.object[error.start : error.start + 1].hex()
+            raise PipelineError(f"{path} is in another encoding, where the byte {bad} is none: {_NAME_IT}") from None
+        kind = _kind(path) or ("a text" if expected == "Parquet" and _is_text(path) else None)
+        what = f"it is {kind}" if kind and expected not in kind else "is it damaged?"
         raise PipelineError(f"{path} cannot be read as {expected} ({first_line(error)}): {what}") from None
 
 
@@ -158,7 +166,7 @@ def open_text(path: Path, encoding: str | None, newline: str = "") -> io.TextIOW
     ----------
     path : Path
     encoding : str or None
-        None: what a byte order mark says, else UTF-8, where bytes that are none stand as half surrogates.
+        Where there is no byte order mark; None: UTF-8, where bytes that are none stand as half surrogates.
     newline : str
 
     Raises
@@ -167,18 +175,23 @@ def open_text(path: Path, encoding: str | None, newline: str = "") -> io.TextIOW
         If the encoding is unknown, or if most of the lines beyond ASCII are not UTF-8.
     """
     head = _head(path)
-    if encoding is None:
-        encoding = next((name for bom, name in _BOMS.items() if head.startswith(bom)), None)
-        if encoding is None:
-            _check_utf8(path, head)
+    marked = next((name for bom, name in _BOMS.items() if head.startswith(bom)), None)
+    if not (marked or encoding):
+        _check_utf8(path, head)
+    used = marked or encoding or "utf-8"
+    errors = "surrogateescape" if used.lower().replace("_", "-").startswith("utf-8") else "strict"
     try:
-        known = codecs.lookup(encoding or "utf-8").name
+        return io.TextIOWrapper(open_bytes(path), used, errors=errors, newline=newline)
     except LookupError:
         raise PipelineError(
-            f"{encoding!r} is no encoding that Python knows: use one such as cp1252, cp932 or gb18030"
+            f"{encoding!r} is no encoding of texts that Python knows: use one such as cp1252, cp932 or gb18030"
         ) from None
-    errors = "surrogateescape" if known.startswith("utf-8") else "strict"
-    return io.TextIOWrapper(open_bytes(path), encoding or "utf-8", errors=errors, newline=newline)
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(_START)
+    return 0 not in head and _is_utf8(head)
 
 
 def _head(path: Path) -> bytes:

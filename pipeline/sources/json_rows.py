@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -70,37 +71,37 @@ def _object_row(number: int, value: Any) -> Row:
 
 def _document_rows(file: TextIO, path: Path) -> Iterator[Row]:
     values = _values(file, path)
-    first = next(values, None)
-    second = next(values, None) if first is not None else None
-    if first is not None and second is None and isinstance(first[1], dict) and not first[0]:
-        yield from _table_rows(first[1], path)
+    first_two = list(islice(values, 2))
+    if len(first_two) == 1 and isinstance(first_two[0][1], dict) and not first_two[0][0]:
+        yield from _table_rows(first_two[0][1], path)
         return
-    for number, (_, value) in enumerate([each for each in (first, second) if each is not None], 1):
-        yield _object_row(number, value)
-    for number, (_, value) in enumerate(values, 3):
+    for number, (in_array, value) in enumerate(chain(first_two, values), 1):
+        if in_array and isinstance(value, list):
+            raise PipelineError(f"{path} is an array of lists, which name no columns: expected an array of objects")
         yield _object_row(number, value)
 
 
 def _values(file: TextIO, path: Path) -> Iterator[tuple[bool, Any]]:
     """Yield the elements of an array, or values that follow one another; with whether they stand in an array."""
-    decoder, buffer, position, size = json.JSONDecoder(), "", 0, _BLOCK
-    in_array, n = False, 0
+    decoder, buffer, size, n = json.JSONDecoder(), file.read(_BLOCK).lstrip("\ufeff \t\r\n"), _BLOCK, 0
+    in_array = buffer.startswith("[")
+    position = int(in_array)
     while True:
-        while position < len(buffer) and (buffer[position].isspace() or buffer[position] in "[],"):
-            in_array = in_array or buffer[position] == "["
+        while position < len(buffer) and (buffer[position].isspace() or buffer[position] == ","):
             position += 1
+        if in_array and buffer.startswith("]", position):
+            return
         try:
             value, end = decoder.raw_decode(buffer, position)
         except (ValueError, RecursionError) as error:
             block = file.read(size)
-            if not block or len(buffer) - position > _LONGEST:
-                if position >= len(buffer):
-                    return
-                raise PipelineError(
-                    f"{path} cannot be read as JSON after {n} rows ({first_line(error)}): is it damaged?"
-                ) from None
-            buffer, position, size = buffer[position:] + block, 0, min(2 * size, _LONGEST)
-            continue
+            if block and len(buffer) - position <= _LONGEST:
+                buffer, position, size = buffer[position:] + block, 0, min(2 * size, _LONGEST)
+                continue
+            if position >= len(buffer) and not in_array:
+                return
+            reason = "it breaks off" if position >= len(buffer) else first_line(error)
+            raise PipelineError(f"{path} cannot be read as JSON after {n} rows ({reason}): is it damaged?") from None
         n, position, size = n + 1, end, _BLOCK
         yield in_array, value
 
@@ -108,13 +109,15 @@ def _values(file: TextIO, path: Path) -> Iterator[tuple[bool, Any]]:
 def _table_rows(table: dict[str, Any], path: Path) -> Iterator[Row]:
     """Yield the rows of one object: a review, a list of them under a name, or what ``DataFrame.to_json`` writes."""
     rows: list[Any]
-    lists = [value for value in table.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    lists = dict(_lists_of_objects(table))
     if isinstance(table.get("columns"), list) and isinstance(table.get("data"), list):
         rows = [dict(zip(table["columns"], values, strict=False)) for values in table["data"]]
     elif isinstance(table.get("data"), list) and "schema" in table:
         rows = table["data"]
     elif len(lists) == 1:
-        rows = lists[0]
+        (rows,) = lists.values()
+    elif lists:
+        raise PipelineError(f"{path} has several lists of rows ({', '.join(lists)}): keep one of them")
     elif table and all(isinstance(value, list) for value in table.values()):
         rows = _by_columns({name: dict(enumerate(values)) for name, values in table.items()}, path)
     elif table and all(isinstance(value, dict) for value in table.values()):
@@ -128,6 +131,15 @@ def _table_rows(table: dict[str, Any], path: Path) -> Iterator[Row]:
     else:
         raise PipelineError(f"{path} is one JSON value without rows: expected lines, an array or a table of reviews")
     yield from (_object_row(number, row) for number, row in enumerate(rows, 1))
+
+
+def _lists_of_objects(table: dict[str, Any], within: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Yield the lists whose first element is an object, at any depth, by their names."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _lists_of_objects(value, f"{within}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield f"{within}{name}", value
 
 
 def _is_label(name: str) -> bool:

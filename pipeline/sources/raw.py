@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 COLUMNS = ["file", "line", "review_id", "text", "stars", "problem", "category"]
 _ROWS_AT_ONCE = 8192
 _FIRST_ROWS = 1000
+_EXPECTED = {"parquet": "Parquet", "csv": "CSV", "json": "JSON"}
+_NOT_UTF8 = "not UTF-8: name the encoding by ENCODING= (--encoding)"
 
 
 class RawRows(NamedTuple):
@@ -73,7 +75,7 @@ def read_files(
     for file in files:
         with reading_file(file, _EXPECTED[format_of(file) or ""]):
             if (found := _found_columns(file, encoding)) is not None:
-                columns[file] = find_columns(found, wanted, str(file))
+                columns[file] = _with_later_keys(find_columns(found, wanted, str(file)), file)
     counted = {each.labels for each in columns.values()}
     if len(counted) > 1:
         raise PipelineError(f"{path} has files with stars and others with labels: name one column by STARS= (--stars)")
@@ -94,7 +96,11 @@ def read_files(
     return RawRows(origin or str(path), known.labels, parts)
 
 
-_EXPECTED = {"parquet": "Parquet", "csv": "CSV", "json": "JSON"}
+def _with_later_keys(columns: Columns, file: Path) -> Columns:
+    """Return the columns with an id and a category that JSON may have in later rows only."""
+    if format_of(file) != "json":
+        return columns
+    return columns._replace(review_id=columns.review_id or "review_id", category=columns.category or "category")
 
 
 def _found_columns(file: Path, encoding: str | None) -> list[str] | None:
@@ -143,8 +149,14 @@ def _checked(row: Row, file: str) -> tuple[Any, ...]:
     if text is not None and not isinstance(text, str):
         text, problem = None, f"text {text_problem(text)}"
     elif fault := next(filter(None, map(text_problem, filter(None, [text, *plain]))), None):
+        fault = _NOT_UTF8 if _holds_bytes(text, *plain) else fault
         text, plain, problem = None, [None] * 3, f"unreadable line: {fault}"
     return file, row.line, plain[0], text, plain[1], problem, plain[2]
+
+
+def _holds_bytes(*values: str | None) -> bool:
+    """Tell whether bytes that are not UTF-8 stand in a text as half surrogates."""
+    return any("\udc80" <= character <= "\udcff" for value in values for character in value or "")
 
 
 def _plain(value: Any) -> str | None:

@@ -15,6 +15,7 @@ from pipeline.experiment.transformers import explains, make_transformers, pools_
 from pipeline.files import read_json, read_made_from, read_parquet, write_json, write_parquet
 from pipeline.project.conf import feature_configs, score_config
 from pipeline.project.paths import CONF, DatasetPaths
+from pipeline.project.scale import dataset_scale
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: make the tables that are not up to date, each with its transformer; return the manifest."""
     paths, configs, parts = DatasetPaths(dataset), feature_configs(), score_config().parts
-    transformers = make_transformers(parts, configs, str(CONF / "score.yaml"))
+    transformers = make_transformers(parts, configs, str(CONF / "score.yaml"), dataset_scale(paths))
     reviews = read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)
     costs: Costs = read_json(paths.feature_costs)

@@ -102,7 +102,7 @@ def _transfers(
     if sample is None:
         return {}
     configs = feature_configs()
-    unfitted = {part: make_transformer(part, configs[part]) for part in reader.transformers}
+    unfitted = {part: make_transformer(part, configs[part], FIVE_STARS) for part in reader.transformers}
     there = reader.predict_texts(sample["text"].tolist())
     back = predict_trained_on(sample, held_out, reader.estimators, reader.parts, unfitted)
     return {

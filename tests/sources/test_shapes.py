@@ -62,6 +62,7 @@ SHAPES = {
     "objects.json": "\n".join(json.dumps(row, indent=4) for row in ROWS),
     "named.json": json.dumps({"reviews": ROWS, "count": 4}),
     "named-beside-others.json": json.dumps({"feed": {"country": "jp"}, "reviews": ROWS}),
+    "deep.json": json.dumps({"data": {"page": 1, "reviews": ROWS}}),
     "lists.json": json.dumps(TABLE.to_dict("list")),
     **{f"{orient}.json": TABLE.to_json(orient=orient) for orient in ("columns", "index", "split", "records", "table")},
     **{f"{orient}-indented.json": TABLE.to_json(orient=orient, indent=1) for orient in ("columns", "index", "split")},
@@ -109,14 +110,18 @@ def test_texts_of_any_arrow_type_are_read(tmp_path: Path, kind: pa.DataType) -> 
     assert read(tmp_path / "r.parquet") == EXPECTED
 
 
-def test_a_directory_of_shards_is_one_table(tmp_path: Path) -> None:
+def test_a_directory_of_shards_is_one_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "part-1.csv").write_text(csv_text(), encoding="utf-8")
     (tmp_path / "a" / "part-2.jsonl.gz").write_bytes(gzip.compress(LINES.encode()))
     TABLE.to_parquet(tmp_path / "part-3.parquet")
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / ".hidden.csv").touch()
-    assert read(tmp_path) == EXPECTED * 3
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "part-4.csv.bz2").write_bytes(b"BZh")
+    with caplog.at_level("WARNING"):
+        assert read(tmp_path) == EXPECTED * 3
+    assert "not read, for their suffix: part-4.csv.bz2" in caplog.text
     table = pd.concat(read_files(tmp_path).parts())
     assert [Path(file).name for file in table["file"].unique()] == ["part-1.csv", "part-2.jsonl.gz", "part-3.parquet"]
     assert table["line"].tolist()[-4:] == [1, 2, 3, 4]
@@ -152,10 +157,19 @@ def test_another_encoding_is_asked_for_and_then_used(tmp_path: Path, name: str, 
 
 def test_an_encoding_that_does_not_fit_or_exist_is_said(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_bytes("text,stars\n味は最高,5\n".encode())
-    with pytest.raises(PipelineError, match=r"r\.csv is not in ascii"):
+    with pytest.raises(PipelineError, match=r"r\.csv is in another encoding, where the byte e5 is none"):
         read(tmp_path / "r.csv", encoding="ascii")
-    with pytest.raises(PipelineError, match="'utf8-ish' is no encoding that Python knows"):
-        read(tmp_path / "r.csv", encoding="utf8-ish")
+    for name in ("utf8-ish", "hex", "rot13"):
+        with pytest.raises(PipelineError, match=f"'{name}' is no encoding of texts that Python knows"):
+            read(tmp_path / "r.csv", encoding=name)
+
+
+@pytest.mark.parametrize(("written", "named"), [("utf-8-sig", "utf-8"), ("utf-16", "utf-16-le"), ("utf-16", "cp932")])
+def test_a_byte_order_mark_counts_more_than_the_encoding_that_is_named(
+    tmp_path: Path, written: str, named: str
+) -> None:
+    (tmp_path / "r.csv").write_bytes(SHAPES["comma.csv"].encode(written))
+    assert read(tmp_path / "r.csv", encoding=named) == EXPECTED
 
 
 # Quotes ---------------------------------------------------------------------------------------------------------------
@@ -167,12 +181,38 @@ def test_an_encoding_that_does_not_fit_or_exist_is_said(tmp_path: Path) -> None:
         'stars, text\n5, "good, kind"\n1, "bad ""wine"", cold"\n',
         'stars,text\n5, "good, kind"\n1,   "bad ""wine"", cold"\n',
         'stars; text\n5; "good, kind"\n1; "bad ""wine"", cold"\n',
+        'stars,text\n5, """good"", kind"\n1, """bad"" wine"\n',
         'stars\t"text"\n5\t"good, kind"\n1\t"bad ""wine"", cold"\n',
     ],
 )
 def test_quotes_after_spaces_open_a_field(tmp_path: Path, content: str) -> None:
     (tmp_path / "r.csv").write_text(content, encoding="utf-8")
-    assert read(tmp_path / "r.csv") == [("good, kind", 5.0), ('bad "wine", cold', 1.0)]
+    expected = [('"good", kind', 5.0), ('"bad" wine', 1.0)] if '"""' in content else None
+    assert read(tmp_path / "r.csv") == (expected or [("good, kind", 5.0), ('bad "wine", cold', 1.0)])
+
+
+def test_quotes_behind_backslashes_are_quotes(tmp_path: Path) -> None:
+    content = 'stars,text\n5,"he said \\"no\\", ok"\n1,"in C:\\\\new"\n4,"plain"\n'
+    (tmp_path / "r.csv").write_text(content, encoding="utf-8")
+    assert read(tmp_path / "r.csv") == [('he said "no", ok', 5.0), ("in C:\\new", 1.0), ("plain", 4.0)]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_rows_inside_of_a_quote_that_is_never_closed_are_rows(tmp_path: Path, separator: str) -> None:
+    rows = ["stars,text", "5,Fine", '3,"Great food never closed', "4,a", "2,b", '1,pizzas of 12"', "5,last"]
+    (tmp_path / "r.csv").write_text("\n".join(rows).replace(",", separator) + "\n", encoding="utf-8")
+    table = pd.concat(read_files(tmp_path / "r.csv").parts(), ignore_index=True)
+    assert table["line"].tolist() == [2, 3, 4, 5, 6, 7]
+    good = table[table["problem"].isna()]
+    assert set(good["text"]) >= {"Fine", "a", "b", "last"}
+
+
+def test_a_text_over_several_lines_stays_one(tmp_path: Path) -> None:
+    texts = ["one\ntwo, 2\nthree", "first,\n5, yes\n4, no", "1\n2\n3"]
+    pd.DataFrame({"text": texts, "stars": [1, 2, 3]}).to_csv(tmp_path / "r.csv", index=False)
+    assert [text for text, _ in read(tmp_path / "r.csv")] == texts
+    pd.DataFrame({"stars": [1, 2, 3], "text": texts}).to_csv(tmp_path / "r.csv", index=False)
+    assert [text for text, _ in read(tmp_path / "r.csv")] == texts
 
 
 def test_quotes_between_tabs_may_be_text(tmp_path: Path) -> None:
@@ -242,3 +282,14 @@ def test_the_shared_cases_hold_one_table(name: str) -> None:
 def test_the_other_shared_cases_are_read() -> None:
     assert {text[0] + text[-1] for text, _ in read(CASES / "quoted-after-space.csv")} == {"Td"}
     assert read(CASES / "text-binary.parquet")[0] == ("Review number 0 about the soup at table 0.", 1.0)
+
+
+def test_keys_that_come_late_in_json_are_read(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"t{i}", "stars": 3} | ({"category": "c", "review_id": f"r{i}"} if i > 1100 else {})
+        for i in range(1200)
+    ]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    table = pd.concat(read_files(tmp_path / "r.jsonl").parts(), ignore_index=True)
+    assert table["category"].notna().sum() == 99
+    assert table["review_id"].iloc[-1] == "r1199"

@@ -175,7 +175,7 @@ class TestStages:
 
         assert stale() == ["log"]
         write_json(paths.prepared / "manifest.json", manifest | {"scale": "0..12"})
-        assert stale() == ["score", "curves", "robustness", "report", "log"]
+        assert stale() == ["features", "score", "curves", "robustness", "report", "log"]
         write_json(paths.prepared / "manifest.json", manifest)
         assert stale() == ["log"]
 
