@@ -73,7 +73,7 @@ ui: | $(VENV)/.run
 	$(PY) -m pipeline ui --port $(PORT)
 
 clean:
-	rm -rf data/prepared data/features mlflow.db .mlflow.db.lock mlruns
+	rm -rf data/prepared data/features mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns
 	find reports -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
 
 help:

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ import pandas as pd
 from pipeline.errors import PipelineError, first_line
 
 MANIFEST = "manifest.json"
+# Process numbers are those of one machine, or of one container.
+_HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_left_over(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -37,9 +40,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _delete_left_over(path: Path) -> None:
-    """Delete the temporary files for `path` whose processes are no more."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        process = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+    """Delete the temporary files for `path` whose processes on this machine are no more."""
+    mine = f".{path.name}.{_HOST}-"
+    for left in path.parent.glob(f"{glob.escape(mine)}*.tmp"):
+        process = left.name.removeprefix(mine).removesuffix(".tmp")
         if process.isdecimal() and not _is_running(int(process)):
             left.unlink(missing_ok=True)
 

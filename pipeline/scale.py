@@ -95,7 +95,7 @@ class Scale:
         stars = np.asarray(stars, dtype=np.float64)
         known = np.isfinite(stars)
         numbers = np.where(known, stars, self.low)
-        return known & (np.abs(numbers - self.round(numbers)) < 1e-6)
+        return known & (np.abs(numbers - self.round(numbers)) < 1e-6 * self.step)
 
     def check(self, stars: npt.ArrayLike, name: str = "stars") -> Array:
         """Return stars as floats, each exactly a value of the scale.

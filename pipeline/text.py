@@ -9,6 +9,8 @@ import regex
 
 # All that people type, and keyboards and word processors make, for an apostrophe and for a quotation mark.
 _APOSTROPHES = "'’‘‛`´′‵＇ʹʻʼʽˈꞌ՚׳❛❜\u0374\u1fef\u1ffd"
+# The same as HTML writes it, between letters.
+_ENTITY = r"&(?:#0*39|#[xX]0*27|apos|#821[67]|#[xX]201[89]|[lr]squo);"
 _QUOTES = '"“”„‟«»″״＂❝❞'
 # Zero-width joiners, soft hyphens, variation selectors and the like; a zero-width space parts words.
 _HIDDEN = r"[\p{Default_Ignorable_Code_Point}--\u200b]"
@@ -23,7 +25,9 @@ _LETTER = rf"[[\p{{L}}\p{{N}}_]--{_CJK}--{_HIDDEN}--[{_APOSTROPHES}ﾞﾟ]]"
 # A sign above, below or beside its letter; Armenian sets marks into a word.
 _SIGN = rf"[\p{{Mn}}\p{{Mc}}{_HIDDEN}]"
 _INSIDE = rf"[{_LETTER}{_SIGN}՛՜՞]"
-_JOINT = rf"(?:[{_APOSTROPHES}]|(?<=[lL])[·\u0387](?=[lL])|(?<=\p{{Hebrew}})[{_QUOTES}](?=\p{{Hebrew}})){_HIDDEN}*"
+_JOINT = (
+    rf"(?:[{_APOSTROPHES}]|{_ENTITY}|(?<=[lL])[·\u0387](?=[lL])|(?<=\p{{Hebrew}})[{_QUOTES}](?=\p{{Hebrew}})){_HIDDEN}*"
+)
 _WORD = regex.compile(rf"{_CJK}[{_SIGN}ﾞﾟ]*|{_LETTER}{_INSIDE}*(?:{_JOINT}{_LETTER}{_INSIDE}*)*", regex.VERSION1)
 
 # A full stop may stand in a number: a sentence ends only where a space follows. Other scripts need none.
@@ -36,6 +40,8 @@ _SENTENCE_END = regex.compile(
     regex.VERSION1,
 )
 
+_ENTITY_IN_A_WORD = re.compile(rf"(?<=[^\W\d_]){_ENTITY}(?=[^\W\d_])")
+
 # Most texts are ASCII, where the same rules are short and take a third of the time.
 _ASCII_WORD = re.compile(r"\w+(?:'\w+)*", re.ASCII)
 _ASCII_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+|\n+")
@@ -44,7 +50,8 @@ _ASCII_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+|\n+")
 def normalised(text: str) -> str:
     r"""Return `text` as the statistics read it: what looks alike is written alike.
 
-    Characters are composed (NFC); each kind of apostrophe and quotation mark becomes the plain one; soft hyphens,
+    Characters are composed (NFC); each kind of apostrophe and quotation mark becomes the plain one, also an apostrophe
+    that is an HTML entity; soft hyphens,
     zero-width joiners and variation selectors are left out, and so are the skin tone of an emoji and what is joined to
     it; NUL and the zero-width space are spaces.
 
@@ -55,6 +62,8 @@ def normalised(text: str) -> str:
     >>> normalised("👍🏽 ❤\ufe0f")
     '👍 ❤'
     """
+    if "&" in text:
+        text = _ENTITY_IN_A_WORD.sub("'", text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", _HIDES.sub("", text))
     return text.translate(_PLAIN) if not text.isascii() or "`" in text or "\0" in text else text

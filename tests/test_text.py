@@ -173,6 +173,7 @@ def test_the_shared_cases_have_as_many_words_as_they_say(case: dict[str, Any]) -
         ("foo\u2060bar \u200ebaz\u200f", 2),
         ("good\u200bfood", 2),
         ("don´t won`t isnʼt ain′t can＇t", 5),
+        ("don&#39;t won&apos;t can&rsquo;t", 3),
         ("the `great´ soup", 3),
         ("Hawaiʻi Нам’ятка", 2),
         ("맛있어요 정말", 2),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.experiment.unescape import unescape
 from pipeline.scale import Scale
 from pipeline.text import check_texts, words
 
@@ -107,7 +108,8 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
             If there is no text, or something that is none.
         """
         check_is_fitted(self, "known_words_")
-        texts = check_texts(X)
+        # As in training, where prepare has undone what exports leave.
+        texts = [unescape(text)[0] for text in check_texts(X)]
         if not texts:
             raise ValueError("Expected at least one text, got none.")
         known = np.array([self._knows(text) for text in texts])
@@ -118,7 +120,10 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
         return predictions
 
     def _knows(self, text: str) -> bool:
-        return bool(np.isin(list(_checksums(text)), self.known_words_, kind="sort").any())
+        sums = np.array(list(_checksums(text)), dtype=np.uint32)
+        places = np.searchsorted(self.known_words_, sums)
+        inside = places < len(self.known_words_)
+        return bool((self.known_words_[places[inside]] == sums[inside]).any())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

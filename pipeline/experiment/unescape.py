@@ -32,7 +32,9 @@ _INLINE = "a|abbr|b|big|center|code|em|font|i|s|small|span|strike|strong|sub|sup
 _BREAK_TAGS = re.compile(rf"(?:{_BREAK_TAG})\n?", re.I)
 _PARAGRAPH = re.compile(r"<(?:/?(?:p|h[1-6]|table|ul|ol|blockquote))\b", re.I)
 _INLINE_TAGS = re.compile(rf"<(/?)({_INLINE})(?:\s[^<>]*)?/?>", re.I)
-_MARKUP = rf"(?:&lt;[^<>&;]*&gt;|{_ENTITY}|{_BREAK_TAG}|<(?:{_INLINE})(?:\s[^<>]*)?>)"
+# What people talk about; nobody writes of &#8364;.
+_TALKED_OF = r"&(?:amp|lt|gt|quot|apos|nbsp|copy|#0*39);"
+_MARKUP = rf"(?:&lt;[^<>&;]*&gt;|{_TALKED_OF}|{_BREAK_TAG}|<(?:{_INLINE})(?:\s[^<>]*)?>)"
 
 _NAMED = re.compile(r"\b(?:x?html5?|xml|ampersands?|(?:html|character) entit(?:y|ies)|unescaped?)\b", re.I)
 _BEFORE = (
@@ -53,7 +55,7 @@ _IN_A_WORD = re.compile(r"[^\W\d_]&(?:#0*39|#[xX]0*27|apos|#8217|#[xX]2019|rsquo
 _LETTER_ENTITY = re.compile(r"[^\W\d_]&[A-Za-z](?:acute|grave|circ|tilde|uml|cedil|ring|caron|slash);", re.I)
 _AFTER_A_SENTENCE = re.compile(rf"[.!?…。！？](?:{_BREAK_TAG})|(?:{_BREAK_TAG})\s*(?:{_BREAK_TAG})", re.I)
 _PLAIN_APOSTROPHE = re.compile(r"[^\W\d_]['’][^\W\d_]")
-_BARE_AMPERSAND = re.compile(rf"&(?!{_ENTITY[1:]})")
+_BARE_AMPERSAND = re.compile(r"(?<!\S)&(?!\S)")
 _MOST_ROUNDS = 3
 
 _PATH = re.compile(r"\b[A-Za-z]:\\[^\s\"]*|(?<!\S)\\\\\w+\\[^\s\"]*")

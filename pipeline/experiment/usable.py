@@ -56,6 +56,10 @@ class _Survey(NamedTuple):
 
     Attributes
     ----------
+    files : list of str
+        Names of the files.
+    file : ndarray of int32
+        Which of them a row stands in.
     line : ndarray of int32
     number : ndarray of float64
         What stands for the stars; NaN where that is no number.
@@ -65,6 +69,8 @@ class _Survey(NamedTuple):
         Why a row is no review.
     """
 
+    files: list[str]
+    file: npt.NDArray[np.int32]
     line: npt.NDArray[np.int32]
     number: npt.NDArray[np.float64]
     text: npt.NDArray[np.uint64]
@@ -87,7 +93,9 @@ def _same_text(text: str) -> int:
 
 def _survey(rows: RawRows) -> _Survey:
     parts = [_survey_part(part) for part in rows.parts()]
-    return _Survey(*map(np.concatenate, zip(*parts, strict=True)))
+    files = list(dict.fromkeys(file for part in parts for file in part.files))
+    numbered = [part._replace(file=np.array([files.index(file) for file in part.files])[part.file]) for part in parts]
+    return _Survey(files, *map(np.concatenate, list(zip(*numbered, strict=True))[1:]))
 
 
 def _survey_part(part: pd.DataFrame) -> _Survey:
@@ -96,7 +104,10 @@ def _survey_part(part: pd.DataFrame) -> _Survey:
     # What holds nothing but markup is empty, too.
     fault[[ok and not has_text(text) for text, ok in zip(texts, fault == _NONE, strict=True)]] = _EMPTY
     ids = [given or _text_id(text) for given, text in zip(part["review_id"], texts, strict=True)]
+    file, files = pd.factorize(part["file"])
     return _Survey(
+        files.tolist(),
+        file.astype(np.int32),
         part["line"].to_numpy(np.int32),
         _numbers(part["stars"]),
         np.array([_same_text(text) for text in texts], dtype=np.uint64),
@@ -106,11 +117,10 @@ def _survey_part(part: pd.DataFrame) -> _Survey:
 
 
 def _numbers(values: "pd.Series[Any]") -> npt.NDArray[np.float64]:
-    """Return numbers written with a point or a decimal comma; NaN for anything else."""
-    written = values.where(
-        values.isna(), values.astype(str).str.replace(r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2", regex=True)
-    )
-    return pd.to_numeric(written, errors="coerce").to_numpy(np.float64)
+    """Return numbers written with a point or a decimal comma, also in full width; NaN for anything else."""
+    with_points = values.astype("str").str.normalize("NFKC")
+    with_points = with_points.str.replace(r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2", regex=True)
+    return pd.to_numeric(with_points, errors="coerce").to_numpy(np.float64)
 
 
 def _find_faults(survey: _Survey, rating: Rating) -> npt.NDArray[np.intp]:
@@ -185,12 +195,13 @@ class UsableReviews:
 
     def _rejected(self, row: "pd.Series[Any]", number: int) -> dict[str, Any]:
         given = self._given(row["stars"])
-        first = self._survey.line[self._same[number]]
+        first, survey = self._same[number], self._survey
+        elsewhere = f" of {survey.files[survey.file[first]]}" if survey.file[first] != survey.file[number] else ""
         reason = {
             _UNREADABLE: row["problem"],
             _EMPTY: _TEXT,
             _STARS: f"stars not {self._values()}: {given}",
-            _TWICE: f"duplicate text: same as line {first}",
+            _TWICE: f"duplicate text: same as line {survey.line[first]}{elsewhere}",
             _SAME_ID: f"review_id used before: {row['review_id']}",
         }[int(self._survey.fault[number])]
         return {"file": row["file"], "line": row["line"], "reason": reason, "text": row["text"]}

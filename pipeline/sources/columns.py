@@ -13,12 +13,36 @@ logger = logging.getLogger(__name__)
 # Names in exports of Yelp, Amazon, Google Play, TripAdvisor, IMDb and app stores; the first one that is there counts.
 _TEXT = (
     *("text", "review_text", "review", "review_body", "body", "content", "review_content", "comment", "comments"),
-    *("reviews.text", "reviews", "review_comment", "comment_text", "本文", "レビュー", "口コミ", "コメント"),
+    *("reviews.text", "review.text", "review_full", "review_detail", "review_comment", "comment_text", "user_review"),
+    *(
+        "customer_review",
+        "verified_reviews",
+        "translated_review",
+        "reviews",
+        "本文",
+        "レビュー",
+        "口コミ",
+        "コメント",
+    ),
     *("评论", "评论内容", "評論", "内容", "评价内容"),
 )
 _STARS = (
     *("stars", "star", "star_rating", "rating", "review_rating", "score", "overall", "review_stars", "review_score"),
-    *("reviews.rating", "im:rating", "user_rating", "rate", "ratings", "星", "星の数", "評価", "评分", "評分", "星级"),
+    *("reviews.rating", "review.rating", "rating_review", "rating_value", "reviewer_score", "customer_rating"),
+    *(
+        "im:rating",
+        "user_rating",
+        "your_rating",
+        "rate",
+        "ratings",
+        "points",
+        "星",
+        "星の数",
+        "評価",
+        "评分",
+        "評分",
+        "星级",
+    ),
 )
 _LABEL = ("label", "labels")
 _ID = ("review_id",)

@@ -25,7 +25,7 @@ def run(dataset: str, options: Mapping[str, Any], until: str = STAGES[-1]) -> No
     ----------
     dataset : str
     options : mapping
-        Of the prepare stage: data, file, train, test, limit.
+        Of the prepare stage.
     until : str
     """
     with alone(DatasetPaths(dataset).lock, dataset, f"all stages up to {until}"):

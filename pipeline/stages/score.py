@@ -31,10 +31,10 @@ def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit and score all lines, write results and models; return the manifest."""
     paths, config = DatasetPaths(dataset), score_config()
     scale = dataset_scale(paths)
-    context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     with reading(paths.reviews, made_by="prepare"):
         scale.check(reviews["stars"])
+    context = run_context(dataset)
     held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
     n_train = len(reviews) - len(held_out)
     results = run_pieces(context, full_pieces(config, n_train), "score")

@@ -105,3 +105,8 @@ def test_around_a_fitted_model_it_is_as_if_it_had_fitted_it(model: BoundedRegres
     inner = make_pipeline(TextStats(), LinearRegression()).fit(TEXTS, STARS)
     around = BoundedRegressor.of_fitted(inner, FIVE_STARS, float(np.mean(STARS)), known_words(TEXTS))
     np.testing.assert_array_equal(around.predict([*TEXTS, *UNKNOWN]), model.predict([*TEXTS, *UNKNOWN]))
+
+
+def test_a_text_is_read_without_what_an_export_left_in_it(model: BoundedRegressor) -> None:
+    escaped, plain = "Good, isn&#39;t it.<br />Not bad &quot;food&quot;", 'Good, isn\'t it.\nNot bad "food"'
+    np.testing.assert_array_equal(model.predict([escaped]), model.predict([plain]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from review_rows import CONFIG, prepared, raw, review, source_of
+from review_rows import CONFIG, prepared, raw, review, reviews, source_of
 
 from pipeline.errors import PipelineError
 from pipeline.experiment.rating import _USUAL, Rating, likely_scale, rating_of
@@ -108,6 +108,22 @@ def test_all_rows_are_used_on_the_scale_that_is_given(written: str, stars: list[
     assert len(kept) == 40
     assert sorted(kept["stars"].unique()) == sorted({float(str(star).replace(",", ".")) for star in stars})
     assert (kept["stars"].dtype == int) == scale.is_whole
+
+
+@pytest.mark.parametrize("high", [22, 41, 101, 1e6])
+def test_any_range_gets_a_scale_to_round_to(high: float) -> None:
+    with pytest.raises(PipelineError, match=r"such as SCALE='.* step .*'") as caught:
+        rating_of(np.linspace(1, high, 60), False, None, "r.csv")
+    written = str(caught.value).split("SCALE='")[1].removesuffix("'")
+    assert Scale.parse(written).low <= 1
+    assert Scale.parse(written).high >= high
+
+
+@pytest.mark.parametrize("star", ["３", "３．０", " 3 ", "3,0"])
+def test_stars_in_full_width_are_numbers(star: str) -> None:
+    kept, rejected = prepared(source_of(raw(*reviews(12), review(50, star))), CONFIG)
+    assert rejected == []
+    assert kept.loc[kept["text"] == review(50)["text"], "stars"].tolist() == [3]
 
 
 def test_rows_beside_the_scale_are_rejected_with_its_name() -> None:

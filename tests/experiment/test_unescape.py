@@ -7,6 +7,11 @@ from hypothesis import strategies as st
 from pipeline.experiment.unescape import unescape
 
 UNDONE = [
+    ("It was like &#128077;", "It was like 👍"),
+    ("The food was just &hellip;", "The food was just …"),
+    ("I got &#8364; for it", "I got € for it"),
+    ("&#x1F600;", "😀"),
+    ("AT&T is cheap &amp; fast", "AT&T is cheap & fast"),
     (
         "I don&#39;t like it.<br /><br />The waiter said &quot;no&quot; &amp; left.<br />Isn&#39;t good",
         "I don't like it.\n\nThe waiter said \"no\" & left.\nIsn't good",

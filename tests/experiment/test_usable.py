@@ -76,3 +76,40 @@ def test_a_template_that_makes_one_text_of_most_reviews_is_named() -> None:
         prepared(Source(raw_rows(raw(*survey[:30])), raw_rows(raw(*survey[30:]))), CONFIG)
     kept, _ = prepared(Source(raw_rows(raw(*survey))), CONFIG.model_copy(update={"near_identical": 1.0}))
     assert set(kept["split"]) == {"train", "test"}
+
+
+@pytest.mark.parametrize("labels_in", ["train", "test"])
+def test_stars_and_labels_in_two_files_are_each_counted_as_they_are(labels_in: str) -> None:
+    train, test = reviews(40), reviews(20, 100)
+    for row in train if labels_in == "train" else test:
+        row["stars"] -= 1
+    expected = {row["text"]: row["stars"] for row in [*reviews(40), *reviews(20, 100)]}
+    source = Source(
+        raw_rows(raw(*train), labels=labels_in == "train"), raw_rows(raw(*test), labels=labels_in == "test")
+    )
+    kept, rejected = prepared(source, CONFIG, scale=None)
+    assert rejected == []
+    assert dict(zip(kept["text"], kept["stars"], strict=True)) == expected
+
+
+def test_several_templates_are_named_too() -> None:
+    survey = [
+        {"text": template.format(i), "stars": i % 5 + 1}
+        for template in (
+            "Thank you for the visit number {} to our store today",
+            "Please tell us what you did not like when guest {} came by",
+        )
+        for i in range(20)
+    ]
+    with pytest.raises(PipelineError, match=r"takes 40 of 40 reviews for 2 texts: raise it"):
+        prepared(Source(raw_rows(raw(*survey))), CONFIG)
+
+
+def test_a_duplicate_in_another_file_names_it() -> None:
+    first, second = raw(review(1), review(2)), raw(review(2), review(3), review(3))
+    rows = RawRows("shards", False, lambda: iter([first.assign(file="a.csv"), second.assign(file="b.csv")]))
+    _, rejected = check(rows)
+    assert [(row["file"], row["line"], row["reason"]) for row in rejected] == [
+        ("b.csv", 1, "duplicate text: same as line 2 of a.csv"),
+        ("b.csv", 3, "duplicate text: same as line 2"),
+    ]

@@ -49,6 +49,19 @@ class TestItems:
         np.testing.assert_allclose(other.metrics_.eta, five.metrics_.eta)
         np.testing.assert_allclose(other.metrics_.beta, five.metrics_.beta / step)
 
+    def test_the_points_are_those_of_the_scale_where_stars_of_its_ends_are_missing(self):
+        texts = ["bad food", "bad wine", "good food", "good wine", "no idea", "so so"]
+        stars = np.array([2, 3, 4, 4, 3, 3])
+        metrics = TMetrics(cv=2, target_range=(1, 5)).fit(texts, stars)
+        assert metrics.range_ == (1, 5)
+        beta, _ = _word_metrics(metrics._rows(texts), distances(stars.astype(float), 1, 5))
+        np.testing.assert_allclose(metrics.metrics_.beta, beta)
+
+    @pytest.mark.parametrize("wrong", [(1, 3), (3, 5), (5, 1), (1, 2, 5), (1,)])
+    def test_a_range_that_does_not_hold_the_target_is_refused(self, wrong):
+        with pytest.raises(ValueError, match="must be two numbers, the lower one first, that hold the target"):
+            TMetrics(cv=2, target_range=wrong).fit(["good", "bad", "so"], [2, 4, 3])
+
 
 class TestWordMetrics:
     @given(presences)

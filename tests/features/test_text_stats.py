@@ -219,6 +219,8 @@ def test_a_curly_apostrophe_reads_like_a_straight_one():
     ("text", "plain"),
     [
         ("I don´t like it. It isn´t good.", "I don't like it. It isn't good."),
+        ("I don&#39;t like it. It isn&rsquo;t good.", "I don't like it. It isn't good."),
+        ("I don&#x27;t like it. It isn&#8217;t good.", "I don't like it. It isn't good."),
         ("I donʼt like it. It isnʼt good.", "I don't like it. It isn't good."),
         ("I don`t like it. It isn′t good.", "I don't like it. It isn't good."),
         ("I don＇t like it. It isn‘t good.", "I don't like it. It isn't good."),
