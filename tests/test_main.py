@@ -106,6 +106,14 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
             "the stars go from 1 to 10; not on the scale 1 to 5: 6, 7, 8, 9, 10; give SCALE=1..10 (--scale)",
         ),
         (
+            write(
+                "r.csv",
+                lambda path: pd.DataFrame(rows(40, [1, 2, 3, 4, 5])).rename(columns={"stars": "Label"}).to_csv(path),
+            ),
+            [*PREPARE_FILE, "r.csv"],
+            "not on the scale 0 to 4: 5; give SCALE=1..5 (--scale), or STARS=Label (--stars)",
+        ),
+        (
             write("r.jsonl", lambda path: json_lines(path, rows(40, [1, 2]))),
             [*PREPARE_FILE, "r.jsonl", "--stars", "mark"],
             "has no column 'mark' (STARS=); found: text, stars",

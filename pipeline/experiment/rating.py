@@ -84,7 +84,9 @@ def likely_scale(numbers: npt.ArrayLike) -> Scale | None:
     return narrow if narrow.contains(values).all() else None
 
 
-def rating_of(numbers: npt.NDArray[np.float64], labels: bool, given: Scale | None, origin: str) -> Rating:
+def rating_of(
+    numbers: npt.NDArray[np.float64], labels: bool, given: Scale | None, origin: str, column: str = "label"
+) -> Rating:
     """Return how the numbers of a source become stars.
 
     Parameters
@@ -95,8 +97,8 @@ def rating_of(numbers: npt.NDArray[np.float64], labels: bool, given: Scale | Non
         Whether they stand in a column of labels, which are counted from 0.
     given : Scale or None
         What the user says; rows outside are then mistakes.
-    origin : str
-        Name of the source, for errors.
+    origin, column : str
+        Names of the source and of its column of labels, for errors.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def rating_of(numbers: npt.NDArray[np.float64], labels: bool, given: Scale | Non
         raise PipelineError(
             f"{span}, where 0 is one star: give SCALE=1..5 (--scale) if 1 is one star, SCALE=0..4 if 1 is the second"
         )
-    hint = {FIVE_STARS: ", or STARS= (--stars) the column", _LABELS: ", or call the column label if 0 is one star"}
+    hint = {FIVE_STARS: f", or STARS={column} (--stars)", _LABELS: ", or call the column label if 0 is one star"}
     where = f"{span}; not on the scale {expected}: {listed}" if strange.any() else f"{span}, not from {expected}"
     raise PipelineError(f"{where}; give {option} (--scale){hint.get(likely, '')}")
 

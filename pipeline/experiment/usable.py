@@ -235,7 +235,7 @@ def find_usable(sources: list[RawRows], given: Scale | None, origin: str) -> tup
     ratings = {
         labels: rating_of(
             np.concatenate([each.number for each, rows in zip(surveys, sources, strict=True) if rows.labels == labels]),
-            *(labels, given, origin),
+            *(labels, given, origin, sources[0].column),
         )
         for labels in {rows.labels for rows in sources}
     }

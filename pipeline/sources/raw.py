@@ -40,11 +40,14 @@ class RawRows(NamedTuple):
         Returns an iterator over DataFrames, each time from the first row on, with the columns file and line (where a
         row stands), review_id, text and stars (as text, None where there is none), problem (why a row cannot be
         read) and category.
+    column : str
+        Name of the column of stars.
     """
 
     origin: str
     labels: bool
     parts: Callable[[], Iterator[pd.DataFrame]]
+    column: str = "stars"
 
 
 def read_files(
@@ -93,7 +96,7 @@ def read_files(
         if not n:
             raise PipelineError(f"{path} holds no review")
 
-    return RawRows(origin or str(path), known.labels, parts)
+    return RawRows(origin or str(path), known.labels, parts, known.stars)
 
 
 def _with_later_keys(columns: Columns, file: Path) -> Columns:
