@@ -87,7 +87,8 @@ def aligned(pieces: Sequence[str | None], text: str, words: Sequence[str] = ()) 
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKD", text.casefold()).casefold()
+    # Character by character: signs on one letter stay in the order in which they were typed.
+    return "".join(unicodedata.normalize("NFKD", character.casefold()).casefold() for character in text)
 
 
 def _dealt(gap: Sequence[tuple[int, str]], n: int, begins: Collection[int]) -> list[Span]:

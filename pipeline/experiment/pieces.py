@@ -22,7 +22,7 @@ from pipeline.experiment.models import BASELINES, MODELS, check_models, make_mod
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.transformers import learns, make_transformer, make_transformers, pools_tokens, table_digests
 from pipeline.experiment.workers import in_parallel, n_cores
-from pipeline.files import read_manifest, read_parquet, write_parquet
+from pipeline.files import read_manifest, read_parquet, reading, write_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
 from pipeline.project.paths import CONF, DatasetPaths
@@ -108,8 +108,10 @@ def run_context(dataset: str) -> RunContext:
     """
     paths, config, where = DatasetPaths(dataset), score_config(), str(CONF / "score.yaml")
     check_score(config)
-    transformers = make_transformers(config.parts, feature_configs(), where, dataset_scale(paths))
-    read_parquet(paths.reviews, made_by="prepare")
+    scale = dataset_scale(paths)
+    transformers = make_transformers(config.parts, feature_configs(), where, scale)
+    with reading(paths.reviews, made_by="prepare"):
+        scale.check(read_parquet(paths.reviews, made_by="prepare")["stars"])
     made_from = table_digests(transformers, paths.reviews)
     for part, digest in made_from.items():
         if read_parquet(paths.feature(part), made_by="features").attrs.get("made_from") != digest:

@@ -17,7 +17,7 @@ from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load_transformers, save
 from pipeline.experiment.workers import in_parallel
-from pipeline.files import file_name, read_parquet, reading, write_json, write_parquet
+from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
@@ -31,10 +31,8 @@ def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit and score all lines, write results and models; return the manifest."""
     paths, config = DatasetPaths(dataset), score_config()
     scale = dataset_scale(paths)
-    reviews = read_parquet(paths.reviews, made_by="prepare")
-    with reading(paths.reviews, made_by="prepare"):
-        scale.check(reviews["stars"])
     context = run_context(dataset)
+    reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews.loc[reviews["split"] == "test", ["review_id", "stars"]].reset_index(drop=True)
     n_train = len(reviews) - len(held_out)
     results = run_pieces(context, full_pieces(config, n_train), "score")

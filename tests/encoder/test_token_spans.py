@@ -13,6 +13,7 @@ def places(pieces: list[str | None], text: str, words: list[str] | None = None) 
 def test_letter_case_width_and_compatible_forms_do_not_count() -> None:
     assert places([None, "abc", "1", "が", "ガ", None], "ＡＢＣ①が ｶﾞ") == ["", "ＡＢＣ", "①", "が", "ｶﾞ", ""]
     assert places(["straße", "½"], "STRASSE ½") == ["STRASSE", "½"]
+    assert places(["éﾞa", "a"], "éﾞa a") == ["éﾞa", "a"]
 
 
 def test_an_unknown_piece_has_what_is_left_between_those_that_are_found() -> None:

@@ -224,7 +224,8 @@ def test_whatever_the_project_is_called_its_runs_are_in_its_own_file(
         shutil.copytree(root / part, project / part)
     lines = [{**line, "model_file": None} for line in json.loads((root / PATHS.lines).read_text())]
     write_json(project / PATHS.lines, lines)
-    log(project)
+    with caplog.at_level("WARNING"):
+        log(project)
     client = local(project)
     assert len(runs_of(client)) == len(lines) + 1
     assert {path.name for path in project.iterdir()} == {
@@ -303,7 +304,7 @@ class TestModels:
             f"model = mlflow.pyfunc.load_model({location!r})\n"
             "import pandas as pd\n"
             "texts = pd.DataFrame({'text': ['Horrible and rude, never again.', 'Wonderful, I love this place!']})\n"
-            "print(model.predict(texts))"
+            "print(*model.predict(texts))"
         )
         result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
