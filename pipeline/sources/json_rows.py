@@ -13,7 +13,6 @@ from pipeline.sources.row import Row
 _BLOCK = 1 << 20
 # An object that is longer than this is no review.
 _LONGEST = 1 << 28
-_FIRST_LINES = 1000
 
 
 def json_rows(path: Path, encoding: str | None) -> Iterator[Row]:
@@ -34,9 +33,12 @@ def json_rows(path: Path, encoding: str | None) -> Iterator[Row]:
 
 def _is_by_line(file: TextIO) -> bool:
     """Tell whether every line is a value of its own, as far as the first lines tell; a single line is a document."""
-    lines = [line.strip() for line, _ in zip(file, range(_FIRST_LINES), strict=False) if line.strip()]
+    head = file.read(_BLOCK)
+    # The last line may be cut off; an array on one line is not read as a whole.
+    lines = [line.strip() for line in head.split("\n")[: -1 if len(head) == _BLOCK else None] if line.strip()]
+    lines = lines or [head.strip()]
     if len(lines) < 2:
-        return bool(lines) and not lines[0].startswith(("[", "{"))
+        return not lines[0].startswith(("[", "{"))
     if lines[0].startswith("["):
         # The last element of an array with one element a line has no comma, and looks like a line.
         return isinstance(_value(lines[0]), list)

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.sources.formats import open_bytes
 from pipeline.sources.row import Row
 
-_BATCH = 8192
+_BATCH, _BUFFER = 8192, 1 << 16
 
 
 def _open(path: Path) -> Any:
@@ -17,7 +17,8 @@ def _open(path: Path) -> Any:
     with path.open("rb") as file:
         plain = file.read(4) == b"PAR1"
     if plain:
-        return pyarrow.parquet.ParquetFile(path)
+        # Not a whole column of a row group at a time.
+        return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     # Its end is read first, so that what is compressed once more has to be in memory.
     with open_bytes(path) as file:
         return pyarrow.parquet.ParquetFile(pyarrow.BufferReader(file.read()))

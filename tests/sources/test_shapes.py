@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +294,21 @@ def test_keys_that_come_late_in_json_are_read(tmp_path: Path) -> None:
     table = pd.concat(read_files(tmp_path / "r.jsonl").parts(), ignore_index=True)
     assert table["category"].notna().sum() == 99
     assert table["review_id"].iloc[-1] == "r1199"
+
+
+@pytest.mark.parametrize("name", ["array.json", "lines.jsonl", "r.csv"])
+def test_a_long_file_is_read_in_parts(tmp_path: Path, name: str) -> None:
+    rows = [{"text": f"n{i} " + "word " * 100, "stars": i % 5 + 1} for i in range(60_000)]
+    written = {
+        "array.json": lambda: json.dumps(rows),
+        "lines.jsonl": lambda: "".join(json.dumps(row) + "\n" for row in rows),
+        "r.csv": lambda: pd.DataFrame(rows).to_csv(index=False),
+    }[name]()
+    (tmp_path / name).write_text(written, encoding="utf-8")
+    assert len(written) > 30e6
+    del rows, written
+    tracemalloc.start()
+    assert sum(len(part) for part in read_files(tmp_path / name).parts()) == 60_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16e6
