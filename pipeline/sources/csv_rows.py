@@ -4,7 +4,6 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pipeline.sources.formats import open_text
 from pipeline.sources.row import Row
 
 _SEPARATORS = ",;\t|"
-_FIRST_LINES = 1000
+_HEAD = 1 << 20
 
 
 class Dialect:
@@ -31,7 +30,7 @@ class Dialect:
 
     def __init__(self, path: Path, encoding: str | None):
         with open_text(path, encoding) as file:
-            lines = list(islice(file, _FIRST_LINES))
+            lines = file.readlines(_HEAD)
         # Excel says there how it separates.
         told = re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE) if lines else None
         self.n_before = 1 if told else 0
