@@ -60,7 +60,8 @@ class Overall:
         """Count work; a stage that takes longer than expected waits for its end."""
         if self.bar.n - self.bar.initial > _ENOUGH * self._total:
             self.bar.bar_format = _WITH_TIME_LEFT
-        self.bar.update(min(seconds, self._end - self.bar.n))
+        # The parts may add up to a rounding more than the whole.
+        self.bar.update(max(0.0, min(seconds, min(self._end, self._total) - self.bar.n)))
 
     def skip(self, seconds: float) -> None:
         """Count work that an earlier call has done, which says nothing about the speed of this one."""

@@ -19,6 +19,8 @@ _USUAL = [
 _LABELS = Scale(0, 4)
 # Fewer rows than this share, or than these, are mistakes of single rows.
 _MISTAKES, _FEW = 0.01, 3
+# As many rows may have a code for a missing star, such as 99.
+_CODES = 0.1
 
 
 class Rating(NamedTuple):
@@ -112,7 +114,8 @@ def rating_of(
     likely = _likely_without_mistakes(numbers)
     if given is not None:
         between = (numbers >= given.low) & (numbers <= given.high) & ~given.contains(numbers)
-        return Rating(given, 0, rounded=likely is None and _are_many(between))
+        n_values = len(np.unique(numbers[(numbers >= given.low) & (numbers <= given.high)]))
+        return Rating(given, 0, rounded=n_values > MAX_VALUES and _are_many(between))
     expected, kind = (_LABELS, "labels") if labels else (FIVE_STARS, "stars")
     # Labels of two or three classes, or counted from 1, are none of five stars.
     others = labels and (numbers.min() > _LABELS.low or numbers.max() < _LABELS.high)
@@ -122,18 +125,23 @@ def rating_of(
     found = np.unique(numbers[strange] if strange.any() else numbers)
     listed = ", ".join(f"{value:g}" for value in found[:5]) + (" and more" if len(found) > 5 else "")
     span = f"{origin}: the {kind} go from {numbers.min():g} to {numbers.max():g}"
+    n_values = len(np.unique(numbers))
     if likely is None:
-        raise PipelineError(
-            f"{span} with {len(np.unique(numbers))} different values, which no scale of at most 21 values holds: give "
-            f"one to round them to by SCALE= (--scale), such as SCALE='{_coarse(numbers).written}'"
-        )
+        many = f"{span} with {n_values} different values, which no scale of at most {MAX_VALUES} even steps holds"
+        what = "one to round them to" if n_values > MAX_VALUES else "the one that is meant, the rest is rejected,"
+        example = _coarse(numbers) if n_values > MAX_VALUES else FIVE_STARS
+        raise PipelineError(f"{many}: give {what} by SCALE= (--scale), such as SCALE='{example.written}'")
     option = f"SCALE='{likely.written}'" if " " in likely.written else f"SCALE={likely.written}"
     if others and not strange.any() and numbers.min() > 0:
         raise PipelineError(
             f"{span}, where 0 is one star: give SCALE=1..5 (--scale) if 1 is one star, SCALE=0..4 if 1 is the second"
         )
-    hint = {FIVE_STARS: f", or STARS={column} (--stars)", _LABELS: ", or call the column label if 0 is one star"}
+    hint = {_LABELS: ", or call the column label if 0 is one star"}
+    if labels:
+        hint = {FIVE_STARS: f", or STARS={column} (--stars)"}
     where = f"{span}; not on the scale {expected}: {listed}" if strange.any() else f"{span}, not from {expected}"
+    if n_fit := int(likely.contains(numbers).sum()) * (not likely.contains(numbers).all()):
+        option += f", which {n_fit} of {len(numbers)} rows fit"
     raise PipelineError(f"{where}; give {option} (--scale){hint.get(likely, '')}")
 
 
@@ -142,10 +150,13 @@ def _are_many(rows: npt.NDArray[np.bool_]) -> bool:
 
 
 def _likely_without_mistakes(numbers: npt.NDArray[np.float64]) -> Scale | None:
-    """Return the likely scale of the numbers that are no mistakes of single rows."""
-    values, counts = np.unique(numbers, return_counts=True)
-    common = values[counts >= max(1, min(_FEW, _MISTAKES * len(numbers)))]
-    return likely_scale(common if len(common) > 1 else values)
+    """Return the likely scale of the numbers; where none holds all, the usual one that holds all but a few."""
+    if likely := likely_scale(numbers):
+        return likely
+    held = {scale: scale.contains(numbers) for scale in _USUAL}
+    good = {scale: numbers[inside] for scale, inside in held.items() if inside.mean() >= 1 - _CODES}
+    most = max(map(len, good.values()), default=0)
+    return likely_scale(next(found for found in good.values() if len(found) == most)) if good else None
 
 
 def _coarse(numbers: npt.NDArray[np.float64]) -> Scale:

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import pandas as pd
 
+from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.files import read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
-from pipeline.project.scale import kept_scale
+from pipeline.project.scale import dataset_scale, kept_scale
 from pipeline.project.tables import read_table, table_path
 from pipeline.scale import Scale
 
@@ -130,6 +131,19 @@ class Results:
     def reviews_sha256(self) -> str | None:
         """Digest of the prepared reviews that were scored, None where the score stage has not kept it."""
         return self.manifest("score").get("inputs", {}).get(str(self.paths.reviews))
+
+    def check_current(self) -> None:
+        """Stop where what was scored are not the prepared reviews, on their scale.
+
+        Raises
+        ------
+        PipelineError
+            It names the stage to run.
+        """
+        # Read before its digest is taken: a missing or damaged file is named as such.
+        paths, _ = self.paths, self.reviews
+        if self.reviews_sha256 != file_digest(paths.reviews) or self.scale != dataset_scale(paths):
+            raise PipelineError(f"{paths.reports} holds no scores of {paths.reviews}: run the score stage first")
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

@@ -120,5 +120,5 @@ def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS) -> Figure
     axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars")
     axes.set(ylim=(scale.low - edge, scale.high + edge), yticks=star_ticks(scale))
     if len(bins):
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=2 if len(bins["side"].unique()) > 6 else 3)
     return figure

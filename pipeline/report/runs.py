@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.project.paths import DatasetPaths
@@ -88,11 +87,8 @@ def runs_of(results: Results, upload: str) -> tuple[Run, dict[Line, Run]]:
     PipelineError
         If a file is missing or damaged, or if the reviews are not those that were scored.
     """
-    # Read before its digest is taken: a missing or damaged file is named as such.
-    paths, _ = results.paths, results.reviews
-    digest = file_digest(paths.reviews)
-    if results.reviews_sha256 != digest:
-        raise PipelineError(f"{paths.reports} holds no scores of {paths.reviews}: run the score stage first")
+    results.check_current()
+    paths, digest = results.paths, str(results.reviews_sha256)
     if not paths.page.exists():
         raise PipelineError(f"{paths.page} is missing: run the report stage first")
     sizes = {name: str(results.metrics[name].iloc[0]) for name in _SIZES}

@@ -53,6 +53,7 @@ _BOMS = {
 _START, _HEAD = 64, 1 << 20
 _NAME_IT = "name the encoding by ENCODING= (--encoding)"
 _COMMON = ["cp1252", "cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"]
+_LATIN = ("cp1250", "cp1254")
 # A few damaged lines are rejected one by one; from here on it is the encoding.
 _FEW = 3
 
@@ -214,7 +215,9 @@ def _check_utf8(path: Path, head: bytes) -> None:
         from charset_normalizer import from_bytes
 
         best = from_bytes(b"\n".join(beyond), cp_isolation=_COMMON).best()
-        guess = f", {best.encoding} perhaps" if best else ""
+        # For a few Western letters the other Latin code pages fit as well.
+        named = "cp1252" if best and best.encoding in _LATIN else best and best.encoding
+        guess = f", {named} perhaps" if named else ""
         raise PipelineError(f"{path} is not in UTF-8: {_NAME_IT}{guess}")
 
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # From this share of all reviews on, one group of nearly identical texts is worth a word.
 _LARGE_GROUP = 0.2
+# From this share of all rows on, stars off the scale are no mistakes.
+_MANY = 0.1
 
 
 def run(
@@ -84,6 +86,15 @@ def _log(dataset: str, prepared: Prepared, counted: dict[str, Any], rejected: Pa
         "%s: %d read, %d train, %d test; stars %s",
         *(dataset, counted["read"], kept["train"], kept["test"], counted["stars"]),
     )
+    if prepared.rating.offset:
+        logger.info("%s: labels from 0 on are stars from %d on", dataset, prepared.rating.offset)
+    n_off = sum(n for reason, n in prepared.rejected.reasons.items() if reason.startswith("stars not"))
+    if n_off >= _MANY * counted["read"]:
+        scale = prepared.rating.scale
+        logger.warning(
+            "%s: %d of %d rows have no star on the scale %s: is it another one (SCALE=)?",
+            *(dataset, n_off, counted["read"], scale),
+        )
     if undone := ", ".join(f"{kind} in {count}" for kind, count in prepared.unescaped.items()):
         logger.info("%s: undone what an export left in the texts: %s of %d reviews", dataset, undone, n)
     if prepared.rating.rounded:

@@ -18,6 +18,7 @@ def run(dataset: str) -> None:
     results = Results(paths)
     for stage in ("score", "curves", "robustness"):
         results.manifest(stage)
+    results.check_current()
     pictures = draw(results, config)
     page, summary = render(dataset, results, pictures, config), render_summary(dataset, results)
     figures = {paths.figures / picture.file: picture.svg for picture in pictures}

@@ -126,6 +126,18 @@ def test_stars_in_full_width_are_numbers(star: str) -> None:
     assert kept.loc[kept["text"] == review(50)["text"], "stars"].tolist() == [3]
 
 
+@pytest.mark.parametrize(("scale", "n_codes"), [("1..5", 3), ("1..10", 3), ("0..10", 4), ("1..5 step 0.5", 5)])
+def test_codes_for_a_missing_star_do_not_hide_the_scale(scale: str, n_codes: int) -> None:
+    values = Scale.parse(scale).values
+    numbers = np.concatenate([np.resize(values, 60), np.full(n_codes, 99.0)])
+    option = f"SCALE='{scale}'" if " " in scale else f"SCALE={scale}"
+    with pytest.raises(PipelineError, match=re.escape(f"give {option}, which 60 of {60 + n_codes} rows fit (--scale)")):
+        rating_of(numbers, False, None, "r.csv")
+    rating = rating_of(numbers, False, Scale.parse(scale), "r.csv")
+    assert not rating.rounded
+    assert np.isnan(rating.stars(numbers)).sum() == n_codes
+
+
 def test_rows_beside_the_scale_are_rejected_with_its_name() -> None:
     source = source_of(raw(*(review(i, i % 10 + 1) for i in range(40)), review(50, 11), review(51, 2.5)))
     _, rejected = prepared(source, CONFIG, scale=Scale(1, 10))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from project import ROOT
 
+from pipeline.digest import file_digest
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
@@ -64,14 +65,14 @@ def build(
         write_parquet(paths.predictions, held_out[["review_id", "stars"]].assign(**final))
         write_json(paths.lines, [_line(line) for line in predictions[3000]])
         write_json(paths.verdict, {"sentences": SENTENCES})
-        _write_manifests(paths, sides)
         _prepared(paths, reviews, held_out)
+        _write_manifests(paths, sides)
     return paths
 
 
 def _write_manifests(paths: DatasetPaths, sides: dict[str, Line]) -> None:
     described = {side: {"feature_sets": [line.features], "models": [line.model]} for side, line in sides.items()}
-    inputs = {str(paths.reviews): "a1b2" * 16}
+    inputs = {str(paths.reviews): file_digest(paths.reviews)}
     for directory, stage, config in (
         (paths.reports, "score", {"seed": 1, "feature_sets": FEATURES}),
         (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}, "sides": described}),

@@ -7,11 +7,14 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from report_data import HOSTILE, SENTENCES, build
 
+from pipeline.digest import file_digest
+from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.files import MANIFEST, write_json
+from pipeline.files import MANIFEST, write_json, write_parquet
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.page import _facts, draw, render
@@ -85,9 +88,9 @@ def test_explained_reviews_are_coloured_by_contribution(page: str) -> None:
     assert 'class="down" style="--share: 1.0" title="estimate -2.00, contribution -0.400"' in page
 
 
-def test_the_box_says_how_to_run_it_again(page: str) -> None:
+def test_the_box_says_how_to_run_it_again(page: str, paths: DatasetPaths) -> None:
     assert "make all DATA=file NAME=d FILE=&#39;my reviews.csv&#39;" in page
-    assert "a1b2" * 16 in page
+    assert file_digest(paths.reviews) in page
     for stage in ("score", "curves", "robustness", "report"):
         assert f"conf/{stage}.yaml" in page
     assert "n_mistakes: 10" in page
@@ -177,3 +180,17 @@ def test_the_page_says_what_was_undone_in_the_texts_only_if_something_was(result
     finally:
         write_json(results.paths.prepared / MANIFEST, manifest)
     assert "undone before anything was read: HTML entities in 12 texts; escaped quotes in 1 text.</p>" in undone
+
+
+@pytest.mark.parametrize("change", ["reviews", "scale"])
+def test_scores_of_other_reviews_or_another_scale_make_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    paths = build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    if change == "reviews":
+        write_parquet(paths.reviews, pd.read_parquet(paths.reviews).assign(text="another"))
+    else:
+        write_json(paths.prepared / MANIFEST, {"scale": "0..10"})
+    with pytest.raises(PipelineError, match=r"holds no scores of .*reviews\.parquet: run the score stage first"):
+        report.run(paths.dataset)
