@@ -1,0 +1,171 @@
+"""The base of transformers whose items are words: they learn from sums over texts, their own and those of know-how."""
+
+from abc import abstractmethod
+from numbers import Integral
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.utils._param_validation import Interval
+
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_target
+from pipeline.features.word_sums import WordMetrics, WordSums, word_sums
+
+
+def values_and_strengths(metrics: WordMetrics) -> tuple[Array, Array]:
+    r"""Return what each item adds to a text, in units of the target, and its correlation with the target.
+
+    The value is :math:`\frac{\eta}{1+\eta}\frac{1}{\beta} = L/S_T`, the strength :math:`\pm\sqrt{\eta/(1+\eta)}`; both
+    have shape (n_items, n_targets).
+    """
+    beta, eta, _ = metrics
+    explained = eta / (1 + eta)
+    value = np.divide(explained, beta, out=np.zeros_like(beta), where=beta != 0)
+    return value, np.sign(beta) * np.sqrt(explained)
+
+
+class _Lookup(NamedTuple):
+    """Items, one a line, and what finds them in texts."""
+
+    items: str
+    counter: CountVectorizer
+
+
+class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
+    """A transformer that learns a sensitivity and an S/N ratio for each item of the texts.
+
+    A subclass says which items a text has, and how items make columns.
+    """
+
+    sums_: WordSums
+    range_: tuple[float, float]
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
+        "min_df": [Interval(Integral, 1, None, closed="left")],
+        "target_range": ["array-like", None],
+        "know_how": [WordSums, None],
+        **FOLD_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        min_df: int = 1,
+        cv: int = 5,
+        random_state: Any = 0,
+        target_range: tuple[float, float] | None = None,
+        know_how: WordSums | None = None,
+    ):
+        self.min_df = min_df
+        self.cv = cv
+        self.random_state = random_state
+        self.target_range = target_range
+        self.know_how = know_how
+
+    @staticmethod
+    @abstractmethod
+    def items_of(text: str) -> list[str]:
+        """Return the items of a text."""
+
+    @property
+    def items_(self) -> npt.NDArray[np.object_]:
+        """The items, in the order of `metrics_`."""
+        return np.array(self.sums_.names, dtype=object)
+
+    def fit_sums(self, sums: WordSums) -> Self:
+        """Learn from sums alone, made elsewhere: the fit without a text.
+
+        Parameters
+        ----------
+        sums : WordSums
+            `sums_` of another fit, or several of them added up.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `sums` is something else, or holds no text.
+        """
+        self._validate_params()
+        if not isinstance(sums, WordSums) or not sums.n > 0:
+            raise ValueError(f"fit_sums needs the WordSums of one text or more, got {sums!r:.80}.")
+        self.__dict__.pop("_lookup", None)
+        self.range_, self.sums_ = sums.range, sums
+        self.metrics_ = sums.metrics()
+        return self
+
+    def _begin(self, texts: list[str], y: Array) -> csr_array:
+        self.range_ = self._scale_ends(y)
+        counter = CountVectorizer(min_df=self.min_df, **self._counted())
+        try:
+            X = counter.fit_transform(texts)
+        except ValueError:
+            if self.know_how is None:
+                none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
+                raise ValueError(f"{none}: lower min_df or give more.") from None
+            names = []
+        else:
+            names = counter.get_feature_names_out().tolist()
+        if self.know_how is None:
+            self._lookup = _Lookup("\n".join(names), counter)
+            return csr_array(X)
+        self._lookup = self._make_lookup("\n".join(sorted({*names, *self.know_how.names})))
+        return self._rows(texts)
+
+    def _make_lookup(self, items: str) -> _Lookup:
+        return _Lookup(items, CountVectorizer(vocabulary=items.split("\n"), **self._counted()))
+
+    def _scale_ends(self, y: Array) -> tuple[float, float]:
+        lowest, highest = float(y.min()), float(y.max())
+        known = None if self.know_how is None else self.know_how.range
+        given = known if self.target_range is None else self.target_range
+        if given is None:
+            return lowest, highest
+        ends = [float(end) for end in given]
+        name = "target_range" if given is self.target_range else "The range of know_how"
+        if len(ends) != 2 or not ends[0] <= lowest <= highest <= ends[1] or ends[0] == ends[1]:
+            raise ValueError(
+                f"{name}={given!r} must be two numbers, the lower one first, that hold the target, "
+                f"which goes from {lowest:g} to {highest:g}."
+            )
+        if known is not None and tuple(ends) != tuple(known):
+            raise ValueError(f"target_range={given!r} must be the range of know_how, which is {known!r}.")
+        return ends[0], ends[1]
+
+    def _rows(self, texts: list[str]) -> csr_array:
+        if "_lookup" not in vars(self):
+            self._lookup = self._make_lookup(self.sums_.items)
+        return csr_array(self._lookup.counter.transform(texts))
+
+    def _learn_from_all(self, rows: csr_array, y: Array) -> None:
+        self.sums_ = self._sums(rows, y)
+        self.metrics_ = self.sums_.metrics()
+
+    def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
+        return self._sums(rows, y).metrics()
+
+    def _sums(self, rows: csr_array, y: Array) -> WordSums:
+        sums = word_sums(self._lookup.items, rows, y, self.range_, self.min_df)
+        return sums if self.know_how is None else sums + self.know_how.on_items(sums.items)
+
+    def _counted(self) -> dict[str, Any]:
+        return {"analyzer": self.items_of, "binary": True, "dtype": np.float64}
+
+    def _n_folds(self, n_texts: int) -> int:
+        return self.cv if self.know_how is None else min(self.cv, n_texts)
+
+    def _check_target(self, texts: list[str], y: Any) -> Array:
+        return check_target(self, texts, y, constant=self.know_how is not None)
+
+    def __getstate__(self) -> Any:
+        # What follows from the sums is made anew: the file is half as large, and quick to read.
+        return {key: value for key, value in super().__getstate__().items() if key not in ("_lookup", "metrics_")}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if "sums_" in state:
+            self.metrics_ = self.sums_.metrics()
