@@ -10,10 +10,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import KFold
 from t_data import RULES, agree, noisy, options, seeds, with_gaps, with_zeros
 from test_class_moments import starred
 
-from pipeline.taguchi import TMethodRegressor, class_moments, t_moments
+from pipeline.taguchi import TMethodRegressor, UnitSpaceClassifier, UnitSpaceClassifierCV, class_moments, t_moments
 
 RULE_CHOICES = st.sampled_from([*RULES, (2, 4)])
 
@@ -174,3 +175,113 @@ class TestTMethod:
         for again in (pickle.loads(pickle.dumps(copy)), skops.io.load(path, trusted=types)):
             np.testing.assert_array_equal(again.predict(A[0]), copy.predict(A[0]))
             agree(again.fit(*B), copy, A[0], 0)
+
+
+SPACES = [
+    UnitSpaceClassifier(),
+    UnitSpaceClassifier("shrunk", shrinkage=0.3, prior="uniform"),
+    UnitSpaceClassifier("pooled"),
+    UnitSpaceClassifier("own"),
+    UnitSpaceClassifier("own", shrinkage=0.2),
+]
+
+
+def agree_in_spaces(a, b, X, tol=1e-9):
+    """Two classifiers have learned the same and predict the same."""
+    np.testing.assert_array_equal(a.classes_, b.classes_)
+    np.testing.assert_array_equal(a.constant_items_, b.constant_items_)
+    for name in ("class_prior_", "means_", "center_", "scale_", "log_det_", "shrinkage_"):
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=tol, atol=tol)
+    np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), rtol=0, atol=tol)
+    np.testing.assert_allclose(a.distance(X), b.distance(X), rtol=1e-8)
+
+
+class TestUnitSpaces:
+    @settings(max_examples=30)
+    @given(seed=seeds, model=st.sampled_from(SPACES), w=st.sampled_from([None, 0.7, 2.0]), n=st.integers(1, 40))
+    def test_know_how_and_rows_are_all_rows(self, seed, model, w, n):
+        A, B = starred(seed), starred(seed + 1)
+        few = B[0][:n], B[1][:n]
+        weight = None if w is None else np.append(np.full(40, w), np.ones(n))
+        known = class_moments(*A) * (1 if w is None else w)
+        expected = clone(model).fit(*stacked(A, few), sample_weight=weight)
+        agree_in_spaces(clone(model).set_params(know_how=known).fit(*few), expected, B[0])
+        agree_in_spaces(clone(model).fit_moments(known + class_moments(*few)), expected, B[0])
+        assert expected.classes_.dtype == clone(model).fit_moments(known).classes_.dtype
+
+    @pytest.mark.parametrize("model", [*SPACES, UnitSpaceClassifierCV([0.2])], ids=repr)
+    def test_classes_and_constant_items_are_those_of_both(self, model):
+        (X, y), (new, _) = starred(0), starred(1)
+        # Constant in the rows, constant in the know-how, constant in both.
+        more = np.full((40, 3), 0.1)
+        more[y < 3, 0], more[y >= 3, 1] = new[y < 3, 0], new[y >= 3, 1]
+        X = np.column_stack([X, more])
+        known = class_moments(X[y < 3], y[y < 3])
+        model = clone(model).set_params(know_how=known).fit(X[y >= 3], y[y >= 3])
+        expected = clone(model).set_params(know_how=None).fit(X, y)
+        agree_in_spaces(model, expected, X)
+        assert model.constant_items_.tolist() == [6]
+        with pytest.warns(UserWarning, match="1 of 1 rows differ in what is constant"):
+            model.distance(X[:1] + 1)
+
+    def test_cross_validation_trains_on_know_how_and_chooses_by_rows(self):
+        A, (X, y) = starred(0, p=6), starred(1, p=6)
+        grid = (0.1, 0.4, 1.0)
+        known = class_moments(*A) * 0.5
+        model = UnitSpaceClassifierCV(grid, know_how=known).fit(X, y)
+        errors = np.zeros(3)
+        for train, test in KFold(5, shuffle=True, random_state=0).split(X):
+            for i, shrinkage in enumerate(grid):
+                plain = UnitSpaceClassifier(shrinkage=shrinkage, know_how=known).fit(X[train], y[train])
+                errors[i] += ((plain.predict_proba(X[test]) - np.eye(5)[y[test] - 1]) ** 2).sum()
+        np.testing.assert_allclose(model.scores_, errors / 40, rtol=1e-9)
+        assert model.shrinkage_ == grid[errors.argmin()]
+        weight = np.append(np.full(40, 0.5), np.ones(40))
+        plain = UnitSpaceClassifierCV([model.shrinkage_]).fit(*stacked(A, (X, y)), weight)
+        agree_in_spaces(model, plain, A[0])
+        np.testing.assert_allclose(model.root_, plain.root_, rtol=1e-7, atol=1e-9)
+
+    def test_without_rows_to_hold_out_the_shrinkage_follows_from_the_sums(self):
+        A = starred(0, p=6)
+        known = class_moments(A[0][1:], A[1][1:])
+        expected = UnitSpaceClassifier().fit(*A)
+        one = UnitSpaceClassifierCV(know_how=known).fit(A[0][:1], A[1][:1])
+        none = UnitSpaceClassifierCV().fit_moments(class_moments(*A))
+        for model in (one, none):
+            assert model.shrinkage_ == pytest.approx(expected.shrinkage_[0], rel=1e-9)
+            assert np.isnan(model.scores_).all()
+            np.testing.assert_allclose(model.predict_proba(A[0]), expected.predict_proba(A[0]), atol=1e-9)
+        two = UnitSpaceClassifierCV(know_how=known).fit(A[0][:2], A[1][:2])
+        assert np.isfinite(two.scores_).all()
+
+    @pytest.mark.parametrize("model", [UnitSpaceClassifier(), UnitSpaceClassifierCV()], ids=repr)
+    def test_what_cannot_be_added(self, model):
+        (X, y), known = starred(0), class_moments(*starred(1))
+        taught = clone(model).set_params(know_how=known)
+        with pytest.raises(ValueError, match="know_how has 4 items, but X has 3"):
+            taught.fit(X[:, 1:], y)
+        with pytest.raises(ValueError, match=r"know_how needs classes that are numbers, got \['bad', 'good'\]"):
+            taught.fit(X, np.where(y > 3, "good", "bad"))
+        with pytest.raises(ValueError, match="fit_moments takes the total of all sums"):
+            taught.fit_moments(known)
+        with pytest.raises(ValueError, match="fit_moments needs ClassMoments, got TMoments"):
+            clone(model).fit_moments(t_moments(X, y))
+        with pytest.raises(ValueError, match="The 'know_how' parameter of"):
+            clone(model).set_params(know_how=t_moments(X, y)).fit(X, y)
+
+    @pytest.mark.parametrize("model", [UnitSpaceClassifier("own"), UnitSpaceClassifierCV()], ids=repr)
+    def test_it_is_a_parameter_as_others_are(self, model, tmp_path):
+        A, B = starred(0), starred(1)
+        model = clone(model.set_params(know_how=class_moments(*A).counting_as(30))).fit(*B)
+        assert "n_rows=30" in repr(model)
+        skops.io.dump(model, tmp_path / "model.skops")
+        types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+        assert all(name.startswith(("pipeline.", "sklearn.")) for name in types)
+        for again in (pickle.loads(pickle.dumps(model)), skops.io.load(tmp_path / "model.skops", trusted=types)):
+            np.testing.assert_array_equal(again.predict_proba(A[0]), model.predict_proba(A[0]))
+            agree_in_spaces(again.fit(*B), model, A[0], 0)
+
+    def test_names_of_items_are_forgotten_by_a_fit_without_rows(self):
+        X, y = starred(0)
+        model = UnitSpaceClassifier().fit(pd.DataFrame(X, columns=list("abcd")), y).fit_moments(class_moments(X, y))
+        assert not hasattr(model, "feature_names_in_")
