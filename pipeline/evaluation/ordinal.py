@@ -59,7 +59,7 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         tags.input_tags = get_tags(self.classifier).input_tags
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit a clone of the classifier.
 
         Parameters
@@ -68,6 +68,8 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Stars: whole numbers, or evenly spaced parts of them such as halves; also written as text, or an ordered
             categorical, whose categories count from 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, for a classifier that takes weights.
 
         Raises
         ------
@@ -79,7 +81,8 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         if self.classes_per_star_ > 1:
             # Equal steps stay equal: an error in classes is in proportion to the error in stars.
             y = np.rint(np.asarray(y, dtype=np.float64) * self.classes_per_star_).astype(np.int64)
-        self.classifier_ = clone(self.classifier).fit(X, y)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.classifier_ = clone(self.classifier).fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
