@@ -12,11 +12,13 @@ from scipy.sparse import csr_array
 from pipeline.features.out_of_fold import Array
 from pipeline.features.presence import merged
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
-from pipeline.features.word_sums import ORIGINS, WordMetrics
+from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
 from pipeline.text import sentences, words
 
 _ALL_SERIES = [f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS]
-_SERIES = ["t_0", "t_50", "sn_0", "sn_25", "sn_50", "sn_75"]
+_SERIES = ["t_0", "t_50"]
+# Added to each item's error variation; on reviews, 1 and 10 do nearly as well.
+_ERROR = 3.0
 
 
 def sentence_items(text: str) -> list[list[str]]:
@@ -73,7 +75,18 @@ _STATISTICS: dict[str, Callable[[Array, npt.NDArray[np.int64], npt.NDArray[np.in
     "sd": _sd,
     "last": _last,
 }
+_THIRDS = ["begin", "middle", "end"]
 _NAMES = [f"{series}_{statistic}" for statistic in _STATISTICS for series in _SERIES]
+_NAMES += [f"{_SERIES[0]}_{third}" for third in _THIRDS]
+
+
+def _thirds(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+    """Return the mean of each text's first, second and last third of sentences; 0 for a third without any."""
+    text = np.repeat(np.arange(len(n)), n)
+    third = 3 * (np.arange(len(series)) - first[text]) // n[text]
+    place, shape = 3 * text + third, (len(n), 3)
+    total, count = np.bincount(place, series, 3 * len(n)), np.bincount(place, minlength=3 * len(n))
+    return (total / np.maximum(count, 1)).reshape(shape)
 
 
 def _series(X: csr_array, metrics: WordMetrics) -> Array:
@@ -86,25 +99,25 @@ def _series(X: csr_array, metrics: WordMetrics) -> Array:
 
 
 class SentenceMetrics(WordItemsTransformer):
-    r"""A text as statistics over its sentences, each of which is a sum of the values or strengths of its words.
+    r"""A text as statistics over its sentences, each of which is a sum of the values of its words.
 
     Words, pairs, triples ("not so good") and pairs around any one word ("not * good") are items, present in a text or
-    not; none crosses the end of a sentence. Values and strengths are learned from whole texts as in `TMetrics`. A
-    sentence with n learned items has six series,
+    not; none crosses the end of a sentence. Sensitivities and S/N ratios are learned from whole texts as in `TMetrics`,
+    with 3 added to each item's error variation, which holds back the rare ones:
+
+    .. math:: \eta = \frac{S_\beta}{S_e + 3},\qquad
+              \mathrm{value} = \frac{\eta}{1+\eta}\frac{1}{\beta} = \frac{L}{S_T + 3}
+
+    A sentence is the sum of its learned items' values over the root of their number. A text has 9 columns, in units of
+    the target: statistics over those of its sentences that have a word.
 
     =============================== ==========================================================================
-    t_0, t_50                       sum of the items' values over sqrt(n), for the target itself and for its distance
-                                    from the middle of its range (3 of five stars); in units of the target
-    sn_0, sn_25, sn_50, sn_75       sum of the items' strengths over sqrt(n), for the target's distance from 0, 25, 50,
-                                    75% of its range (1, 2, 3 and 4 of five stars)
-    =============================== ==========================================================================
-
-    and a text has 18 columns, named ``t_0_mean`` and so on, one for each series and statistic:
-
-    =============================== ==========================================================================
-    mean                            over the sentences that have a word
-    sd                              their spread: the standard deviation of the population; 0 for a single sentence
-    last                            of the last sentence, which often is the verdict
+    t_0_mean, t_50_mean             mean, of the values for the target itself and for its distance from the middle
+                                    of its range (3 of five stars)
+    t_0_sd, t_50_sd                 standard deviation of the population: how much the sentences differ; 0 for one
+    t_0_last, t_50_last             of the last sentence, which often is the verdict
+    t_0_begin, t_0_middle, t_0_end  mean of the text's first, second and last third of sentences; 0 for a third
+                                    without any
     =============================== ==========================================================================
 
     A text without a learned item gets 0 everywhere.
@@ -143,10 +156,11 @@ class SentenceMetrics(WordItemsTransformer):
     >>> from pipeline.features import SentenceMetrics
     >>> texts = ["Good food.", "Good wine.", "Bad food.", "Bad wine."]
     >>> sentences = SentenceMetrics(cv=2).set_output(transform="pandas").fit(texts, [5, 4, 1, 2])
-    >>> sentences.transform(["Good beer. Bad beer.", "Bad beer. Good beer."])[["t_0_mean", "t_0_sd", "t_0_last"]]
+    >>> table = sentences.transform(["Good beer. Bad beer.", "Bad beer. Good beer."])
+    >>> table[["t_0_mean", "t_0_sd", "t_0_last"]].round(2) + 0
        t_0_mean  t_0_sd  t_0_last
-    0       0.0     3.0      -3.0
-    1       0.0     3.0       3.0
+    0       0.0    0.75     -0.75
+    1       0.0    0.75      0.75
     """
 
     @staticmethod
@@ -163,9 +177,12 @@ class SentenceMetrics(WordItemsTransformer):
 
         Returns
         -------
-        ndarray of shape (18,) of str
+        ndarray of shape (9,) of str
         """
         return np.asarray(_NAMES, dtype=object)
+
+    def _metrics_of(self, sums: WordSums) -> WordMetrics:
+        return sums.metrics(error=_ERROR)
 
     def _parts_of(self, text: str) -> list[list[str]]:
         return sentence_items(text)
@@ -182,5 +199,6 @@ class SentenceMetrics(WordItemsTransformer):
         if some.any():
             n = rows.n_sentences[some]
             series, first = _series(rows.of_sentences, metrics), np.cumsum(n) - n
-            columns[some] = np.hstack([statistic(series, first, n) for statistic in _STATISTICS.values()])
+            parts = [statistic(series, first, n) for statistic in _STATISTICS.values()]
+            columns[some] = np.hstack([*parts, _thirds(series[:, 0], first, n)])
         return columns

@@ -103,7 +103,7 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
             raise ValueError(f"fit_sums needs the WordSums of one text or more, got {sums!r:.80}.")
         self.__dict__.pop("_lookup", None)
         self.range_, self.sums_ = sums.range, sums
-        self.metrics_ = sums.metrics()
+        self.metrics_ = self._metrics_of(sums)
         return self
 
     def _begin(self, texts: list[str], y: Array) -> Any:
@@ -157,10 +157,14 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     def _learn_from_all(self, rows: Any, y: Array) -> None:
         self.sums_ = self._sums(rows, y)
-        self.metrics_ = self.sums_.metrics()
+        self.metrics_ = self._metrics_of(self.sums_)
 
     def _learn(self, rows: Any, y: Array) -> WordMetrics:
-        return self._sums(rows, y).metrics()
+        return self._metrics_of(self._sums(rows, y))
+
+    def _metrics_of(self, sums: WordSums) -> WordMetrics:
+        """Return what sums say of the items."""
+        return sums.metrics()
 
     def _sums(self, rows: Any, y: Array) -> WordSums:
         sums = word_sums(self._lookup.items, self._in_texts(rows), y, self.range_, self.min_df)
@@ -179,4 +183,4 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
         if "sums_" in state:
-            self.metrics_ = self.sums_.metrics()
+            self.metrics_ = self._metrics_of(self.sums_)
