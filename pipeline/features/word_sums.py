@@ -131,7 +131,7 @@ class WordSums:
         df[there], L[there] = self.df[source[there]], self.L[source[there]]
         return replace(self, items=items, df=df, L=L)
 
-    def metrics(self) -> WordMetrics:
+    def metrics(self, error: float = 0.0) -> WordMetrics:
         r"""Return sensitivity and S/N ratio of each item against each of the target's distances.
 
         All texts are the unit space and the signal. With the centred target M and the centred presence x of an item,
@@ -141,6 +141,11 @@ class WordSums:
 
         the S/N ratio in T(2)'s form, which is never negative. An item that df of n texts have needs no centring, since
         ``S_T = df (1 - df/n)`` and ``L = sum of M over the texts that have it``.
+
+        Parameters
+        ----------
+        error : float, default=0
+            Added to each item's :math:`S_e`, which holds back the items of a few texts.
 
         Returns
         -------
@@ -166,7 +171,7 @@ class WordSums:
         S_T = np.where(useful, self.df * (1 - self.df / (n or 1)), np.inf)[:, None]
         beta = np.where(useful[:, None], self.L, 0) / r
         S_beta = beta * self.L
-        eta = S_beta / np.maximum(S_T - S_beta, n * eps * S_T)
+        eta = S_beta / (np.maximum(S_T - S_beta, n * eps * S_T) + error)
         return WordMetrics(beta, eta, float(eta[:, 0].sum()))
 
 
