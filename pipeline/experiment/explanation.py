@@ -18,7 +18,8 @@ _COLUMNS = ["feature", "item", "value", "contribution"]
 def explain(model: Any, text: str, scale: Scale | None = None) -> pd.DataFrame:
     """Explain the prediction for one text; the contributions sum up to it.
 
-    A column that is a sum over the words of the text is told as these words. For that its transformer has a method
+    A column that is a sum over the words of the text is told as these words: each adds its part of the column less an
+    n-th of the column's centre, times what the column adds per unit. For that its transformer has a method
     ``column_shares(text)``, which returns the items of the text (list of n_items str), the names of the columns that
     are sums over them (list of n_columns str), and the part of each item in each of these columns (ndarray of shape
     (n_items, n_columns), whose rows sum up to the columns).
@@ -36,9 +37,9 @@ def explain(model: Any, text: str, scale: Scale | None = None) -> pd.DataFrame:
     -------
     DataFrame
         Columns `feature`, `item` (a word or a column), `value` (of the column; 1 for a word that is there) and
-        `contribution` (in units of the target). The first row is the base: what the model predicts where every item is
-        at its centre, or at 0 where a column is told as words. Items follow, those that add or take away most first.
-        Where there is one, the step from the expected to the median star comes next, and at last the cut at the limit.
+        `contribution` (in units of the target). The first row is the base, what the model predicts at its centre, the
+        same for every text. Items follow, those that add or take away most first. Where there is one, the step from the
+        expected to the median star comes next, and at last the cut at the limit.
         None of these has a feature or a value.
 
     Raises
@@ -61,17 +62,15 @@ def explain(model: Any, text: str, scale: Scale | None = None) -> pd.DataFrame:
     """
     features, selectors, estimator = _checked_steps(model)
     columns, given = _columns(features, selectors, estimator, text)
-    base = float(given.base[0])
     for feature, transformer in features:
         if hasattr(transformer, "column_shares"):
-            columns, at_zero = _with_words(columns, feature, *transformer.column_shares(text))
-            base += at_zero
+            columns = _with_words(columns, feature, *transformer.column_shares(text))
     columns = columns.sort_values("contribution", key=np.abs, ascending=False, kind="stable")
     rest = [("median star" if isinstance(estimator, MedianStarRegressor) else "limit", float(given.rest[0]))]
     if scale is not None:
         prediction = float(given.total[0])
         rest.append(("limit", float(scale.clip(prediction)) - prediction))
-    tables = [only_base(base), columns[_COLUMNS], *(_without_value(*each) for each in rest if each[1])]
+    tables = [only_base(float(given.base[0])), columns[_COLUMNS], *(_without_value(*each) for each in rest if each[1])]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -101,18 +100,21 @@ def _columns(
 
 def _with_words(
     columns: pd.DataFrame, feature: str, items: list[str], names: list[str], shares: npt.NDArray[np.float64]
-) -> tuple[pd.DataFrame, float]:
-    """Tell the named columns of a feature as the items that they are sums of; return what they add at 0, too."""
+) -> pd.DataFrame:
+    """Tell the named columns of a feature as the items that they are sums of; without items they stay as they are."""
     told = (columns["feature"] == feature) & columns["item"].isin(names)
     sums = columns[told]
     parts = pd.DataFrame(shares, columns=names)[sums["item"]]
     if not np.allclose(parts.sum(), sums["value"]):
         wrong = sums["item"][~np.isclose(parts.sum(), sums["value"])].iloc[0]
         raise ValueError(f"The shares of {feature} do not sum up to its column {wrong!r}: mend its column_shares.")
+    if not items or sums.empty:
+        return columns
     added = parts.to_numpy() @ sums["slope"].to_numpy()
+    # The centre of a column, and a limit that it was read within, are those of all its items.
+    added += (sums["contribution"].sum() - added.sum()) / len(items)
     words = pd.DataFrame({"feature": feature, "item": items, "value": 1.0, "contribution": added, "slope": 0.0})
-    at_zero = float(sums["contribution"].sum() - added.sum())
-    return pd.concat([columns[~told], words] if items else [columns[~told]], ignore_index=True), at_zero
+    return pd.concat([columns[~told], words], ignore_index=True)
 
 
 def _steps(model: Pipeline) -> list[tuple[str, Any]]:

@@ -151,24 +151,23 @@ class TestWords:
         table = explain(model, "so good good bad").set_index("item")
         assert sorted(table.loc[["good", "bad", "so"]].index) == ["bad", "good", "good", "so"]
         assert table.loc["length", "value"] == 4
-        weights = model[-1].coef_
+        weights, center = (values[:2] for values in (model[-1].coef_, model[-1].center_))
         for word in ("good", "bad", "so"):
-            expected = weights[:2] @ GoodAndBad.worth[word]
+            # Each of the four words is measured from a fourth of what an average text has.
+            expected = weights @ (GoodAndBad.worth[word] - center / 4)
             assert np.atleast_1d(table.loc[word, "contribution"]) == pytest.approx(expected)
             assert np.atleast_1d(table.loc[word, "value"]).tolist() == [1.0] * (2 if word == "good" else 1)
-        # The base is where the words add nothing, and the length is that of an average text.
-        at_zero = model[-1].target_center_ - weights[:2] @ model[-1].center_[:2]
-        assert table.loc["base", "contribution"] == pytest.approx(at_zero)
+        assert table.loc["base", "contribution"] == model[-1].target_center_
         assert ("limit" in table.index) == (estimator.clip is not None)
         assert table["contribution"].sum() == pytest.approx(model.predict(["so good good bad"])[0], abs=1e-9)
 
-    def test_without_a_word_the_base_does_not_change(self) -> None:
+    def test_a_text_without_a_word_keeps_the_columns(self) -> None:
         model = make_pipeline(GoodAndBad(), TMethodRegressor("all")).fit(TEXTS, STARS)
-        tables = [explain(model, text).set_index("item") for text in ("xyzzy", "good")]
-        assert tables[0].index.tolist() == ["base", "length"]
-        assert tables[0].loc["base", "contribution"] == pytest.approx(tables[1].loc["base", "contribution"])
+        table = explain(model, "xyzzy").set_index("item")
+        assert sorted(table.index) == ["balance", "base", "length", "opinions"]
+        assert table.loc["balance", "contribution"] == -model[-1].coef_[0] * model[-1].center_[0]
 
-    def test_a_word_of_one_column_among_those_that_were_selected(self) -> None:
+    def test_words_of_the_columns_that_were_selected(self) -> None:
         model = make_pipeline(GoodAndBad(), make_model(Line("", "Ta selected"))).fit(TEXTS * 3, STARS * 3)
         for text in ("so good", "bad", "xyzzy"):
             assert explain(model, text)["contribution"].sum() == pytest.approx(model.predict([text])[0], abs=1e-9)
