@@ -6,17 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils._param_validation import Interval
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
-from pipeline.text import words
+from pipeline.text import check_texts, words
 
 # Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
 _ORIGINS = (0, 25, 50, 75)
 _NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in _ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
+# Means over the items, weighted with their strengths; and the columns that no item has a part in.
+_WEIGHTED = ["mean", "balance"]
+_NO_SUMS = ["log_n_items", "sd", "strongest_up", "strongest_down"]
 
 
 class WordMetrics(NamedTuple):
@@ -259,6 +263,43 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         ndarray of shape (17,) of str
         """
         return np.asarray(_NAMES, dtype=object)
+
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each item of a text has in the columns that are sums over items.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The words and pairs of the text that were learned and carry something.
+        columns : list of n_columns str
+            All but log_n_items, sd, strongest_up and strongest_down.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text.
+
+        Examples
+        --------
+        >>> words = TMetrics(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> items, columns, shares = words.column_shares("good beer, bad wine")
+        >>> items, shares[:, columns.index("mean")].round(2).tolist()
+        (['bad', 'bad wine', 'good', 'wine'], [-1.26, -0.22, 1.26, 0.0])
+        """
+        indices = self._rows(check_texts([text])).indices
+        found = indices[(self.metrics_.eta[indices] > 0).any(axis=1)]
+        # A text of one item has that item's part in every sum.
+        single = csr_array(
+            (np.ones(len(found)), found, np.arange(len(found) + 1)), shape=(len(found), len(self.metrics_.eta))
+        )
+        alone = pd.DataFrame(self._columns(single, self.metrics_), columns=self.get_feature_names_out())
+        weight = alone["sn_0"].abs()
+        shares = alone.drop(columns=_NO_SUMS)
+        shares[_WEIGHTED] = shares[_WEIGHTED].mul(weight / (weight.sum() or 1), axis=0)
+        over_root = shares.columns.difference([*_WEIGHTED, "t_estimate"])
+        shares[over_root] /= np.sqrt(max(len(found), 1))
+        return self.items_[found].tolist(), shares.columns.tolist(), shares.to_numpy()
 
     def _begin(self, texts: list[str], y: Array) -> csr_array:
         counter = CountVectorizer(min_df=self.min_df, **_COUNTED)
