@@ -10,7 +10,7 @@ import pipeline.features
 from pipeline.digest import file_digest, source_digest, value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
-from pipeline.features import AttentionPooling
+from pipeline.features import AttentionPooling, TEstimates
 from pipeline.features.encoded import EncoderTransformer
 from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
@@ -39,7 +39,7 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
     # A draw may lack the highest or the lowest star.
-    if learns_from_words(transformer) and transformer.target_range is None:
+    if isinstance(transformer, WordItemsTransformer | TEstimates) and transformer.target_range is None:
         transformer.set_params(target_range=(scale.low, scale.high))
     return transformer
 

@@ -4,6 +4,7 @@ from pipeline.features.attention_pooling import AttentionPooling
 from pipeline.features.encoded import SentenceEmbedding, transform_together
 from pipeline.features.rt_metrics import RTMetrics
 from pipeline.features.sentence_metrics import SentenceMetrics
+from pipeline.features.t_estimates import TEstimates
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
 
@@ -12,6 +13,7 @@ __all__ = [
     "RTMetrics",
     "SentenceEmbedding",
     "SentenceMetrics",
+    "TEstimates",
     "TMetrics",
     "TextStats",
     "transform_together",

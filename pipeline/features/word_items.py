@@ -27,6 +27,26 @@ def values_and_strengths(metrics: WordMetrics) -> tuple[Array, Array]:
     return value, np.sign(beta) * np.sqrt(explained)
 
 
+def scale_ends(y: Array, given: Any, name: str = "target_range") -> tuple[float, float]:
+    """Return the ends of the target's scale: those that are given, or its smallest and largest value.
+
+    Raises
+    ------
+    ValueError
+        If what is given, and named `name`, is no range that holds the target.
+    """
+    lowest, highest = float(y.min()), float(y.max())
+    if given is None:
+        return lowest, highest
+    ends = [float(end) for end in given]
+    if len(ends) != 2 or not ends[0] <= lowest <= highest <= ends[1] or ends[0] == ends[1]:
+        raise ValueError(
+            f"{name}={given!r} must be two numbers, the lower one first, that hold the target, "
+            f"which goes from {lowest:g} to {highest:g}."
+        )
+    return ends[0], ends[1]
+
+
 def of_used(X: csr_array, metrics: WordMetrics) -> tuple[csr_array, WordMetrics]:
     """Return the columns of `X` that are not empty and their metrics, where these may be few among all.
 
@@ -121,21 +141,12 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         return self._arranged(with_columns(X, items, self._lookup.places), parts)
 
     def _scale_ends(self, y: Array) -> tuple[float, float]:
-        lowest, highest = float(y.min()), float(y.max())
-        known = None if self.know_how is None else self.know_how.range
-        given = known if self.target_range is None else self.target_range
-        if given is None:
-            return lowest, highest
-        ends = [float(end) for end in given]
-        name = "target_range" if given is self.target_range else "The range of know_how"
-        if len(ends) != 2 or not ends[0] <= lowest <= highest <= ends[1] or ends[0] == ends[1]:
-            raise ValueError(
-                f"{name}={given!r} must be two numbers, the lower one first, that hold the target, "
-                f"which goes from {lowest:g} to {highest:g}."
-            )
-        if known is not None and tuple(ends) != tuple(known):
-            raise ValueError(f"target_range={given!r} must be the range of know_how, which is {known!r}.")
-        return ends[0], ends[1]
+        if self.know_how is None:
+            return scale_ends(y, self.target_range)
+        known = self.know_how.range
+        if self.target_range is not None and tuple(map(float, self.target_range)) != tuple(known):
+            raise ValueError(f"target_range={self.target_range!r} must be the range of know_how, which is {known!r}.")
+        return scale_ends(y, known, "The range of know_how")
 
     def _rows(self, texts: list[str]) -> Any:
         if "_lookup" not in vars(self):
