@@ -49,7 +49,7 @@ def with_known_targets(y: Array, weight: Array | None, known: KnowHow | None) ->
     The classes of `ClassMoments` count as often as they have rows. Of `TMoments` only the ends of the range are known:
     they have no weight in quantiles.
     """
-    if known is None:
+    if known is None or not known.n_rows:
         return y, weight
     if isinstance(known, ClassMoments):
         targets, counts = known.classes, known.weight

@@ -101,6 +101,11 @@ class TestTMethod:
         model = TMethodRegressor(know_how=known).fit(*B, sample_weight=np.zeros(40))
         agree(model, TMethodRegressor().fit_moments(known), A[0])
 
+    def test_sums_of_no_rows_add_nothing(self):
+        X, y = starred(0)
+        model = TMethodRegressor(know_how=t_moments(X[:0], y[:0])).fit(X, y)
+        agree(model, TMethodRegressor().fit(X, y), X, 1e-15)
+
     def test_several_targets_take_one_each(self):
         A, B = starred(0), starred(1)
         targets = [np.column_stack([y, 6 - y]) for _, y in (A, B)]
