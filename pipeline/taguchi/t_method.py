@@ -9,7 +9,16 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import EPS, Array, words
+from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.know_how import (
+    KnowHow,
+    as_t_moments,
+    check_know_how,
+    in_unit_space,
+    refuse_know_how,
+    with_known_targets,
+)
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
@@ -82,6 +91,13 @@ class TMethodRegressor(IntegratedEstimator):
         Whether the estimate is followed by a least-squares line of the target on it over all training rows.
     clip : None, "range" or (low, high), default=None
         Limits of the prediction; "range" is the range of the training target.
+    know_how : None, TMoments, ClassMoments or list of them, default=None
+        Sums over rows from elsewhere, added to those of the rows in `fit` and in the first `partial_fit`:
+        ``counting_as(30)`` makes them count as 30 rows. A fit on one row is enough then. `ClassMoments` suit every
+        `unit_space`: the rule places it in the targets of both, so that rows without a single one at an end of the
+        scale have the middle of the whole scale. `TMoments` keep the unit space that they were made with (sums without
+        signal rows are unit space); of their targets the rule knows the range. A list holds one for each of several
+        targets. Sums of rows that are in the fit, too, would count these rows twice.
 
     Attributes
     ----------
@@ -109,7 +125,7 @@ class TMethodRegressor(IntegratedEstimator):
         Mean of the target over those rows of the unit space in which the item is there: `target_center_`, unless
         values are missing.
     target_range_ : ndarray of shape (2,)
-        Smallest and largest training target.
+        Smallest and largest training target, those of the know-how included.
     moments_ : TMoments
         The sums from which all estimates are made.
     n_features_in_ : int
@@ -148,6 +164,18 @@ class TMethodRegressor(IntegratedEstimator):
     [2.5, 2.5]
     >>> model.coef_.round(6).tolist()
     [1.0, 0.0]
+
+    Three plants exchange sums, no rows; each gets the estimate of one fit on all rows:
+
+    >>> from pipeline.taguchi import class_moments
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(1, 6, size=60).astype(float)
+    >>> X = y[:, None] * [1.0, -2.0] + rng.normal(size=(60, 2))
+    >>> first, second, third = np.split(np.arange(60), 3)
+    >>> known = class_moments(X[second], y[second]) + class_moments(X[third], y[third])
+    >>> of_first = TMethodRegressor(know_how=known).fit(X[first], y[first])
+    >>> bool(np.allclose(of_first.coef_, TMethodRegressor().fit(X, y).coef_, rtol=1e-9))
+    True
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
@@ -157,6 +185,7 @@ class TMethodRegressor(IntegratedEstimator):
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
+        "know_how": [None, TMoments, ClassMoments, list],
     }
 
     recalibration_: Array
@@ -172,6 +201,7 @@ class TMethodRegressor(IntegratedEstimator):
         subtract_error: bool = True,
         recalibrate: bool = False,
         clip: Literal["range"] | tuple[float, float] | None = None,
+        know_how: KnowHow | list[KnowHow] | None = None,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -179,6 +209,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.subtract_error = subtract_error
         self.recalibrate = recalibrate
         self.clip = clip
+        self.know_how = know_how
 
     @property
     def n_unit_space_(self) -> float | Array:
@@ -215,16 +246,19 @@ class TMethodRegressor(IntegratedEstimator):
         ValueError
             If `unit_space_mask` is not a column of booleans, if the unit space is empty, if fewer than two rows remain
             as signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
-            overflow, or if values are missing with the full covariance.
+            overflow, or if values are missing with the full covariance. With `know_how`: if it is for other items, or
+            if its unit space cannot be that of the rows; rows and know-how together are what must suffice, and
+            `recalibrate` takes no missing values.
         """
         self._check_parameters()
-        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        least = 2 if self.know_how is None else 1
+        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=least, reset=True)
         self._forget()
-        gram = self.covariance == "full"
-        if self.recalibrate and X.shape[1] <= _FEW_ITEMS:
+        gram = self._needs_gram() if self.know_how is not None else self.covariance == "full"
+        if self.recalibrate and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
             # That costs next to nothing, and `partial_fit` may go on from here.
             gram = not np.isnan(np.min(X.data if is_sparse(X) else X, initial=0))
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, self.know_how)
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
@@ -261,28 +295,31 @@ class TMethodRegressor(IntegratedEstimator):
         n_targets = y.shape[1] if y.ndim > 1 else 1
         if before and len(before) != n_targets:
             raise ValueError(f"y has {n_targets} targets, but there were {len(before)} before.")
-        gram = self.covariance == "full" or self.recalibrate
+        gram = self._needs_gram()
         if before and gram and not before[0].has_gram:
             raise ValueError(
                 "The full covariance and recalibrate need products of items, which the fit before did not keep: "
                 "begin with partial_fit."
             )
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        known = None if before else self.know_how
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, known)
         if before:
+            before = before if moments[0].has_gram else [part.without_gram() for part in before]
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
         wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
         return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
 
-    def fit_moments(self, moments: TMoments | list[TMoments]) -> Self:
+    def fit_moments(self, moments: KnowHow | list[KnowHow]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
 
         Parameters
         ----------
-        moments : TMoments or list of TMoments
-            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. A list holds one
-            for each of several targets. Their masks made the unit space, `unit_space` does not count.
+        moments : TMoments, ClassMoments or list of them
+            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. Their masks made the
+            unit space, `unit_space` does not count. Or from `class_moments`, where it does. A list holds one for each
+            of several targets.
 
         Returns
         -------
@@ -291,20 +328,28 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, or if `gram` is needed and missing.
+            As in `fit`, or if `gram` is needed and missing, or if there is `know_how`, which is part of the total here.
         """
         self._check_parameters()
-        parts = _as_list(moments)
+        refuse_know_how(self.know_how)
+        several = isinstance(moments, list)
+        placed = [in_unit_space(part, self.unit_space) for part in _as_list(moments)]
+        parts, intervals = map(list, zip(*placed, strict=True))
         for part in parts:
-            if (self.covariance == "full" or self.recalibrate) and not part.has_gram:
+            if self._needs_gram() and not part.has_gram:
                 raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
             if problem := _problem(part):
                 raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = parts[0].n_items
-        self.moments_ = moments
+        interval = None if None in intervals else np.array(intervals if several else intervals[0])
+        self._keep(parts, interval, several)
         return self._learn(np.float64)
+
+    def _needs_gram(self) -> bool:
+        """Whether the sums need the products of pairs of items where the rows are not at hand."""
+        return self.covariance == "full" or self.recalibrate
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -320,21 +365,29 @@ class TMethodRegressor(IntegratedEstimator):
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
             delattr(self, name)
 
-    def _moments(self, X: Any, y: Array, mask: Any, weight: Any, gram: bool) -> tuple[list[TMoments], Array | None]:
+    def _moments(
+        self, X: Any, y: Array, mask: Any, weight: Any, gram: bool, know_how: Any
+    ) -> tuple[list[TMoments], Array | None]:
         """Return the moments for each target, and the interval of the rule where one was used."""
         columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
+        known = check_know_how(know_how, len(columns), X.shape[1], gram)
         interval = getattr(self, "unit_space_interval_", None)
+        limits: list[Any] = [None] * len(columns)
         if mask is not None:
             masks = [check_mask(mask)] * len(columns)
         else:
             if interval is None:
                 weights = None if weight is None else check_weights(weight, X)
-                intervals = [unit_space_interval(column, weights, self.unit_space) for column in columns]
+                intervals = [
+                    unit_space_interval(*with_known_targets(column, weights, part), self.unit_space)
+                    for column, part in zip(columns, known, strict=True)
+                ]
                 interval = np.array(intervals if y.ndim > 1 else intervals[0])
-            limits = np.atleast_2d(interval)
+            limits = list(np.atleast_2d(interval))
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
+        elsewhere = [part and as_t_moments(part, limit, gram) for part, limit in zip(known, limits, strict=True)]
         moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
-        return moments, interval
+        return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], interval
 
     def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
         """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
@@ -389,7 +442,7 @@ def _is_all(rule: UnitSpaceRule) -> bool:
     return isinstance(rule, str) and rule == "all"
 
 
-def _as_list(moments: TMoments | list[TMoments]) -> list[TMoments]:
+def _as_list(moments: Any) -> list[Any]:
     return moments if isinstance(moments, list) else [moments]
 
 

@@ -11,7 +11,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
+from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
+from pipeline.taguchi.know_how import refuse_know_how
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
@@ -72,6 +74,19 @@ def class_spaces(n: Array, means: Array, center: Array, total: Array, squares: A
     freedom = freedom if freedom > 0 else n.sum()
     carries = varies(total, n.sum(), center)
     return ClassSpaces(n, means, center, carries, lowest, np.maximum(squares / freedom, lowest), freedom)
+
+
+def spaces_from_scatter(n: Array, means: Array, within: Array) -> ClassSpaces:
+    """Return the unit spaces from sizes and means of the classes, and the sum of their centred products of items."""
+    # From one of the means, so that rounding makes no variation of an item that is constant.
+    center = means[0] + n @ (means - means[0]) / n.sum()
+    total = within.diagonal() + n @ (means - center) ** 2
+    return class_spaces(n, means, center, total, within.diagonal())
+
+
+def constant_in_rows(data: ClassRows, spaces: ClassSpaces) -> ConstantItems:
+    """Return the items that are constant over all rows."""
+    return find_constant(data.X[data.rows], ~spaces.carries, spaces.center)
 
 
 def within_range(score: Array) -> Array:
@@ -219,9 +234,41 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         self.classes_, codes = np.unique(y[rows], return_inverse=True)
         return ClassRows(X, rows, codes, weight)
 
-    def _store_spaces(self, data: ClassRows, spaces: ClassSpaces, prior: str = "empirical") -> None:
-        self.means_, self.center_ = spaces.means, spaces.center
-        self._constant = find_constant(data.X[data.rows], ~spaces.carries, spaces.center)
+    def _known_classes(self, data: ClassRows, known: ClassMoments) -> ClassRows:
+        """Unite the classes of the rows with those of know-how, and return the rows with their codes among them.
+
+        Raises
+        ------
+        ValueError
+            If the classes of the rows are no numbers, or if the know-how has other items.
+        """
+        if self.classes_.dtype.kind not in "biuf":
+            raise ValueError(
+                f"know_how needs classes that are numbers, got {self.classes_[:5].tolist()}: give their numbers."
+            )
+        n_items = data.X.shape[1]
+        if known.n_items != n_items:
+            raise ValueError(f"know_how has {known.n_items} items, but X has {n_items}: give sums of the same items.")
+        y = self.classes_[data.codes]
+        self.classes_ = np.union1d(self.classes_, known.classes)
+        return data._replace(codes=np.searchsorted(self.classes_, y))
+
+    def _take_sums(self, sums: Any, know_how: Any) -> None:
+        """Check the sums of `fit_moments`, and store their classes and number of items.
+
+        Raises
+        ------
+        ValueError
+            If they are no `ClassMoments`, or if there is know-how beside them.
+        """
+        refuse_know_how(know_how)
+        if not isinstance(sums, ClassMoments):
+            raise ValueError(f"fit_moments needs ClassMoments, got {type(sums).__name__}: make them by class_moments.")
+        self.__dict__.pop("feature_names_in_", None)
+        self.n_features_in_, self.classes_ = sums.n_items, sums.classes.copy()
+
+    def _store_spaces(self, spaces: ClassSpaces, constant: ConstantItems, prior: str = "empirical") -> None:
+        self.means_, self.center_, self._constant = spaces.means, spaces.center, constant
         n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
         self.class_prior_ = n / n.sum()
 

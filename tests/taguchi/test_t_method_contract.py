@@ -213,6 +213,7 @@ class TestScikitLearn:
             "subtract_error": True,
             "recalibrate": False,
             "clip": None,
+            "know_how": None,
         }
 
     def test_column_names_are_remembered_and_checked(self):
