@@ -34,7 +34,7 @@ def test_make_sums_up_any_file_of_reviews(
     np.testing.assert_array_equal(made.words["t_metrics"].L, expected.words["t_metrics"].L)
     n = sum(len(sums.df) for sums in made.words.values())
     said = capsys.readouterr().out
-    assert f"sub/made.safetensors: 100 reviews, {n} words and pairs in 3 or more reviews, 0." in said
+    assert f"sub/made.safetensors: 100 reviews, {n} words and phrases in 3 or more reviews, 0." in said
 
 
 def test_make_takes_other_scales_and_says_what_it_leaves_out(

@@ -149,7 +149,7 @@ def column_ratios(know_how: KnowHow) -> pd.DataFrame:
 def _counts(know_how: KnowHow) -> str:
     items = sum(len(sums.df) for sums in know_how.words.values())
     about = know_how.about
-    return f"{about.n_texts} reviews, {items} words and pairs in {about.min_texts} or more reviews"
+    return f"{about.n_texts} reviews, {items} words and phrases in {about.min_texts} or more reviews"
 
 
 def _shown(table: pd.DataFrame) -> str:

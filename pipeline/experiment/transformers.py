@@ -10,8 +10,9 @@ import pipeline.features
 from pipeline.digest import file_digest, source_digest, value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
-from pipeline.features import AttentionPooling, TMetrics
+from pipeline.features import AttentionPooling
 from pipeline.features.encoded import EncoderTransformer
+from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
 from pipeline.scale import Scale
@@ -32,13 +33,13 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     try:
         if "." in config.transformer:
             return imported(config.transformer, where)(**config.params)
-        known = [name for name in pipeline.features.__all__ if name[0].isupper()]
+        known = [name for name in pipeline.features.__all__ if hasattr(getattr(pipeline.features, name), "transform")]
         check_names([config.transformer], known, "transformer", where)
         transformer = getattr(pipeline.features, config.transformer)(**config.params)
     except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
     # A draw may lack the highest or the lowest star.
-    if isinstance(transformer, TMetrics) and transformer.target_range is None:
+    if isinstance(transformer, WordItemsTransformer) and transformer.target_range is None:
         transformer.set_params(target_range=(scale.low, scale.high))
     return transformer
 

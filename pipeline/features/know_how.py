@@ -9,6 +9,7 @@ from sklearn.utils import check_consistent_length
 
 from pipeline import __version__
 from pipeline.errors import first_line
+from pipeline.features.sentence_metrics import SentenceMetrics
 from pipeline.features.sums_file import FileArrays, read_sums, write_sums
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
@@ -21,7 +22,7 @@ from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.text import check_texts
 
 # The features whose sums are kept; the columns of all of them follow those of the text statistics.
-WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"t_metrics": TMetrics}
+WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"t_metrics": TMetrics, "sentence_metrics": SentenceMetrics}
 _COLUMNS = "columns"
 
 
@@ -73,8 +74,8 @@ class KnowHow:
     >>> from pipeline.features import load_know_how
     >>> sample = load_know_how("sample")
     >>> reader = sample.reader()
-    >>> reader.predict(["Rude staff, cold food.", "Good, but slow.", "Kind staff, great food!"]).round(1).tolist()
-    [1.0, 2.0, 5.0]
+    >>> reader.predict(["Rude staff, cold food.", "The room was small, the bed fine.", "Great food!"]).round().tolist()
+    [1.0, 3.0, 5.0]
 
     Your reviews, however few, are added to it by a fit:
 
@@ -177,7 +178,7 @@ def make_know_how(
 ) -> KnowHow:
     """Sum up what reviews teach.
 
-    The sums hold no review, and no word or pair of words that fewer than `min_texts` of them have: no name, no rare
+    The sums hold no review, and no word or phrase that fewer than `min_texts` of them have: no name, no rare
     phrase. They do hold, for each star, the number of reviews, and means and products of the text statistics and the
     metrics of words: from the sums of few reviews (about as many as there are columns) single statistics, such as the
     length of the longest review, can be worked out. So a star needs `min_texts` reviews, too.

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.features.out_of_fold import Array
-from pipeline.features.word_items import WordItemsTransformer, values_and_strengths
+from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics
 from pipeline.taguchi.integrated import in_db
 from pipeline.text import check_texts, words
@@ -213,9 +213,4 @@ class TMetrics(WordItemsTransformer):
         return table.sort_values("contribution", ascending=False, kind="stable", ignore_index=True)
 
     def _columns(self, rows: csr_array, metrics: WordMetrics) -> Array:
-        if 0 < rows.nnz < rows.shape[1]:
-            # A few texts need a few of the items: the time does not grow with all that were learned.
-            used, places = np.unique(rows.indices, return_inverse=True)
-            rows = csr_array((rows.data, places, rows.indptr), shape=(rows.shape[0], len(used)))
-            metrics = metrics._replace(beta=metrics.beta[used], eta=metrics.eta[used])
-        return _aggregate(rows, metrics)
+        return _aggregate(*of_used(rows, metrics))

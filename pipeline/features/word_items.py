@@ -1,16 +1,17 @@
 """The base of transformers whose items are words: they learn from sums over texts, their own and those of know-how."""
 
 from abc import abstractmethod
+from itertools import chain
 from numbers import Integral
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils._param_validation import Interval
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_target
+from pipeline.features.presence import Lookup, learn_items, make_lookup, merged, presence, with_columns
 from pipeline.features.word_sums import WordMetrics, WordSums, word_sums
 
 
@@ -26,11 +27,16 @@ def values_and_strengths(metrics: WordMetrics) -> tuple[Array, Array]:
     return value, np.sign(beta) * np.sqrt(explained)
 
 
-class _Lookup(NamedTuple):
-    """Items, one a line, and what finds them in texts."""
+def of_used(X: csr_array, metrics: WordMetrics) -> tuple[csr_array, WordMetrics]:
+    """Return the columns of `X` that are not empty and their metrics, where these may be few among all.
 
-    items: str
-    counter: CountVectorizer
+    A few texts need a few of the items: the time does not grow with all that were learned.
+    """
+    if not 0 < X.nnz < X.shape[1]:
+        return X, metrics
+    used, places = np.unique(X.indices, return_inverse=True)
+    few = csr_array((X.data, places, X.indptr), shape=(X.shape[0], len(used)))
+    return few, metrics._replace(beta=metrics.beta[used], eta=metrics.eta[used])
 
 
 class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
@@ -41,6 +47,8 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     sums_: WordSums
     range_: tuple[float, float]
+
+    _lookup: Lookup
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "min_df": [Interval(Integral, 1, None, closed="left")],
@@ -95,29 +103,22 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
             raise ValueError(f"fit_sums needs the WordSums of one text or more, got {sums!r:.80}.")
         self.__dict__.pop("_lookup", None)
         self.range_, self.sums_ = sums.range, sums
-        self.metrics_ = sums.metrics()
+        self.metrics_ = self._metrics_of(sums)
         return self
 
-    def _begin(self, texts: list[str], y: Array) -> csr_array:
+    def _begin(self, texts: list[str], y: Array) -> Any:
         self.range_ = self._scale_ends(y)
-        counter = CountVectorizer(min_df=self.min_df, **self._counted())
-        try:
-            X = counter.fit_transform(texts)
-        except ValueError:
-            if self.know_how is None:
-                none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
-                raise ValueError(f"{none}: lower min_df or give more.") from None
-            names = []
-        else:
-            names = counter.get_feature_names_out().tolist()
-        if self.know_how is None:
-            self._lookup = _Lookup("\n".join(names), counter)
-            return csr_array(X)
-        self._lookup = self._make_lookup("\n".join(sorted({*names, *self.know_how.names})))
-        return self._rows(texts)
-
-    def _make_lookup(self, items: str) -> _Lookup:
-        return _Lookup(items, CountVectorizer(vocabulary=items.split("\n"), **self._counted()))
+        parts = [self._parts_of(text) for text in texts]
+        items, X = learn_items(chain.from_iterable(parts))
+        df = np.bincount(merged(X, parts).indices, minlength=len(items))
+        names = [item for item, n in zip(items, df.tolist(), strict=True) if n >= self.min_df]
+        if self.know_how is not None:
+            names = list({*names, *self.know_how.names})
+        elif not names:
+            none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
+            raise ValueError(f"{none}: lower min_df or give more.")
+        self._lookup = make_lookup("\n".join(sorted(names)))
+        return self._arranged(with_columns(X, items, self._lookup.places), parts)
 
     def _scale_ends(self, y: Array) -> tuple[float, float]:
         lowest, highest = float(y.min()), float(y.max())
@@ -136,24 +137,38 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
             raise ValueError(f"target_range={given!r} must be the range of know_how, which is {known!r}.")
         return ends[0], ends[1]
 
-    def _rows(self, texts: list[str]) -> csr_array:
+    def _rows(self, texts: list[str]) -> Any:
         if "_lookup" not in vars(self):
-            self._lookup = self._make_lookup(self.sums_.items)
-        return csr_array(self._lookup.counter.transform(texts))
+            self._lookup = make_lookup(self.sums_.items)
+        parts = [self._parts_of(text) for text in texts]
+        return self._arranged(presence(chain.from_iterable(parts), self._lookup.places), parts)
 
-    def _learn_from_all(self, rows: csr_array, y: Array) -> None:
+    def _parts_of(self, text: str) -> list[list[str]]:
+        """Return the items of each part of a text that gets a row of its own: the text itself, or its sentences."""
+        return [self.items_of(text)]
+
+    def _arranged(self, X: csr_array, parts: list[list[list[str]]]) -> Any:
+        """Return the rows of texts from those of their parts."""
+        return X
+
+    def _in_texts(self, rows: Any) -> csr_array:
+        """Return which text has which item."""
+        return csr_array(rows)
+
+    def _learn_from_all(self, rows: Any, y: Array) -> None:
         self.sums_ = self._sums(rows, y)
-        self.metrics_ = self.sums_.metrics()
+        self.metrics_ = self._metrics_of(self.sums_)
 
-    def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
-        return self._sums(rows, y).metrics()
+    def _learn(self, rows: Any, y: Array) -> WordMetrics:
+        return self._metrics_of(self._sums(rows, y))
 
-    def _sums(self, rows: csr_array, y: Array) -> WordSums:
-        sums = word_sums(self._lookup.items, rows, y, self.range_, self.min_df)
+    def _metrics_of(self, sums: WordSums) -> WordMetrics:
+        """Return what sums say of the items."""
+        return sums.metrics()
+
+    def _sums(self, rows: Any, y: Array) -> WordSums:
+        sums = word_sums(self._lookup.items, self._in_texts(rows), y, self.range_, self.min_df)
         return sums if self.know_how is None else sums + self.know_how.on_items(sums.items)
-
-    def _counted(self) -> dict[str, Any]:
-        return {"analyzer": self.items_of, "binary": True, "dtype": np.float64}
 
     def _n_folds(self, n_texts: int) -> int:
         return self.cv if self.know_how is None else min(self.cv, n_texts)
@@ -168,4 +183,4 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
         if "sums_" in state:
-            self.metrics_ = self.sums_.metrics()
+            self.metrics_ = self._metrics_of(self.sums_)

@@ -140,7 +140,7 @@ class WordSums:
         items = np.frombuffer(self.items.encode(), dtype=np.uint8)
         return {"items": items, "n": np.array(self.n), **{name: getattr(self, name) for name in _SUMS}}
 
-    def metrics(self) -> WordMetrics:
+    def metrics(self, error: float = 0.0) -> WordMetrics:
         r"""Return sensitivity and S/N ratio of each item against each of the target's distances.
 
         All texts are the unit space and the signal. With the centred target M and the centred presence x of an item,
@@ -150,6 +150,11 @@ class WordSums:
 
         the S/N ratio in T(2)'s form, which is never negative. An item that df of n texts have needs no centring, since
         ``S_T = df (1 - df/n)`` and ``L = sum of M over the texts that have it``.
+
+        Parameters
+        ----------
+        error : float, default=0
+            Added to each item's :math:`S_e`, which holds back the items of a few texts.
 
         Returns
         -------
@@ -175,7 +180,7 @@ class WordSums:
         S_T = np.where(useful, self.df * (1 - self.df / (n or 1)), np.inf)[:, None]
         beta = np.where(useful[:, None], self.L, 0) / r
         S_beta = beta * self.L
-        eta = S_beta / np.maximum(S_T - S_beta, n * eps * S_T)
+        eta = S_beta / (np.maximum(S_T - S_beta, n * eps * S_T) + error)
         return WordMetrics(beta, eta, float(eta[:, 0].sum()))
 
 

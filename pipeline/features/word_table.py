@@ -30,8 +30,8 @@ def words_from_table(
     Parameters
     ----------
     table : DataFrame or path-like
-        Columns item (a word, or a pair of words), value (stars above or below the mean) and rows (in how many texts'
-        worth the value is trusted); a path is read as CSV.
+        Columns item (neighbouring words; for `SentenceMetrics` a ``*`` stands for any one word), value (stars above or
+        below the mean) and rows (in how many texts' worth the value is trusted); a path is read as CSV.
     scale : Scale, default=FIVE_STARS
         Of the stars.
     mean : float, default=None
@@ -85,7 +85,7 @@ def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale) -> pd.Data
         raise ValueError(f"{name} must have the columns {', '.join(_COLUMNS)}, got {', '.join(map(str, table))}.")
     if not len(table):
         raise ValueError(f"{name} has no row.")
-    items = [" ".join(words(str(item))).lower() for item in table["item"]]
+    items = [_as_read(str(item)) for item in table["item"]]
     numbers = table[["value", "rows"]].apply(pd.to_numeric, errors="coerce").astype(np.float64)
     width = scale.high - scale.low
     wrong = {
@@ -100,3 +100,9 @@ def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale) -> pd.Data
             given = ", ".join(str(row[column]) for column in _COLUMNS)
             raise ValueError(f"{name} has {problem} in row {int(rows.argmax()) + 1}: {given}.")
     return numbers.assign(item=items).sort_values("item", ignore_index=True)
+
+
+def _as_read(item: str) -> str:
+    """Return an item as the features read it in texts, "" where it has no word."""
+    parts = [" ".join(words(part)).lower() for part in item.split(" * ")]
+    return " * ".join(parts) if all(parts) else ""

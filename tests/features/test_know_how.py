@@ -70,10 +70,10 @@ def test_equal_know_how_makes_equal_files(few: KnowHow, saved: Path, tmp_path: P
 
 def test_the_shipped_file_is_that_of_the_sample() -> None:
     shipped = load_know_how("sample")
-    about = {"origin": shipped.about.origin, "licence": "BSD-3-Clause", "min_texts": 2}
+    about = {"origin": shipped.about.origin, "licence": "BSD-3-Clause", "min_texts": 3}
     made = make_know_how(REVIEWS["text"], REVIEWS["stars"], **about)
     assert_close(replace(made, about=shipped.about), shipped, rtol=1e-9)
-    assert (shipped.about.n_texts, shipped.about.min_texts, shipped.about.scale) == (600, 2, "1..5")
+    assert (shipped.about.n_texts, shipped.about.min_texts, shipped.about.scale) == (600, 3, "1..5")
     assert SAMPLE_KNOW_HOW.stat().st_size < 1e6
 
 
@@ -293,7 +293,7 @@ def test_the_sample_reads_plain_reviews_without_a_training_review() -> None:
 
 def test_the_reader_is_the_fit_on_the_reviews_where_no_word_is_left_out() -> None:
     know_how = make_know_how(FEW["text"], FEW["stars"], origin="x", min_texts=1)
-    fitted = clone(know_how.reader()).set_params(features__t_metrics__target_range=(1, 5))
+    fitted = clone(know_how.reader())
     fitted.fit(FEW["text"], FEW["stars"])
     np.testing.assert_allclose(know_how.reader().predict(PLAIN), fitted.predict(PLAIN), rtol=1e-9)
 

@@ -177,6 +177,33 @@ class TestColumns:
         np.testing.assert_allclose(other[:, ~in_units], one[:, ~in_units], atol=1e-9)
 
 
+class TestExplain:
+    def test_contributions_add_up_to_the_t_estimate(self, texts, stars):
+        metrics = TMetrics().fit(texts, stars)
+        estimates = metrics.transform(texts)[:, metrics.get_feature_names_out().tolist().index("t_estimate")]
+        sums = [metrics.explain(text)["contribution"].sum() for text in texts]
+        np.testing.assert_allclose(sums, estimates, atol=1e-9)
+
+    def test_each_item_stands_once_with_what_was_learned(self):
+        metrics = TMetrics().fit(["good food", "bad food", "good wine", "no idea"], [5, 1, 4, 3])
+        table = metrics.explain("Good good wine, new food.").set_index("item")
+        assert sorted(table.index) == ["food", "good", "good wine", "wine"]
+        assert table.index[0] in ("good", "good wine", "wine")
+        assert table["contribution"].is_monotonic_decreasing
+        assert table.loc["good", ["n_texts", "value"]].tolist() == pytest.approx([2, 4.5 - 2])
+        assert table.loc["good", "strength"] == pytest.approx(np.corrcoef([1, 0, 1, 0], [5, 1, 4, 3])[0, 1])
+        assert table.loc["good", "sn_db"] == pytest.approx(10 * np.log10(metrics.metrics_.eta[3, 0]))
+
+    def test_a_text_without_a_known_word_has_no_row(self, texts, stars):
+        table = TMetrics().fit(texts, stars).explain("xyzzy")
+        assert table.shape == (0, 6)
+
+    @pytest.mark.parametrize("wrong", [None, 3])
+    def test_something_else_is_refused(self, texts, stars, wrong):
+        with pytest.raises(ValueError, match="Expected"):
+            TMetrics().fit(texts, stars).explain(wrong)
+
+
 class TestItemsThatWereLearned:
     def test_items_stand_beside_their_metrics(self):
         metrics = TMetrics().fit(["good food", "bad food"], [5, 1])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features import TMetrics, words_from_table
+from pipeline.features import SentenceMetrics, TMetrics, words_from_table
 from pipeline.features.word_items import values_and_strengths
 from pipeline.scale import FIVE_STARS, Scale
 
@@ -59,6 +59,14 @@ def test_the_mean_of_a_list_is_that_of_the_texts_it_is_added_to(texts: list[str]
     assert both.L[place, 0] == pytest.approx(0.5 * 3 * (1 - 3 / 36))
     shifted = known + words_from_table(table)
     assert shifted.L[place, 0] < both.L[place, 0]
+
+
+def test_any_word_may_stand_in_a_gap() -> None:
+    table = pd.DataFrame({"item": ["NOT * Good", "five * stars"], "value": [-1, 1], "rows": [10, 10]})
+    sums = words_from_table(table)
+    assert sums.names == ["five * stars", "not * good"]
+    series = SentenceMetrics().fit_sums(sums).transform(["Not so good.", "Not very good. Five full stars!", "Good."])
+    assert series[0, 0] < series[1, 0] < series[2, 0] + 1e-12
 
 
 def test_a_list_is_read_from_csv(tmp_path: Path) -> None:
