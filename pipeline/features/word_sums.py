@@ -237,7 +237,8 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
     ------
     ValueError
         If an array is missing, has another shape or is not finite, if the items do not ascend or are no UTF-8, or if an
-        item has no text or more texts than there are.
+        item has no text or more texts than there are, or if a
+        sum is larger than the scale allows.
     """
     items = arrays.get("items", np.empty(0))
     if items.dtype != np.uint8 or items.ndim != 1:
@@ -252,4 +253,9 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
     if not 0 < df.min() <= df.max() <= n * (1 + 1e-12):
         raise ValueError(f"df must be above 0 and not above n={n:g}, got {df.min():g} to {df.max():g}.")
     L = checked(arrays, "L", [(len(names), len(ORIGINS))])
+    width = target_range[1] - target_range[0]
+    most = {"mean": (mean, width), "squares": (squares, n * width**2), "L": (np.abs(L), width * df[:, None])}
+    for name, (values, limit) in most.items():
+        if (values > limit * (1 + 1e-9)).any():
+            raise ValueError(f"{name} must be sums of distances of at most {width:g}, the width of the scale.")
     return WordSums("\n".join(names), target_range, n, mean, squares, df, L)

@@ -44,7 +44,7 @@ def words_from_table(
     Raises
     ------
     ValueError
-        In one line, if the table cannot be read, or a row of it is wrong.
+        In one line, if the table cannot be read, a row of it is wrong, or the mean is off the scale.
 
     Examples
     --------
@@ -66,6 +66,8 @@ def words_from_table(
     deviations = targets - targets.mean(axis=0)
     squares = (deviations**2).mean(axis=0)
     slopes = deviations.T @ deviations[:, 0] / deviations[:, 0].dot(deviations[:, 0])
+    if mean is not None and not scale.low <= mean <= scale.high:
+        raise ValueError(f"mean must be from {scale.low:g} to {scale.high:g}, got {mean}.")
     above = 0.0 if mean is None else mean - float(scale.values.mean())
     n = 12 * df.max()
     L = np.outer(value * df * (1 - df / n), slopes)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.features import SentenceMetrics, TMetrics, words_from_table
 from pipeline.features.word_items import values_and_strengths
+from pipeline.features.word_sums import word_sums_from_arrays
 from pipeline.scale import FIVE_STARS, Scale
 
 SCALES = [FIVE_STARS, Scale(0, 1), Scale(0, 10), Scale(-2, 2, 0.5)]
@@ -31,6 +32,8 @@ def test_values_come_back(rows: list[tuple[float, float]], scale: Scale, share: 
     np.testing.assert_array_equal(sums.df, df)
     assert (np.abs(strength) < 1).all()
     assert sums.mean[0] == pytest.approx((0.5 if share is None else share) * width, abs=1e-9)
+    again = word_sums_from_arrays(sums.to_arrays(), sums.range)
+    assert (again.items, again.L.tolist()) == (sums.items, sums.L.tolist())
     # As far as the value is above the mean, as much further from 1 star, and less far from 4.
     assert (np.sign(back[:, 3]) == -np.sign(back[:, 0])).all()
 
@@ -99,6 +102,12 @@ def test_a_wrong_list_is_refused_in_one_line(tmp_path: Path, content: str, messa
         words_from_table(path)
     assert str(refused.value).startswith(str(path))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mean", [0.9, 5.1, float("nan")])
+def test_a_mean_off_the_scale_is_refused(mean: float) -> None:
+    with pytest.raises(ValueError, match="mean must be from 1 to 5, got"):
+        words_from_table(pd.DataFrame({"item": ["good"], "value": [1], "rows": [2]}), mean=mean)
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
