@@ -39,7 +39,7 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
     # A draw may lack the highest or the lowest star.
-    if isinstance(transformer, WordItemsTransformer) and transformer.target_range is None:
+    if learns_from_words(transformer) and transformer.target_range is None:
         transformer.set_params(target_range=(scale.low, scale.high))
     return transformer
 
@@ -63,6 +63,11 @@ def learns(transformer: Any) -> bool:
     if isinstance(transformer, EncoderTransformer):
         return transformer.learns
     return bool(get_tags(transformer).requires_fit)
+
+
+def learns_from_words(transformer: Any) -> bool:
+    """Return whether a transformer learns sums over words, which add up to those of know-how."""
+    return isinstance(transformer, WordItemsTransformer)
 
 
 def pools_tokens(transformer: Any) -> bool:

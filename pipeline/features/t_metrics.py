@@ -17,6 +17,9 @@ from pipeline.text import check_texts, words
 
 _NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
+# Means over the items, weighted with their strengths; and the columns that no item has a part in.
+_WEIGHTED = ["mean", "balance"]
+_NO_SUMS = ["log_n_items", "sd", "strongest_up", "strongest_down"]
 
 
 def words_and_pairs(text: str) -> list[str]:
@@ -170,6 +173,43 @@ class TMetrics(WordItemsTransformer):
         ndarray of shape (17,) of str
         """
         return np.asarray(_NAMES, dtype=object)
+
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each item of a text has in the columns that are sums over items.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The words and pairs of the text that were learned and carry something.
+        columns : list of n_columns str
+            All but log_n_items, sd, strongest_up and strongest_down.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text.
+
+        Examples
+        --------
+        >>> words = TMetrics(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> items, columns, shares = words.column_shares("good beer, bad wine")
+        >>> items, shares[:, columns.index("mean")].round(2).tolist()
+        (['bad', 'bad wine', 'good', 'wine'], [-1.26, -0.22, 1.26, 0.0])
+        """
+        indices = self._rows(check_texts([text])).indices
+        found = indices[(self.metrics_.eta[indices] > 0).any(axis=1)]
+        # A text of one item has that item's part in every sum.
+        single = csr_array(
+            (np.ones(len(found)), found, np.arange(len(found) + 1)), shape=(len(found), len(self.metrics_.eta))
+        )
+        alone = pd.DataFrame(self._columns(single, self.metrics_), columns=self.get_feature_names_out())
+        weight = alone["sn_0"].abs()
+        shares = alone.drop(columns=_NO_SUMS)
+        shares[_WEIGHTED] = shares[_WEIGHTED].mul(weight / (weight.sum() or 1), axis=0)
+        over_root = shares.columns.difference([*_WEIGHTED, "t_estimate"])
+        shares[over_root] /= np.sqrt(max(len(found), 1))
+        return self.items_[found].tolist(), shares.columns.tolist(), shares.to_numpy()
 
     def explain(self, text: str) -> pd.DataFrame:
         """Return what each item of a text says.

@@ -41,6 +41,8 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "curves": (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", "fit_seconds"),
         "sides": ("side", "n_train", *_LINE, *_QWK),
         "contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
+        "know_how": ("side", "n_train", *_LINE, *_QWK),
+        "know_how_contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
         "crossovers": ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
     },
     "robustness": {

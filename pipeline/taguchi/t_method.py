@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import EPS, Array, words
 from pipeline.taguchi.class_moments import ClassMoments
+from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.integrated import IntegratedEstimator
 from pipeline.taguchi.know_how import (
     KnowHow,
@@ -432,7 +433,15 @@ class TMethodRegressor(IntegratedEstimator):
     def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target, recalibrated and clipped."""
         intercept, slope = self.recalibration_[target]
-        y_pred = intercept + slope * super()._predicted(X, target)
+        return self._clipped(intercept + slope * super()._predicted(X, target), target)
+
+    def _contributed(self, X: Any) -> Contributions:
+        """Return the contributions to the estimate, recalibrated, and what is cut off as the rest."""
+        intercept, slope = self.recalibration_
+        parts = super()._contributed(X).on_line(intercept, slope)
+        return parts.up_to(self._clipped(parts.total, ()))
+
+    def _clipped(self, y_pred: Array, target: tuple[int, ...]) -> Array:
         if self.clip is None:
             return y_pred
         return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))

@@ -105,8 +105,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Probability of a class before the row is seen: its share of the rows, or equal for all.
     know_how : ClassMoments, default=None
         Sums over rows from elsewhere, added to those of the rows in `fit`: ``counting_as(30)`` makes them count as 30
-        rows. Classes, their shares and their covariances are those of both together. They must be many more rows than
-        there are classes.
+        rows. Classes, their shares and their covariances are those of both together; as with weights, both should
+        count as many more rows than there are classes.
 
     Attributes
     ----------

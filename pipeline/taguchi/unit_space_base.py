@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
+from pipeline.taguchi.contributions import Contributions, expected_contributions
 from pipeline.taguchi.know_how import refuse_know_how
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
@@ -215,6 +216,44 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         numbers = self._numbers("median_class")
         # A little less than half, so that rounding does not decide between two equally probable halves.
         return numbers[(softmax(self._log_posterior(X), axis=1).cumsum(axis=1) >= 0.5 - 1e-12).argmax(axis=1)]
+
+    def contributions(self, X: Any) -> Contributions:
+        """Return what each item adds to the expected class, along the straight way from the centre of all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        Contributions
+            Named tuple of float64 arrays: `base` (n_samples,), the expected class at `center_`; `items` and `slopes`
+            (n_samples, n_features); `rest` (n_samples,), 0 here. ``base + items.sum(axis=1)`` is the expected class.
+            They are the Aumann-Shapley values, see `pipeline.taguchi.contributions.expected_contributions`.
+
+        Raises
+        ------
+        ValueError
+            If the classes are not numbers, or if each class has a covariance of its own.
+
+        Examples
+        --------
+        >>> from pipeline.taguchi import UnitSpaceClassifier
+        >>> X = [[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [7.0, 1.0], [8.0, 1.0], [9.0, 0.0]]
+        >>> model = UnitSpaceClassifier().fit(X, [1, 1, 1, 5, 5, 5])
+        >>> parts = model.contributions([[5.5, 1.0]])
+        >>> parts.base.tolist(), parts.items.round(2).tolist(), model.expected_class([[5.5, 1.0]]).round(2).tolist()
+        ([3.0], [[1.61, 0.27]], [4.88])
+        """
+        X = self._new_items(X)
+        classes = self._numbers("contributions")
+        if (coef := self.coef_) is None:
+            raise ValueError(
+                "contributions needs one covariance for all classes, since only then do items add up; got "
+                "covariance='own': fit with covariance='shrunk'."
+            )
+        return expected_contributions(X - self.center_, coef, self._at_center, self._log_posterior(X), classes)
 
     def _class_rows(self, X: Any, y: Any, sample_weight: Any) -> ClassRows:
         """Check the arguments of `fit`, store the classes, and return the rows that count."""

@@ -5,13 +5,12 @@ from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import softmax, stdtrit
 from sklearn.model_selection import KFold, check_cv
 
 from pipeline.taguchi.base import OVERFLOW, AnyArray, Array, Indices, Mask
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems
-from pipeline.taguchi.unit_space import UnitSpaceClassifier
 from pipeline.taguchi.unit_space_base import (
     BaseUnitSpaces,
     ClassRows,
@@ -21,6 +20,9 @@ from pipeline.taguchi.unit_space_base import (
     within_range,
 )
 from pipeline.taguchi.unit_space_sums import constant_items, spaces_of, sums_of
+
+# Of the t distribution, up to which a difference may be chance.
+_QUANTILE = 0.975
 
 
 class _Correlation(NamedTuple):
@@ -124,20 +126,39 @@ def _held_out_errors(
     n_classes: int,
     shrinkages: Array,
 ) -> Array:
-    """Return, for each shrinkage, the sum of the squared errors of the probabilities over the held-out rows."""
+    """Return, for each shrinkage and held-out row, the sum of the squared errors of the probabilities."""
     seen, spaces, correlation = fitted
     Z = (held_out.X[held_out.rows] - spaces.center) / correlation.sd
     centers = (spaces.means - spaces.center) / correlation.sd
     truth = np.eye(n_classes)[held_out.codes]
     # A class without a training row keeps the probability 0.
-    probability, errors = np.zeros_like(truth), np.zeros(len(shrinkages))
+    probability, errors = np.zeros_like(truth), np.zeros((len(shrinkages), len(truth)))
     for i, shrinkage in enumerate(shrinkages):
         directions = correlation.power(centers, shrinkage, -1)
         at_center = np.log(spaces.n / spaces.n.sum()) - (directions * centers).sum(axis=1) / 2
         probability[:, seen] = softmax(within_range(Z @ directions.T + at_center), axis=1)
-        squared = ((probability - truth) ** 2).sum(axis=1)
-        errors[i] = squared.sum() if held_out.weight is None else held_out.weight @ squared
+        errors[i] = ((probability - truth) ** 2).sum(axis=1)
     return errors
+
+
+def _largest_as_good(shrinkages: Array, errors: Array, weight: Array) -> float:
+    """Return the largest shrinkage whose errors exceed the smallest ones by no more than chance.
+
+    Parameters
+    ----------
+    shrinkages : ndarray of shape (n_shrinkages,)
+    errors : ndarray of shape (n_shrinkages, n_held_out)
+    weight : ndarray of shape (n_held_out,)
+    """
+    n = len(weight)
+    if n < 2:
+        return float(shrinkages.max())
+    share = weight / weight.sum()
+    worse = errors - errors[(errors @ share).argmin()]
+    mean = worse @ share
+    standard_error = np.sqrt((worse - mean[:, None]) ** 2 @ share**2 * n / (n - 1))
+    chance = stdtrit(n - 1, _QUANTILE) * standard_error
+    return float(shrinkages[mean <= chance + 1e-9 * (errors @ share).min()].max())
 
 
 def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[Any]:
@@ -167,15 +188,16 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5.
     know_how : ClassMoments, default=None
         Sums over rows from elsewhere, added to those of the rows, as in `UnitSpaceClassifier`. They are part of the
-        training data of every fold. The rows choose the shrinkage, since they alone can be held out; a single row
-        cannot, and ``shrinkage="auto"`` of `UnitSpaceClassifier` serves: it needs sums only.
+        training data of every fold. Held-out rows choose the shrinkage, since what the items have in common elsewhere
+        need not hold here: the largest candidate is taken whose Brier score is not above the lowest by more than
+        chance (t test of the rows' differences, 5% two-sided). With fewer than two rows it is the largest of all.
 
     Attributes
     ----------
     shrinkage_ : float
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
-        Brier score of each candidate; NaN where know-how was there and no rows to choose by.
+        Brier score of each candidate; NaN where there is know-how and fewer than two rows.
     classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
@@ -254,21 +276,25 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         if known is not None:
             data = self._known_classes(data, known)
         shrinkages = self._candidates()
-        if known is not None and len(data.rows) < 2:
-            return self._learn_sums(sums_of(data, self.classes_) + known)
-        errors = np.zeros(len(shrinkages))
+        weight = np.ones(len(data.rows)) if data.weight is None else data.weight
+        rows, per_row = np.zeros(0, dtype=np.intp), np.zeros((len(shrinkages), 0))
         for train, test in _folds(self.cv, data, y):
             fitted = _fitted_fold(data.part(train), self.classes_, known)
-            errors += _held_out_errors(data.part(test), fitted, len(self.classes_), shrinkages)
-        self.scores_ = errors / (len(data.rows) if data.weight is None else data.weight.sum())
-        self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
+            held_out = _held_out_errors(data.part(test), fitted, len(self.classes_), shrinkages)
+            rows, per_row = np.append(rows, test), np.hstack([per_row, held_out])
+        errors = per_row @ weight[rows]
+        self.scores_ = errors / weight.sum()
         if known is not None:
-            return self._learn_sums(sums_of(data, self.classes_) + known, self.shrinkage_)
+            if len(rows) < 2:
+                self.scores_ = np.full(len(shrinkages), np.nan)
+            self.shrinkage_ = _largest_as_good(shrinkages, per_row, weight[rows])
+            return self._learn_sums(sums_of(data, self.classes_) + known)
+        self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
         spaces, correlation = _fitted(data)
         return self._learn(spaces, correlation, constant_in_rows(data, spaces))
 
     def fit_moments(self, moments: ClassMoments) -> Self:
-        """Learn from sums that were made elsewhere, without a row; the shrinkage is that of `UnitSpaceClassifier`.
+        """Learn from sums that were made elsewhere, without a row; the shrinkage is the largest candidate.
 
         Parameters
         ----------
@@ -285,8 +311,9 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
             If they are of another kind, or if there is `know_how`, which is part of the total here.
         """
         self._validate_params()
-        self._candidates()
+        shrinkages = self._candidates()
         self._take_sums(moments, self.know_how)
+        self.scores_, self.shrinkage_ = np.full(len(shrinkages), np.nan), float(shrinkages.max())
         return self._learn_sums(moments)
 
     def _candidates(self) -> Array:
@@ -296,12 +323,8 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
             raise ValueError(f"Got shrinkages={self.shrinkages!r}, expected numbers above 0 and up to 1.")
         return shrinkages
 
-    def _learn_sums(self, sums: ClassMoments, shrinkage: float | None = None) -> Self:
-        """Store what follows from the sums of all classes; without a `shrinkage`, none could be chosen."""
-        if shrinkage is None:
-            self.scores_ = np.full(len(self.shrinkages), np.nan)
-            shrinkage = float(UnitSpaceClassifier().fit_moments(sums).shrinkage_[0])
-        self.shrinkage_ = shrinkage
+    def _learn_sums(self, sums: ClassMoments) -> Self:
+        """Store what follows from the sums of all classes and the chosen shrinkage."""
         spaces, correlation = _fitted_sums(sums)
         return self._learn(spaces, correlation, constant_items(sums, spaces))
 

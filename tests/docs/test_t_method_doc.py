@@ -16,6 +16,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.evaluation import ExpectedStarRegressor, MedianStarRegressor
 from pipeline.taguchi import (
     MahalanobisTaguchi,
     TMethodRegressor,
@@ -151,6 +152,19 @@ def test_shards_add_up(seed):
         np.testing.assert_allclose(
             clone(model).fit_moments(total).predict(X), model.fit(X, y, unit_space_mask=y == 3).predict(X), atol=1e-6
         )
+
+
+@given(seed=SEEDS)
+def test_contributions_sum_up_to_the_prediction(seed):
+    X, y = correlated(seed)
+    stars = y.astype(int)
+    for model in (
+        TMethodRegressor(clip="range").fit(X, y),
+        ExpectedStarRegressor(UnitSpaceClassifier()).fit(X, stars),
+        MedianStarRegressor(UnitSpaceClassifier()).fit(X, stars),
+    ):
+        base, items, _, rest = model.contributions(X)
+        np.testing.assert_allclose(base + items.sum(axis=1) + rest, model.predict(X), rtol=0, atol=1e-9)
 
 
 def errors(n_train, error_of, n_draws=20):

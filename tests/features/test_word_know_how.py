@@ -78,7 +78,7 @@ class TestBesideTexts:
         kind(target_range=(1, 5), know_how=know_how).fit(HERE, STARS_HERE)
 
     def test_something_else_is_refused(self, kind):
-        with pytest.raises(ValueError, match="The 'know_how' parameter of .* must be an instance of"):
+        with pytest.raises(ValueError, match=r"The 'know_how' parameter of .* must be an instance of"):
             kind(know_how={"good": 1}).fit(HERE, STARS_HERE)
 
 
@@ -105,7 +105,7 @@ class TestInPlaceOfTexts:
 
     @pytest.mark.parametrize("wrong", [None, {"good": 1}, 3])
     def test_something_else_is_refused(self, kind, wrong):
-        with pytest.raises(ValueError, match="^fit_sums needs the WordSums of one text or more, got"):
+        with pytest.raises(ValueError, match=r"^fit_sums needs the WordSums of one text or more, got"):
             kind().fit_sums(wrong)
 
     def test_pickle(self, kind, know_how):

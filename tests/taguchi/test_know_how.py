@@ -9,6 +9,7 @@ import skops.io
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.stats import ttest_rel
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from t_data import RULES, agree, noisy, options, seeds, with_gaps, with_zeros
@@ -229,26 +230,37 @@ class TestUnitSpaces:
         grid = (0.1, 0.4, 1.0)
         known = class_moments(*A) * 0.5
         model = UnitSpaceClassifierCV(grid, know_how=known).fit(X, y)
-        errors = np.zeros(3)
+        errors = np.zeros((3, 40))
         for train, test in KFold(5, shuffle=True, random_state=0).split(X):
             for i, shrinkage in enumerate(grid):
                 plain = UnitSpaceClassifier(shrinkage=shrinkage, know_how=known).fit(X[train], y[train])
-                errors[i] += ((plain.predict_proba(X[test]) - np.eye(5)[y[test] - 1]) ** 2).sum()
-        np.testing.assert_allclose(model.scores_, errors / 40, rtol=1e-9)
-        assert model.shrinkage_ == grid[errors.argmin()]
+                errors[i, test] = ((plain.predict_proba(X[test]) - np.eye(5)[y[test] - 1]) ** 2).sum(axis=1)
+        np.testing.assert_allclose(model.scores_, errors.mean(axis=1), rtol=1e-9)
+        best = model.scores_.argmin()
+        as_good = [i == best or ttest_rel(errors[i], errors[best]).pvalue >= 0.05 for i in range(3)]
+        assert model.shrinkage_ == np.array(grid)[as_good].max()
         weight = np.append(np.full(40, 0.5), np.ones(40))
         plain = UnitSpaceClassifierCV([model.shrinkage_]).fit(*stacked(A, (X, y)), weight)
         agree_in_spaces(model, plain, A[0])
         np.testing.assert_allclose(model.root_, plain.root_, rtol=1e-7, atol=1e-9)
 
-    def test_without_rows_to_hold_out_the_shrinkage_follows_from_the_sums(self):
+    def test_many_rows_choose_less_shrinkage_than_few(self):
+        rng = np.random.default_rng(0)
+        y = rng.integers(1, 6, size=600)
+        shared = rng.normal(size=(600, 1))
+        X = y[:, None] * [0.5, 0.2, 0.1] + shared + 0.3 * rng.normal(size=(600, 3))
+        known = class_moments(X[:60], y[:60])
+        few, many = (UnitSpaceClassifierCV(know_how=known).fit(X[60:n], y[60:n]) for n in (62, 600))
+        assert many.shrinkage_ < few.shrinkage_
+
+    def test_without_rows_to_hold_out_the_largest_shrinkage_is_taken(self):
         A = starred(0, p=6)
         known = class_moments(A[0][1:], A[1][1:])
-        expected = UnitSpaceClassifier().fit(*A)
-        one = UnitSpaceClassifierCV(know_how=known).fit(A[0][:1], A[1][:1])
-        none = UnitSpaceClassifierCV().fit_moments(class_moments(*A))
+        expected = UnitSpaceClassifier(shrinkage=0.7).fit(*A)
+        one = UnitSpaceClassifierCV([0.1, 0.7, 0.3], know_how=known).fit(A[0][:1], A[1][:1])
+        none = UnitSpaceClassifierCV([0.1, 0.7, 0.3]).fit_moments(class_moments(*A))
         for model in (one, none):
-            assert model.shrinkage_ == pytest.approx(expected.shrinkage_[0], rel=1e-9)
+            assert model.shrinkage_ == 0.7
             assert np.isnan(model.scores_).all()
             np.testing.assert_allclose(model.predict_proba(A[0]), expected.predict_proba(A[0]), atol=1e-9)
         two = UnitSpaceClassifierCV(know_how=known).fit(A[0][:2], A[1][:2])
