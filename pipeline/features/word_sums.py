@@ -254,8 +254,8 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
         raise ValueError(f"df must be above 0 and not above n={n:g}, got {df.min():g} to {df.max():g}.")
     L = checked(arrays, "L", [(len(names), len(ORIGINS))])
     width = target_range[1] - target_range[0]
-    most = {"mean": (mean, width), "squares": (squares, n * width**2), "L": (np.abs(L), width * df[:, None])}
-    for name, (values, limit) in most.items():
-        if (values > limit * (1 + 1e-9)).any():
+    in_widths = {"mean": mean / width, "squares": squares / (n * width**2), "L": np.abs(L) / (width * df[:, None])}
+    for name, share in in_widths.items():
+        if share.max() > 1 + 1e-9:
             raise ValueError(f"{name} must be sums of distances of at most {width:g}, the width of the scale.")
     return WordSums("\n".join(names), target_range, n, mean, squares, df, L)
