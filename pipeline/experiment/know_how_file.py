@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.strongest_words import strongest_words
 from pipeline.experiment.usable import Rejected, find_usable
-from pipeline.features.know_how import KnowHow, load_know_how, make_know_how
+from pipeline.features.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
 from pipeline.features.word_items import values_and_strengths
 from pipeline.features.word_sums import WordSums
 from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
 from pipeline.sources.raw import read_files
 from pipeline.taguchi import TMethodRegressor
-from pipeline.taguchi.integrated import in_db
 
 _DIGITS = {"n_texts": 0, "sn_db": 1}
 
@@ -94,7 +94,7 @@ def show(file: str, n: int) -> str:
         f"scale:    {know_how.scale}; " + ", ".join(f"{weight:g} x {star:g}" for star, weight in stars),
     ]
     for feature, sums in know_how.words.items():
-        words = strongest_words(sums, n)
+        words = _strongest(feature, sums, n)
         for title, some in (("up", words[words["value"] > 0]), ("down", words[words["value"] < 0])):
             lines += ["", f"{feature}: the strongest words that pull {title}", _shown(some)]
     columns = column_ratios(know_how)
@@ -103,34 +103,11 @@ def show(file: str, n: int) -> str:
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
-def strongest_words(sums: WordSums, n: int) -> pd.DataFrame:
-    """Return the words with the largest S/N ratios that pull up, and those that pull down.
-
-    Parameters
-    ----------
-    sums : WordSums
-    n : int
-        How many of each at most.
-
-    Returns
-    -------
-    DataFrame
-        item; n_texts, how many have it; value, in stars; strength, the correlation with the stars; sn_db, the S/N ratio
-        in dB.
-    """
-    metrics = sums.metrics()
-    value, strength = (each[:, 0] for each in values_and_strengths(metrics))
-    order = np.argsort(-np.abs(strength), kind="stable")
-    chosen = np.concatenate([order[value[order] > 0][:n], order[value[order] < 0][:n]])
-    return pd.DataFrame(
-        {
-            "item": np.array(sums.names, dtype=object)[chosen],
-            "n_texts": sums.df[chosen],
-            "value": value[chosen],
-            "strength": strength[chosen],
-            "sn_db": in_db(metrics.eta[chosen, 0]),
-        }
-    )
+def _strongest(feature: str, sums: WordSums, n: int) -> pd.DataFrame:
+    """Return the words with the largest S/N ratios, as the feature learns them from the sums."""
+    metrics = WORD_FEATURES[feature]().fit_sums(sums).metrics_
+    value, _ = values_and_strengths(metrics)
+    return strongest_words(sums.names, sums.df, value[:, 0], metrics.eta[:, 0], n)
 
 
 def column_ratios(know_how: KnowHow) -> pd.DataFrame:
