@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from pipeline.features.out_of_fold import Array
-from pipeline.features.presence import merged
+from pipeline.features.presence import Counts, Parts, Presence
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
 from pipeline.text import sentences, words
@@ -21,7 +21,7 @@ _SERIES = ["t_0", "t_50"]
 _ERROR = 3.0
 
 
-def sentence_items(text: str) -> list[list[str]]:
+def sentence_items(text: str) -> Parts:
     """Return the items of each sentence that has a word: words, pairs, triples and pairs around any one word.
 
     Examples
@@ -48,7 +48,7 @@ class _SentenceRows:
     """Texts as rows: which item which of their sentences has, and which item is anywhere in them."""
 
     of_sentences: csr_array
-    n_sentences: npt.NDArray[np.int64]
+    n_sentences: Counts
     of_texts: csr_array
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Self:
@@ -56,21 +56,21 @@ class _SentenceRows:
         return type(self)(self.of_sentences[inside], self.n_sentences[chosen], self.of_texts[chosen])
 
 
-def _mean(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _mean(series: Array, first: Counts, n: Counts) -> Array:
     return np.add.reduceat(series, first) / n[:, None]
 
 
-def _sd(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _sd(series: Array, first: Counts, n: Counts) -> Array:
     difference = series - np.repeat(_mean(series, first, n), n, axis=0)
     return np.sqrt(np.add.reduceat(difference**2, first) / n[:, None])
 
 
-def _last(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _last(series: Array, first: Counts, n: Counts) -> Array:
     return series[first + n - 1]
 
 
 # Each takes the series of all sentences, and for each text the place of its first sentence and their number.
-_STATISTICS: dict[str, Callable[[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]], Array]] = {
+_STATISTICS: dict[str, Callable[[Array, Counts, Counts], Array]] = {
     "mean": _mean,
     "sd": _sd,
     "last": _last,
@@ -80,7 +80,7 @@ _NAMES = [f"{series}_{statistic}" for statistic in _STATISTICS for series in _SE
 _NAMES += [f"{_SERIES[0]}_{third}" for third in _THIRDS]
 
 
-def _thirds(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _thirds(series: Array, first: Counts, n: Counts) -> Array:
     """Return the mean of each text's first, second and last third of sentences; 0 for a third without any."""
     text = np.repeat(np.arange(len(n)), n)
     third = 3 * (np.arange(len(series)) - first[text]) // n[text]
@@ -184,11 +184,11 @@ class SentenceMetrics(WordItemsTransformer):
     def _metrics_of(self, sums: WordSums) -> WordMetrics:
         return sums.metrics(error=_ERROR)
 
-    def _parts_of(self, text: str) -> list[list[str]]:
+    def _parts_of(self, text: str) -> Parts:
         return sentence_items(text)
 
-    def _arranged(self, X: csr_array, parts: list[list[list[str]]]) -> _SentenceRows:
-        return _SentenceRows(X, np.array([len(each) for each in parts], dtype=np.int64), merged(X, parts))
+    def _arranged(self, found: Presence) -> _SentenceRows:
+        return _SentenceRows(found.of_parts, found.n_parts, found.of_texts())
 
     def _in_texts(self, rows: _SentenceRows) -> csr_array:
         return rows.of_texts
