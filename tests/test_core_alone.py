@@ -90,7 +90,8 @@ def test_text_features_and_the_mechanism_of_attention_work(allowed: set[str]) ->
         allowed,
         f"""{PREPARE}
 from pipeline.attention import SelfAttention, scaled_dot_product_attention, sliding_mask
-from pipeline.features import TextStats, TMetrics, load_know_how
+from pipeline.features import TextStats, TMetrics
+from pipeline.know_how import load_know_how
 print(len(load_know_how("sample").pipeline().fit(texts, stars).predict(texts)))
 print(TextStats().fit_transform(texts).shape, TMetrics(cv=2).fit_transform(texts, stars).shape)
 q, k, v = [[1.0, 0.0]], [[4.0, 0.0], [0.0, 4.0]], [[10.0], [20.0]]

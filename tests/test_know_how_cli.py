@@ -8,7 +8,7 @@ import pytest
 from project import run_cli
 
 from pipeline import load_sample
-from pipeline.features import load_know_how, make_know_how
+from pipeline.know_how import load_know_how, make_know_how
 
 REVIEWS = load_sample()[::6].reset_index(drop=True)
 

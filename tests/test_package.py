@@ -176,7 +176,8 @@ sys.meta_path.insert(0, Hidden)
 from pathlib import Path
 import pipeline.attention, pipeline.evaluation, pipeline.files
 from pipeline import __version__, load_sample
-from pipeline.features import TextStats, TMetrics, load_know_how
+from pipeline.features import TextStats, TMetrics
+from pipeline.know_how import load_know_how
 from pipeline.shipped import shipped
 from pipeline.taguchi import TMethodRegressor
 

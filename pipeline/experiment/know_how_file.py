@@ -11,9 +11,8 @@ import pandas as pd
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.strongest_words import strongest_words
 from pipeline.experiment.usable import Rejected, find_usable
-from pipeline.features.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
-from pipeline.features.word_items import values_and_strengths
 from pipeline.features.word_sums import WordSums
+from pipeline.know_how.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
 from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
 from pipeline.sources.raw import read_files
@@ -95,7 +94,7 @@ def show(file: str, n: int) -> str:
     ]
     for feature, sums in know_how.words.items():
         words = _strongest(feature, sums, n)
-        for title, some in (("up", words[words["value"] > 0]), ("down", words[words["value"] < 0])):
+        for title, some in (("up", words[words["difference"] > 0]), ("down", words[words["difference"] < 0])):
             lines += ["", f"{feature}: the strongest words that pull {title}", _shown(some)]
     columns = column_ratios(know_how)
     text = "\n".join([*lines, "", "columns, in the order of their S/N ratios", _shown(columns)])
@@ -105,9 +104,7 @@ def show(file: str, n: int) -> str:
 
 def _strongest(feature: str, sums: WordSums, n: int) -> pd.DataFrame:
     """Return the words with the largest S/N ratios, as the feature learns them from the sums."""
-    metrics = WORD_FEATURES[feature]().fit_sums(sums).metrics_
-    value, _ = values_and_strengths(metrics)
-    return strongest_words(sums.names, sums.df, value[:, 0], metrics.eta[:, 0], n)
+    return strongest_words(sums, WORD_FEATURES[feature]().fit_sums(sums).metrics_, n)
 
 
 def column_ratios(know_how: KnowHow) -> pd.DataFrame:

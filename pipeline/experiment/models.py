@@ -31,6 +31,7 @@ from pipeline.project.conf import check_names
 from pipeline.project.paths import CONF
 from pipeline.taguchi import (
     MahalanobisTaguchi,
+    MeanRegressor,
     MSRRegressor,
     OrthogonalArraySelector,
     RTMethod,
@@ -124,6 +125,12 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
     "MSR": MSRRegressor,
     "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV()),
     "unit spaces (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV()),
+    "Ta + unit spaces": lambda: MeanRegressor(  # the mean of both estimates
+        [
+            ("Ta", TMethodRegressor("all", clip="range")),
+            ("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV())),
+        ]
+    ),
     "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
     "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
     "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),

@@ -2,13 +2,11 @@
 
 from pipeline.features.attention_pooling import AttentionPooling
 from pipeline.features.encoded import SentenceEmbedding, transform_together
-from pipeline.features.know_how import KnowHow, load_know_how, make_know_how
 from pipeline.features.rt_metrics import RTMetrics
 from pipeline.features.sentence_metrics import SentenceMetrics
 from pipeline.features.t_estimates import TEstimates
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
-from pipeline.features.word_table import words_from_table
 
 __all__ = [
     "AttentionPooling",
@@ -20,4 +18,3 @@ __all__ = [
     "TextStats",
     "transform_together",
 ]
-__all__ += ["KnowHow", "load_know_how", "make_know_how", "words_from_table"]

@@ -156,11 +156,11 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
 
     def _begin(self, texts: list[str], y: Array) -> csr_array:
         self.range_ = scale_ends(y, self.target_range)
-        items, X = learn_items(map(words_and_pairs, texts))
+        items, found = learn_items([words_and_pairs(text)] for text in texts)
         if not items:
             raise ValueError(f"No word occurs in the {len(texts)} texts: give others.")
         self._lookup = make_lookup("\n".join(sorted(items)))
-        return with_columns(X, items, self._lookup.places)
+        return with_columns(found.of_parts, items, self._lookup.places)
 
     def _learn_from_all(self, rows: csr_array, y: Array) -> None:
         names = self.__dict__.pop("_lookup").items.split("\n")
@@ -180,7 +180,7 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     def _rows(self, texts: list[str]) -> csr_array:
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self._items)
-        return presence(map(words_and_pairs, texts), self._lookup.places)
+        return presence(([words_and_pairs(text)] for text in texts), self._lookup.places).of_parts
 
     def __getstate__(self) -> Any:
         return {key: value for key, value in super().__getstate__().items() if key != "_lookup"}

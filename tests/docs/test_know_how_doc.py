@@ -10,7 +10,7 @@ import pytest
 from project import ROOT, run_cli
 
 from pipeline import load_sample
-from pipeline.features import load_know_how
+from pipeline.know_how import load_know_how
 
 PAGE = (ROOT / "docs/know-how.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, flags=re.DOTALL)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features import SentenceMetrics, TMetrics, words_from_table
+from pipeline.features import SentenceMetrics, TMetrics
 from pipeline.features.word_items import values_and_strengths
 from pipeline.features.word_sums import word_sums_from_arrays
+from pipeline.know_how import words_from_table
 from pipeline.scale import FIVE_STARS, Scale
 
 SCALES = [FIVE_STARS, Scale(0, 1), Scale(0, 10), Scale(-2, 2, 0.5)]

@@ -16,10 +16,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline import load_sample
-from pipeline.features import KnowHow, TMetrics, load_know_how, make_know_how
-from pipeline.features.know_how import WORD_FEATURES
-from pipeline.features.sums_file import read_sums, write_sums
+from pipeline.features import TMetrics
 from pipeline.features.word_sums import WordSums
+from pipeline.know_how import KnowHow, load_know_how, make_know_how
+from pipeline.know_how.know_how import WORD_FEATURES
+from pipeline.know_how.sums_file import read_sums, write_sums
 from pipeline.scale import Scale
 from pipeline.shipped import SAMPLE_KNOW_HOW
 

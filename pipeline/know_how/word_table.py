@@ -56,7 +56,7 @@ def words_from_table(
     Added to the words of the sample, for reviews of a repair shop:
 
     >>> from dataclasses import replace
-    >>> from pipeline.features import load_know_how
+    >>> from pipeline.know_how import load_know_how
     >>> sample = load_know_how("sample")
     >>> mine = replace(sample, words=sample.words | {"t_metrics": sample.words["t_metrics"] + sums})
     """

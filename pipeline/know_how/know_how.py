@@ -10,11 +10,11 @@ from sklearn.utils import check_consistent_length
 from pipeline import __version__
 from pipeline.errors import first_line
 from pipeline.features.sentence_metrics import SentenceMetrics
-from pipeline.features.sums_file import FileArrays, read_sums, write_sums
 from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
 from pipeline.features.word_items import WordItemsTransformer
 from pipeline.features.word_sums import WordSums, word_sums_from_arrays
+from pipeline.know_how.sums_file import FileArrays, read_sums, write_sums
 from pipeline.scale import FIVE_STARS, Scale
 from pipeline.shipped import SAMPLE_KNOW_HOW
 from pipeline.taguchi.class_moments import ClassMoments, class_moments
@@ -71,7 +71,7 @@ class KnowHow:
     --------
     The sample that comes with the package reads reviews without a training review:
 
-    >>> from pipeline.features import load_know_how
+    >>> from pipeline.know_how import load_know_how
     >>> sample = load_know_how("sample")
     >>> reader = sample.reader()
     >>> reader.predict(["Rude staff, cold food.", "The room was small, the bed fine.", "Great food!"]).round().tolist()
