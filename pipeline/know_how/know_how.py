@@ -9,20 +9,20 @@ from sklearn.utils import check_consistent_length
 
 from pipeline import __version__
 from pipeline.errors import first_line
+from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.features.sentence_metrics import SentenceMetrics
-from pipeline.features.t_metrics import TMetrics
 from pipeline.features.text_stats import TextStats
 from pipeline.features.word_items import WordItemsTransformer
 from pipeline.features.word_sums import WordSums, word_sums_from_arrays
 from pipeline.know_how.sums_file import FileArrays, read_sums, write_sums
 from pipeline.scale import FIVE_STARS, Scale
 from pipeline.shipped import SAMPLE_KNOW_HOW
-from pipeline.taguchi.class_moments import ClassMoments, class_moments
-from pipeline.taguchi.t_method import TMethodRegressor
+from pipeline.taguchi import ClassMoments, MeanRegressor, TMethodRegressor, UnitSpaceClassifierCV, class_moments
 from pipeline.text import check_texts
 
-# The features whose sums are kept; the columns of all of them follow those of the text statistics.
-WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"t_metrics": TMetrics, "sentence_metrics": SentenceMetrics}
+# The features whose sums are kept; the columns of all of them follow those of the text statistics. Metrics of whole
+# texts beside those of sentences would double the file, and gain nothing up to some hundred reviews.
+WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"sentence_metrics": SentenceMetrics}
 _COLUMNS = "columns"
 
 
@@ -125,7 +125,10 @@ class KnowHow:
     __radd__ = __add__
 
     def pipeline(self, rows: float = 30) -> Pipeline:
-        """Return text features and a T-method that add this know-how to the reviews they are fitted on.
+        """Return text features and T-methods that add this know-how to the reviews they are fitted on.
+
+        The model is the mean of Ta's estimate and of the expected star of unit spaces; on a scale with parts of stars
+        it is Ta alone.
 
         Parameters
         ----------
@@ -138,24 +141,28 @@ class KnowHow:
             Not fitted. One review is enough for ``fit(texts, stars)``; it predicts numbers on the scale.
         """
         words = [(name, WORD_FEATURES[name](know_how=sums)) for name, sums in self.words.items()]
-        return self._pipeline(words, know_how=self.columns.counting_as(rows))
+        return _pipeline(words, self._model(self.columns.counting_as(rows)))
 
     def reader(self) -> Pipeline:
-        """Return text features and a T-method that have learned from this know-how alone.
+        """Return text features and T-methods that have learned from this know-how alone.
 
         Returns
         -------
         Pipeline
             Fitted: ``predict(texts)`` gives numbers on the scale. Another ``fit`` forgets the know-how.
         """
-        reader = self._pipeline([(name, WORD_FEATURES[name]().fit_sums(sums)) for name, sums in self.words.items()])
-        reader["model"].fit_moments(self.columns)
-        return reader
+        words = [(name, WORD_FEATURES[name]().fit_sums(sums)) for name, sums in self.words.items()]
+        model = self._model(None)
+        model.estimators_ = [_fitted(estimator, self.columns) for _, estimator in model.estimators]
+        return _pipeline(words, model)
 
-    def _pipeline(self, words: list[tuple[str, Any]], know_how: ClassMoments | None = None) -> Pipeline:
-        limits = (self.scale.low, self.scale.high)
-        model = TMethodRegressor("all", "full", shrinkage=0.8, clip=limits, know_how=know_how)
-        return Pipeline([("features", FeatureUnion([("text_stats", TextStats()), *words])), ("model", model)])
+    def _model(self, known: ClassMoments | None) -> MeanRegressor:
+        estimates: list[tuple[str, Any]] = [
+            ("Ta", TMethodRegressor("all", clip=(self.scale.low, self.scale.high), know_how=known))
+        ]
+        if all(float(value).is_integer() for value in self.scale.values):
+            estimates.append(("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV(know_how=known))))
+        return MeanRegressor(estimates)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file: the sums, and a header that says what they are.
@@ -171,6 +178,18 @@ class KnowHow:
         for feature, sums in self.words.items():
             arrays |= {f"{feature}.{name}": array for name, array in sums.to_arrays().items()}
         write_sums(path, arrays, {"about": vars(self.about), "columns": self.names})
+
+
+def _pipeline(words: list[tuple[str, Any]], model: MeanRegressor) -> Pipeline:
+    return Pipeline([("features", FeatureUnion([("text_stats", TextStats()), *words])), ("model", model)])
+
+
+def _fitted(estimator: Any, sums: ClassMoments) -> Any:
+    """Return a T-method, or unit spaces read as a regressor, that have learned from sums alone."""
+    if isinstance(estimator, TMethodRegressor):
+        return estimator.fit_moments(sums)
+    estimator.classifier_, estimator.classes_per_star_ = estimator.classifier.fit_moments(sums), 1
+    return estimator
 
 
 def make_know_how(
