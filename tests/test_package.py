@@ -28,7 +28,7 @@ USED_BY |= dict.fromkeys(["attention", "deal", "digest", "errors", "evaluation",
 USED_BY |= dict.fromkeys(["shipped", "taguchi", "text"], "core")
 USED_BY |= dict.fromkeys(["features.out_of_fold", "features.t_metrics", "features.text_stats"], "core")
 USED_BY |= dict.fromkeys(["features.know_how", "features.sums_file", "features.word_table"], "core")
-USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics"], "core")
+USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics", "features.t_estimates"], "core")
 USED_BY |= dict.fromkeys(["features.word_items", "features.word_sums"], "core")
 
 

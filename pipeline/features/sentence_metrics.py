@@ -13,7 +13,7 @@ from pipeline.features.out_of_fold import Array
 from pipeline.features.presence import Counts, Parts, Presence
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
-from pipeline.text import sentences, words
+from pipeline.text import check_texts, sentences, words
 
 _ALL_SERIES = [f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS]
 _SERIES = ["t_0", "t_50"]
@@ -89,13 +89,27 @@ def _thirds(series: Array, first: Counts, n: Counts) -> Array:
     return (total / np.maximum(count, 1)).reshape(shape)
 
 
+def _values(metrics: WordMetrics) -> Array:
+    """Return what each item adds to each series, of shape (n_items, n_series)."""
+    return np.column_stack(values_and_strengths(metrics))[:, [_ALL_SERIES.index(name) for name in _SERIES]]
+
+
 def _series(X: csr_array, metrics: WordMetrics) -> Array:
     """Return the series of sentences, of shape (n_sentences, n_series)."""
     used, metrics = of_used(X, metrics)
     known = (metrics.eta > 0).any(axis=1)
-    of_items = np.column_stack(values_and_strengths(metrics))[:, [_ALL_SERIES.index(name) for name in _SERIES]]
-    sums = used @ np.column_stack([known, of_items])
+    sums = used @ np.column_stack([known, _values(metrics)])
     return sums[:, 1:] / np.sqrt(np.maximum(sums[:, :1], 1))
+
+
+def _over_sentences(series: Array, n: Counts) -> Array:
+    """Return the columns of texts from the series of their n sentences; 0 for a text without any."""
+    columns, some = np.zeros((len(n), len(_NAMES))), n > 0
+    if some.any():
+        first, n = np.cumsum(n[some]) - n[some], n[some]
+        parts = [statistic(series, first, n) for statistic in _STATISTICS.values()]
+        columns[some] = np.hstack([*parts, _thirds(series[:, 0], first, n)])
+    return columns
 
 
 class SentenceMetrics(WordItemsTransformer):
@@ -181,6 +195,41 @@ class SentenceMetrics(WordItemsTransformer):
         """
         return np.asarray(_NAMES, dtype=object)
 
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each item of a text has in the columns that are sums over items.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The items of the text that were learned and carry something.
+        columns : list of n_columns str
+            All but the standard deviations.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text.
+
+        Examples
+        --------
+        >>> sentences = SentenceMetrics(cv=2).fit(["Good food.", "Good wine.", "Bad food.", "Bad wine."], [5, 4, 1, 2])
+        >>> items, columns, shares = sentences.column_shares("Good beer. Bad beer.")
+        >>> items, shares[:, columns.index("t_0_last")].round(2).tolist()
+        (['bad', 'good'], [-0.75, 0.0])
+        """
+        X = self._rows(check_texts([text])).of_sentences
+        used = np.unique(X.indices)
+        used = used[(self.metrics_.eta[used] > 0).any(axis=1)]
+        metrics = self.metrics_._replace(beta=self.metrics_.beta[used], eta=self.metrics_.eta[used])
+        present = X[:, used].toarray()
+        series = present / np.sqrt(np.maximum(present.sum(axis=1, keepdims=True), 1))
+        # A text that says nothing else has that item's part in every sum.
+        alone = series.T[:, :, None] * _values(metrics)[:, None]
+        columns = _over_sentences(alone.reshape(-1, len(_SERIES)), np.full(len(used), len(present)))
+        sums = [place for place, name in enumerate(_NAMES) if not name.endswith("_sd")]
+        return self.items_[used].tolist(), [_NAMES[place] for place in sums], columns[:, sums]
+
     def _metrics_of(self, sums: WordSums) -> WordMetrics:
         return sums.metrics(error=_ERROR)
 
@@ -194,11 +243,4 @@ class SentenceMetrics(WordItemsTransformer):
         return rows.of_texts
 
     def _columns(self, rows: _SentenceRows, metrics: WordMetrics) -> Array:
-        columns = np.zeros((len(rows.n_sentences), len(_NAMES)))
-        some = rows.n_sentences > 0
-        if some.any():
-            n = rows.n_sentences[some]
-            series, first = _series(rows.of_sentences, metrics), np.cumsum(n) - n
-            parts = [statistic(series, first, n) for statistic in _STATISTICS.values()]
-            columns[some] = np.hstack([*parts, _thirds(series[:, 0], first, n)])
-        return columns
+        return _over_sentences(_series(rows.of_sentences, metrics), rows.n_sentences)

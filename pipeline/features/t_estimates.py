@@ -14,6 +14,7 @@ from pipeline.features.presence import Lookup, learn_items, make_lookup, presenc
 from pipeline.features.t_metrics import words_and_pairs
 from pipeline.features.word_items import scale_ends
 from pipeline.features.word_sums import ORIGINS, distances, word_sums
+from pipeline.text import check_texts
 
 # Origins by which the strongest words are chosen: the target itself, and its distance from the middle.
 _CHOSEN_BY = [ORIGINS.index(0), ORIGINS.index(50)]
@@ -153,6 +154,34 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         ndarray of shape (4,) of str
         """
         return np.asarray([f"estimate_{origin}" for origin in ORIGINS], dtype=object)
+
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each word of a text has in the estimates.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The words and pairs of the text that were taken.
+        columns : list of n_columns str
+            All; none for a text without any of the words.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text: each has its weighted sum, and an equal part of what is added.
+
+        Examples
+        --------
+        >>> estimates = TEstimates(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> items, columns, shares = estimates.column_shares("bad wine, good beer")
+        >>> items, shares[:, columns.index("estimate_0")].round(1).tolist()
+        (['bad', 'bad wine', 'good', 'wine'], [-0.3, 0.3, 1.3, 0.5])
+        """
+        X = _scaled(self._rows(check_texts([text])), self.metrics_.places)
+        shares = X.data[:, None] * self.metrics_.coef[X.indices] + self.metrics_.offset / max(X.nnz, 1)
+        columns = self.get_feature_names_out().tolist() if X.nnz else []
+        return self.items_[X.indices].tolist(), columns, shares[:, : len(columns)]
 
     def _begin(self, texts: list[str], y: Array) -> csr_array:
         self.range_ = scale_ends(y, self.target_range)

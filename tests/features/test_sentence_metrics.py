@@ -183,3 +183,20 @@ class TestOfTheScale:
         learned = SentenceMetrics(cv=2, target_range=(0, 20)).fit(texts, y)
         column = learned.get_feature_names_out().tolist().index("t_50_mean")
         assert learned.transform(["good"])[0, column] < 0 < learned.transform(["bad"])[0, column]
+
+
+class TestColumnShares:
+    @given(TEXT)
+    def test_they_sum_up_to_the_columns(self, learned, text):
+        items, columns, shares = learned.column_shares(text)
+        names = learned.get_feature_names_out().tolist()
+        assert [name for name in names if name not in columns] == ["t_0_sd", "t_50_sd"]
+        expected = learned.transform([text])[0, [names.index(name) for name in columns]]
+        np.testing.assert_allclose(shares.sum(axis=0), expected, atol=1e-9)
+        assert shares.shape == (len(items), len(columns))
+        assert set(items) <= set(learned.items_of(text))
+        assert len(set(items)) == len(items)
+
+    def test_what_is_no_text_is_refused(self, learned):
+        with pytest.raises(ValueError, match="Expected"):
+            learned.column_shares(5)

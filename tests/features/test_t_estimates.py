@@ -97,3 +97,18 @@ class TestReading:
     def test_a_range_that_does_not_hold_the_target_is_refused(self):
         with pytest.raises(ValueError, match="must be two numbers, the lower one first, that hold the target"):
             TEstimates(cv=2, target_range=(1, 3)).fit(["good", "bad", "so"], [2, 4, 3])
+
+
+class TestColumnShares:
+    @pytest.mark.parametrize("text", ["The noodles were cold, good coffee!", "Worst haircut", "good", "xyzzy", ""])
+    def test_they_sum_up_to_the_columns(self, estimates, text):
+        items, columns, shares = estimates.column_shares(text)
+        assert shares.shape == (len(items), len(columns))
+        assert bool(items) == bool(columns)
+        if items:
+            assert columns == estimates.get_feature_names_out().tolist()
+            np.testing.assert_allclose(shares.sum(axis=0), estimates.transform([text])[0], atol=1e-9)
+
+    def test_what_is_no_text_is_refused(self, estimates):
+        with pytest.raises(ValueError, match="Expected"):
+            estimates.column_shares(5)
