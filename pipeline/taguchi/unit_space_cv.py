@@ -150,15 +150,15 @@ def _largest_as_good(shrinkages: Array, errors: Array, weight: Array) -> float:
     errors : ndarray of shape (n_shrinkages, n_held_out)
     weight : ndarray of shape (n_held_out,)
     """
-    n = len(weight)
+    n = weight.sum()
     if n < 2:
         return float(shrinkages.max())
-    share = weight / weight.sum()
-    worse = errors - errors[(errors @ share).argmin()]
-    mean = worse @ share
-    standard_error = np.sqrt((worse - mean[:, None]) ** 2 @ share**2 * n / (n - 1))
+    scores = errors @ weight / n
+    worse = errors - errors[scores.argmin()]
+    mean = worse @ weight / n
+    standard_error = np.sqrt((worse - mean[:, None]) ** 2 @ weight / (n * (n - 1)))
     chance = stdtrit(n - 1, _QUANTILE) * standard_error
-    return float(shrinkages[mean <= chance + 1e-9 * (errors @ share).min()].max())
+    return float(shrinkages[mean <= chance + 1e-9 * scores.min()].max())
 
 
 def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[Any]:
@@ -175,29 +175,31 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     r"""`UnitSpaceClassifier` with the shrinkage of its covariance chosen by cross-validation.
 
     Shrinking a correlation matrix to the identity moves its eigenvalues and leaves its eigenvectors, so that one
-    eigendecomposition per fold serves all candidates; with fewer rows than items it is one of the rows' products. The
-    candidate with the smallest Brier score, the mean squared error of the probabilities, is taken; of equals the larger
-    one. It is to `UnitSpaceClassifier` as `sklearn.linear_model.RidgeCV` is to `Ridge`: the automatic rule counts rows
-    and shrinks too little where hundreds of items go together.
+    eigendecomposition per fold serves all candidates; with fewer rows than items it is one of the rows' products. Few
+    rows choose badly, so the largest candidate is taken that held-out rows do not speak against: the one whose Brier
+    score, the mean squared error of the probabilities, is not above the lowest by more than chance (t test of the rows'
+    differences, 5% two-sided). With fewer than two held-out rows it is the largest of all. The class is to
+    `UnitSpaceClassifier` as `sklearn.linear_model.RidgeCV` is to `Ridge`: the automatic rule counts rows and shrinks
+    too little where hundreds of items go together.
 
     Parameters
     ----------
     shrinkages : sequence of float in (0, 1], default=(0.03, 0.1, 0.3, 0.5, 0.7, 1.0)
         The candidates; 1 takes the items as uncorrelated.
     cv : int, splitter or iterable of splits, default=5
-        With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5.
+        With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5. A row that is
+        held out several times counts once, with its mean error.
     know_how : ClassMoments, default=None
         Sums over rows from elsewhere, added to those of the rows, as in `UnitSpaceClassifier`. They are part of the
-        training data of every fold. Held-out rows choose the shrinkage, since what the items have in common elsewhere
-        need not hold here: the largest candidate is taken whose Brier score is not above the lowest by more than
-        chance (t test of the rows' differences, 5% two-sided). With fewer than two rows it is the largest of all.
+        training data of every fold; only rows are held out, since what the items have in common elsewhere need not
+        hold here.
 
     Attributes
     ----------
     shrinkage_ : float
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
-        Brier score of each candidate; NaN where there is know-how and fewer than two rows.
+        Brier score of each candidate; NaN where no row can be held out.
     classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
@@ -213,8 +215,8 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
 
     Notes
     -----
-    A sample weight stands for repeated rows that are held out together. Distances and probabilities are float64 for
-    float32 items too.
+    A sample weight stands for repeated rows that are held out together, and counts so in the t test. Distances and
+    probabilities are float64 for float32 items too.
 
     References
     ----------
@@ -277,19 +279,17 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
             data = self._known_classes(data, known)
         shrinkages = self._candidates()
         weight = np.ones(len(data.rows)) if data.weight is None else data.weight
-        rows, per_row = np.zeros(0, dtype=np.intp), np.zeros((len(shrinkages), 0))
+        errors, times = np.zeros((len(shrinkages), len(data.rows))), np.zeros(len(data.rows))
         for train, test in _folds(self.cv, data, y):
             fitted = _fitted_fold(data.part(train), self.classes_, known)
-            held_out = _held_out_errors(data.part(test), fitted, len(self.classes_), shrinkages)
-            rows, per_row = np.append(rows, test), np.hstack([per_row, held_out])
-        errors = per_row @ weight[rows]
-        self.scores_ = errors / weight.sum()
+            errors[:, test] += _held_out_errors(data.part(test), fitted, len(self.classes_), shrinkages)
+            times[test] += 1
+        held_out = times > 0
+        errors, weight = errors[:, held_out] / times[held_out], weight[held_out]
+        self.scores_ = errors @ weight / weight.sum() if held_out.any() else np.full(len(shrinkages), np.nan)
+        self.shrinkage_ = _largest_as_good(shrinkages, errors, weight)
         if known is not None:
-            if len(rows) < 2:
-                self.scores_ = np.full(len(shrinkages), np.nan)
-            self.shrinkage_ = _largest_as_good(shrinkages, per_row, weight[rows])
             return self._learn_sums(sums_of(data, self.classes_) + known)
-        self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
         spaces, correlation = _fitted(data)
         return self._learn(spaces, correlation, constant_in_rows(data, spaces))
 
