@@ -124,6 +124,8 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
     "MSR": MSRRegressor,
     "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV()),
     "unit spaces (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV()),
+    "unit spaces recalibrated": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV(recalibrate=True)),
+    "unit spaces recalibrated (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV(recalibrate=True)),
     "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
     "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
     "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
