@@ -15,6 +15,8 @@ from pipeline.taguchi.unit_space_sums import sums_of
 
 # Of the t distribution, up to which a difference may be chance.
 _QUANTILE = 0.975
+# Of a logarithm from the mean: a second stage squares it.
+_FARTHEST = 1e100
 
 Folds = list[tuple[Indices, Indices]]
 
@@ -57,7 +59,7 @@ def _from_mean(log_posterior: Array) -> Array:
     """Measure each row's logarithms from their mean; a class without any counts as the least probable other one."""
     lowest = np.where(np.isfinite(log_posterior), log_posterior, np.inf).min(axis=-1, keepdims=True)
     log_posterior = np.maximum(log_posterior, lowest)
-    return log_posterior - log_posterior.mean(axis=-1, keepdims=True)
+    return np.clip(log_posterior - log_posterior.mean(axis=-1, keepdims=True), -_FARTHEST, _FARTHEST)
 
 
 def _largest_as_good(shrinkages: Array, errors: Array, weight: Array) -> float:
