@@ -131,6 +131,8 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
             ("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV())),
         ]
     ),
+    "unit spaces recalibrated": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV(recalibrate=True)),
+    "unit spaces recalibrated (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV(recalibrate=True)),
     "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk")),
     "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled")),
     "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own")),
