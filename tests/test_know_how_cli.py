@@ -31,7 +31,7 @@ def test_make_sums_up_any_file_of_reviews(
     about = {"origin": "reviews.csv", "licence": "CC0", "min_texts": 3}
     expected = make_know_how(REVIEWS["text"], REVIEWS["stars"], **about)
     assert made.about == expected.about
-    np.testing.assert_array_equal(made.words["t_metrics"].L, expected.words["t_metrics"].L)
+    np.testing.assert_array_equal(made.words["sentence_metrics"].L, expected.words["sentence_metrics"].L)
     n = sum(len(sums.df) for sums in made.words.values())
     said = capsys.readouterr().out
     assert f"sub/made.safetensors: 100 reviews, {n} words and phrases in 3 or more reviews, 0." in said

@@ -25,9 +25,8 @@ FONTS = {"matplotlib-fontja", "noto-cjk-sans-otc"}
 USED_BY = {"": "pipeline", "attention.maps": "encoder", "attention.view": "maps", "encoder": "encoder"}
 USED_BY |= {"encoder.openvino": "openvino", "features": "encoder"}
 USED_BY |= dict.fromkeys(["attention", "deal", "digest", "errors", "evaluation", "files", "format", "progress"], "core")
-USED_BY |= dict.fromkeys(["shipped", "taguchi", "text"], "core")
+USED_BY |= dict.fromkeys(["know_how", "scale", "shipped", "taguchi", "text"], "core")
 USED_BY |= dict.fromkeys(["features.out_of_fold", "features.t_metrics", "features.text_stats"], "core")
-USED_BY |= dict.fromkeys(["features.know_how", "features.sums_file", "features.word_table"], "core")
 USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics", "features.t_estimates"], "core")
 USED_BY |= dict.fromkeys(["features.word_items", "features.word_sums"], "core")
 

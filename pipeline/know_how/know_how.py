@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, get_type_hints
 
+from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.utils import check_consistent_length
+from sklearn.utils import Bunch, check_consistent_length
 
 from pipeline import __version__
 from pipeline.errors import first_line
@@ -124,7 +125,7 @@ class KnowHow:
 
     __radd__ = __add__
 
-    def pipeline(self, rows: float = 30) -> Pipeline:
+    def pipeline(self, rows: float = 100) -> Pipeline:
         """Return text features and T-methods that add this know-how to the reviews they are fitted on.
 
         The model is the mean of Ta's estimate and of the expected star of unit spaces; on a scale with parts of stars
@@ -132,7 +133,7 @@ class KnowHow:
 
         Parameters
         ----------
-        rows : float, default=30
+        rows : float, default=100
             As how many rows the sums of the columns count. The sums of the words count in full: each text as one.
 
         Returns
@@ -153,7 +154,8 @@ class KnowHow:
         """
         words = [(name, WORD_FEATURES[name]().fit_sums(sums)) for name, sums in self.words.items()]
         model = self._model(None)
-        model.estimators_ = [_fitted(estimator, self.columns) for _, estimator in model.estimators]
+        model.named_estimators_ = Bunch(**{name: _fitted(clone(each), self.columns) for name, each in model.estimators})
+        model.estimators_ = list(model.named_estimators_.values())
         return _pipeline(words, model)
 
     def _model(self, known: ClassMoments | None) -> MeanRegressor:

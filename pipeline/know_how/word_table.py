@@ -23,9 +23,10 @@ def words_from_table(
 
     .. math:: S_T = df (1 - df/n),\; L = value \cdot S_T,
 
-    so that `WordSums.metrics` gives ``L / S_T = value`` back. n is 12 times the largest `rows`: then a value as wide as
-    the scale still leaves :math:`S_\beta < S_T`, and a list counts for little beside texts. The other distances
-    of the target follow it by their regression on it over the scale.
+    so that `WordSums.metrics` gives ``L / S_T = value`` back. `SentenceMetrics` trusts few rows less, and reads
+    ``L / (S_T + 3)``. n is 12 times the largest `rows`: then a value as wide as the scale still leaves
+    :math:`S_\beta < S_T`, and a list counts for little beside texts. The other distances of the target follow it by
+    their regression on it over the scale.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def words_from_table(
     >>> from dataclasses import replace
     >>> from pipeline.know_how import load_know_how
     >>> sample = load_know_how("sample")
-    >>> mine = replace(sample, words=sample.words | {"t_metrics": sample.words["t_metrics"] + sums})
+    >>> mine = replace(sample, words={"sentence_metrics": sample.words["sentence_metrics"] + sums})
     """
     table = _checked(table, scale)
     value, df = table["value"].to_numpy(), table["rows"].to_numpy()

@@ -21,13 +21,14 @@ from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import make_model
 from pipeline.experiment.refits import from_raw_text
 from pipeline.experiment.saved import load, save
-from pipeline.features import TextStats, TMetrics
+from pipeline.features import SentenceMetrics, TextStats, TMetrics
+from pipeline.know_how import load_know_how
 from pipeline.scale import FIVE_STARS
 from pipeline.taguchi import TMethodRegressor, UnitSpaceClassifier
 from pipeline.text import words
 
 MODELS = ["T(1)", "Ta", "T(1) full clipped", "T(1) recalibrated", "T(1) selected", "Ta selected", "Tb"]
-MODELS += ["unit spaces", "unit spaces (median star)", "unit spaces (unshrunk)"]
+MODELS += ["unit spaces", "unit spaces (median star)", "unit spaces (unshrunk)", "Ta + unit spaces"]
 SETS = {"text_stats": ["text_stats"], "t_metrics+text_stats": ["t_metrics", "text_stats"]}
 # Praise and blame without end leave the scale; of some texts no word is known.
 WILD = ["Awful, rude, worst, never again! " * 30, "Superb, perfect, best, great! " * 30, "EVERYTHING WAS FINE", "ok"]
@@ -114,6 +115,34 @@ def test_the_step_to_the_median_star_is_a_row_of_its_own(reviews: pd.DataFrame) 
         assert table["item"].iloc[-1] == "median star"
         pd.testing.assert_frame_equal(table[:-1], explain(expected, text))
         assert table["contribution"][:-1].sum() == pytest.approx(star, abs=1e-9)
+
+
+def test_the_mean_of_two_estimates_is_explained_by_the_mean_of_their_tables(reviews: pd.DataFrame) -> None:
+    train = reviews[:100]
+    both, ta, spaces = (
+        make_pipeline(TextStats(), make_model(Line("", name))).fit(train["text"], train["stars"])
+        for name in ("Ta + unit spaces", "Ta", "unit spaces")
+    )
+    for text in reviews["text"][100:105]:
+        mean, *parts = (explain(model, text).set_index("item")["contribution"] for model in (both, ta, spaces))
+        # Ta is cut at its limit only in the mean.
+        pd.testing.assert_series_equal(mean.drop("limit", errors="ignore"), sum(parts)[mean.index] / 2, atol=1e-9)
+
+
+def test_know_how_explains_its_predictions(reviews: pd.DataFrame) -> None:
+    sample = load_know_how("sample")
+    fitted = sample.pipeline().fit(reviews["text"][:3], reviews["stars"][:3])
+    for model in (sample.reader(), fitted):
+        texts = [*reviews["text"][100:104], *WILD, *UNKNOWN]
+        for text, star in zip(texts, model.predict(texts), strict=True):
+            table = explain(model, text)
+            assert table["contribution"].sum() == pytest.approx(star, abs=1e-9)
+            columns = table[table["feature"] != ""].set_index(["feature", "item"])["value"]
+            # Each column once: metrics of sentences are no sums over words.
+            assert sorted(": ".join(names) for names in columns.index) == sorted(sample.names)
+            metrics = model["features"].named_transformers["sentence_metrics"].transform([text])[0]
+            names = SentenceMetrics().get_feature_names_out()
+            np.testing.assert_array_equal(columns["sentence_metrics"][names], metrics)
 
 
 def test_a_text_without_a_known_word_has_the_base_alone(model: BoundedRegressor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
@@ -16,22 +17,24 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline import load_sample
-from pipeline.features import TMetrics
+from pipeline.features import SentenceMetrics
 from pipeline.features.word_sums import WordSums
 from pipeline.know_how import KnowHow, load_know_how, make_know_how
 from pipeline.know_how.know_how import WORD_FEATURES
 from pipeline.know_how.sums_file import read_sums, write_sums
 from pipeline.scale import Scale
 from pipeline.shipped import SAMPLE_KNOW_HOW
+from pipeline.taguchi import TMethodRegressor, UnitSpaceClassifierCV
 
 REVIEWS = load_sample()
 FEW = REVIEWS[::6].reset_index(drop=True)
+PLAIN = ["Rude staff, cold food. Never again.", "It was okay, nothing special.", "Great food, wonderful people!"]
 ORIGIN = {"origin": "a part of the sample", "licence": "BSD-3-Clause"}
 
 
 @pytest.fixture(scope="module")
 def few() -> KnowHow:
-    """Know-how of 100 reviews, 20 of each star."""
+    """Know-how of 100 reviews, at least 16 of each star."""
     return make_know_how(FEW["text"], FEW["stars"], **ORIGIN)
 
 
@@ -71,10 +74,10 @@ def test_equal_know_how_makes_equal_files(few: KnowHow, saved: Path, tmp_path: P
 
 def test_the_shipped_file_is_that_of_the_sample() -> None:
     shipped = load_know_how("sample")
-    about = {"origin": shipped.about.origin, "licence": "BSD-3-Clause", "min_texts": 3}
+    about = {"origin": shipped.about.origin, "licence": "BSD-3-Clause", "min_texts": 2}
     made = make_know_how(REVIEWS["text"], REVIEWS["stars"], **about)
     assert_close(replace(made, about=shipped.about), shipped, rtol=1e-9)
-    assert (shipped.about.n_texts, shipped.about.min_texts, shipped.about.scale) == (600, 3, "1..5")
+    assert (shipped.about.n_texts, shipped.about.min_texts, shipped.about.scale) == (600, 2, "1..5")
     assert SAMPLE_KNOW_HOW.stat().st_size < 1e6
 
 
@@ -159,22 +162,22 @@ def changed(arrays: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("t_metrics.df", lambda a: None, "'df' is missing"),
-        ("t_metrics.df", lambda a: a[:-1], "df must have the shape"),
-        ("t_metrics.df", lambda a: a + 1000, "df must be above 0 and not above n=100"),
-        ("t_metrics.df", lambda a: 0 * a, "df must be above 0"),
-        ("t_metrics.n", lambda a: a * np.nan, "n must be finite"),
-        ("t_metrics.L", lambda a: a[:, :3], "L must have the shape"),
-        ("t_metrics.L", lambda a: np.where(a == a.max(), np.inf, a), "L must be finite"),
-        ("t_metrics.squares", lambda a: -a, "squares must not be below 0"),
-        ("t_metrics.squares", lambda a: 20 * a, "squares must be sums of distances of at most 4"),
-        ("t_metrics.mean", lambda a: a + 4, "mean must be sums of distances"),
+        ("sentence_metrics.df", lambda a: None, "'df' is missing"),
+        ("sentence_metrics.df", lambda a: a[:-1], "df must have the shape"),
+        ("sentence_metrics.df", lambda a: a + 1000, "df must be above 0 and not above n=100"),
+        ("sentence_metrics.df", lambda a: 0 * a, "df must be above 0"),
+        ("sentence_metrics.n", lambda a: a * np.nan, "n must be finite"),
+        ("sentence_metrics.L", lambda a: a[:, :3], "L must have the shape"),
+        ("sentence_metrics.L", lambda a: np.where(a == a.max(), np.inf, a), "L must be finite"),
+        ("sentence_metrics.squares", lambda a: -a, "squares must not be below 0"),
+        ("sentence_metrics.squares", lambda a: 20 * a, "squares must be sums of distances of at most 4"),
+        ("sentence_metrics.mean", lambda a: a + 4, "mean must be sums of distances"),
         ("sentence_metrics.L", lambda a: 1e300 * a, "L must be sums of distances"),
-        ("t_metrics.items", lambda a: a[::-1].copy(), "items must be words in ascending order"),
-        ("t_metrics.items", lambda a: a[1:], "df must have the shape|ascending"),
-        ("t_metrics.items", lambda a: np.full_like(a, 255), "utf-8"),
-        ("t_metrics.items", lambda a: a.astype(float), "items must be a row of bytes"),
-        ("t_metrics.items", lambda a: a[:0], "items must be words"),
+        ("sentence_metrics.items", lambda a: a[::-1].copy(), "items must be words in ascending order"),
+        ("sentence_metrics.items", lambda a: a[1:], "df must have the shape|ascending"),
+        ("sentence_metrics.items", lambda a: np.full_like(a, 255), "utf-8"),
+        ("sentence_metrics.items", lambda a: a.astype(float), "items must be a row of bytes"),
+        ("sentence_metrics.items", lambda a: a[:0], "items must be words"),
         ("columns.gram", lambda a: a + np.triu(np.ones(a.shape[1:]), 1) * a.max(), "gram must be symmetric"),
         ("columns.gram", lambda a: a * np.nan, "gram must be finite"),
         ("columns.x_mean", lambda a: a[:, :-1], "gram must have the shape"),
@@ -277,13 +280,24 @@ def test_steps_of_half_a_star_are_kept(tmp_path: Path) -> None:
     loaded = load_know_how(tmp_path / "half")
     assert loaded.scale == scale
     assert loaded.columns.classes.tolist() == [0, 0.5, 1, 1.5, 2]
-    rude, kind = loaded.reader().predict(["Rude and slow.", "Great food, wonderful people."])
-    assert 0 <= rude < kind <= 2
+    # Unit spaces take whole stars only.
+    for model in (loaded.reader(), loaded.pipeline().fit(FEW["text"][:1], stars[:1])):
+        assert [(name, type(each)) for name, each in model["model"].estimators] == [("Ta", TMethodRegressor)]
+        assert [type(each) for each in model["model"].estimators_] == [TMethodRegressor]
+        columns = model["features"].transform(PLAIN)
+        np.testing.assert_array_equal(model.predict(PLAIN), model["model"].estimators_[0].predict(columns))
+        rude, _, kind = model.predict(PLAIN)
+        assert 0 <= rude < kind <= 2
+
+
+def test_whole_numbers_in_steps_are_read_by_both() -> None:
+    tens = make_know_how(FEW["text"], 2 * FEW["stars"], **ORIGIN, scale=Scale(2, 10, 2)).reader()
+    assert [name for name, _ in tens["model"].estimators] == ["Ta", "unit spaces"]
+    low, middle, high = tens.predict(PLAIN)
+    assert 2 <= low < middle < high <= 10
 
 
 # What reads it --------------------------------------------------------------------------------------------------------
-
-PLAIN = ["Rude staff, cold food. Never again.", "It was okay, nothing special.", "Great food, wonderful people!"]
 
 
 def test_the_sample_reads_plain_reviews_without_a_training_review() -> None:
@@ -297,9 +311,13 @@ def test_the_sample_reads_plain_reviews_without_a_training_review() -> None:
 
 def test_the_reader_is_the_fit_on_the_reviews_where_no_word_is_left_out() -> None:
     know_how = make_know_how(FEW["text"], FEW["stars"], origin="x", min_texts=1)
-    fitted = clone(know_how.reader())
+    reader = know_how.reader()
+    # Sums alone cannot try shrinkages: unit spaces take the largest.
+    largest = max(UnitSpaceClassifierCV().shrinkages)
+    assert reader["model"].named_estimators_["unit spaces"].classifier_.shrinkage_ == largest
+    fitted = clone(reader).set_params(**{"model__unit spaces__classifier__shrinkages": [largest]})
     fitted.fit(FEW["text"], FEW["stars"])
-    np.testing.assert_allclose(know_how.reader().predict(PLAIN), fitted.predict(PLAIN), rtol=1e-9)
+    np.testing.assert_allclose(reader.predict(PLAIN), fitted.predict(PLAIN), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
@@ -314,16 +332,31 @@ def test_a_few_reviews_are_enough_for_a_fit(few: KnowHow, n: int) -> None:
 def test_a_fit_is_that_of_the_sums_of_both(few: KnowHow) -> None:
     mine, rest = FEW[::10], REVIEWS[3::20]
     model = few.pipeline(rows=30).fit(mine["text"], mine["stars"])
-    words = model["features"].named_transformers["t_metrics"]
-    expected = few.words["t_metrics"] + TMetrics(target_range=(1, 5)).fit(mine["text"], mine["stars"]).sums_
-    assert_words_close({"": words.sums_}, {"": expected}, 1e-12)
-    assert model["model"].n_unit_space_ == pytest.approx(30 + len(mine))
+    words = model["features"].named_transformers["sentence_metrics"]
+    own = SentenceMetrics(target_range=(1, 5))
+    own.fit(mine["text"], mine["stars"])
+    assert_words_close({"": words.sums_}, {"": few.words["sentence_metrics"] + own.sums_}, 1e-12)
+    t_method, spaces = model["model"].estimators_
+    assert t_method.n_unit_space_ == pytest.approx(30 + len(mine))
+    known, here = (np.bincount(each["stars"], minlength=6)[1:] for each in (FEW, mine))
+    share = (30 * known / len(FEW) + here) / (30 + len(mine))
+    np.testing.assert_allclose(spaces.classifier_.class_prior_, share, rtol=1e-12)
     heavy = few.pipeline(rows=3000).fit(mine["text"], mine["stars"]).predict(rest["text"])
     light = few.pipeline(rows=3).fit(mine["text"], mine["stars"]).predict(rest["text"])
     assert np.abs(heavy - light).max() > 0.1
 
 
-def test_the_pipeline_can_be_cloned_and_kept(few: KnowHow) -> None:
+def test_items_add_up_to_what_is_predicted(few: KnowHow) -> None:
+    halves = make_know_how(FEW["text"], FEW["stars"] / 2, **ORIGIN, scale=Scale(0.5, 2.5, 0.5))
+    texts = [*REVIEWS["text"][1:60:6], *PLAIN, "", "GREAT!!! " * 50]
+    fitted = few.pipeline().fit(FEW["text"][::20], FEW["stars"][::20])
+    for model in (fitted, few.reader(), halves.reader()):
+        parts = model["model"].contributions(model["features"].transform(texts))
+        np.testing.assert_allclose(parts.total, model.predict(texts), rtol=0, atol=1e-9)
+        assert parts.items.shape == (len(texts), len(few.names))
+
+
+def test_the_pipeline_can_be_cloned_and_kept(few: KnowHow, tmp_path: Path) -> None:
     pipeline = few.pipeline()
     with pytest.raises(NotFittedError):
         check_is_fitted(pipeline)
@@ -331,6 +364,21 @@ def test_the_pipeline_can_be_cloned_and_kept(few: KnowHow) -> None:
     expected = pipeline.fit(text, star).predict(PLAIN)
     for other in (clone(pipeline).fit(text, star), pickle.loads(pickle.dumps(pipeline))):
         np.testing.assert_array_equal(other.predict(PLAIN), expected)
+    for model in (pipeline, few.reader()):
+        skops.io.dump(model, tmp_path / "model")
+        types = skops.io.get_untrusted_types(file=tmp_path / "model")
+        assert all(name.startswith(("pipeline.", "sklearn.")) for name in types)
+        kept = skops.io.load(tmp_path / "model", trusted=types)
+        np.testing.assert_array_equal(kept.predict(PLAIN), model.predict(PLAIN))
+
+
+def test_a_reader_is_made_of_fitted_copies(few: KnowHow) -> None:
+    model = few.reader()["model"]
+    assert list(model.named_estimators_) == ["Ta", "unit spaces"]
+    assert list(model.named_estimators_.values()) == model.estimators_
+    for _, template in model.estimators:
+        with pytest.raises(NotFittedError):
+            check_is_fitted(template)
 
 
 def test_names_are_those_of_the_columns(few: KnowHow) -> None:

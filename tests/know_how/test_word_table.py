@@ -65,6 +65,14 @@ def test_the_mean_of_a_list_is_that_of_the_texts_it_is_added_to(texts: list[str]
     assert shifted.L[place, 0] < both.L[place, 0]
 
 
+@given(share=VALUES, rows=st.floats(0.5, 1e4))
+def test_sentence_metrics_trust_a_value_of_few_rows_less(share: float, rows: float) -> None:
+    sums = words_from_table(pd.DataFrame({"item": ["good"], "value": [4 * share], "rows": [rows]}))
+    value, _ = values_and_strengths(SentenceMetrics().fit_sums(sums).metrics_)
+    total = rows * (1 - 1 / 12)
+    assert value[0, 0] == pytest.approx(4 * share * total / (total + 3), rel=1e-9)
+
+
 def test_any_word_may_stand_in_a_gap() -> None:
     table = pd.DataFrame({"item": ["NOT * Good", "five * stars"], "value": [-1, 1], "rows": [10, 10]})
     sums = words_from_table(table)
