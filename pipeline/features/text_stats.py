@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from statistics import fmean, pstdev
 from typing import Any, Self
 
@@ -22,6 +23,11 @@ _NEGATION = re.compile(
 )
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
+# More capitals than this, and they are how the text is typed, not what it stresses.
+_ALL_CAPITALS = 0.9
+_LONG_SENTENCE, _PIECE = 30, 15
+# The letters that are capital in any English text.
+_CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|\bi\b")
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
 _FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
 
@@ -33,8 +39,14 @@ class TextStats(TransformerMixin, BaseEstimator):
     letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
     and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
     and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral. VADER reads the first
-    2,000 words. Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no
-    skin tone, and a decomposed text has the statistics of the composed one.
+    2,000 words.
+
+    Capitals count as emphasis where a text has both cases: a text with more than nine capitals in ten letters is read
+    in small ones, with a capital at the start of each sentence and in "I". A sentence of more than 30 words between
+    spaces is read as several of about 15 words, so that a text without punctuation has sentences, too.
+
+    Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no skin tone, and a
+    decomposed text has the statistics of the composed one.
 
     References
     ----------
@@ -130,8 +142,8 @@ def _sentiment(text: str) -> dict[str, float]:
 
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
-    text = normalised(text)
-    tokens, parts = words(text), sentences(text)
+    text = _in_both_cases(normalised(text))
+    tokens, parts = words(text), [piece for sentence in sentences(text) for piece in _pieces(sentence)]
     lower = [token.lower() for token in tokens]
     return {
         **_lengths(text, tokens, parts),
@@ -140,6 +152,36 @@ def _statistics(text: str) -> dict[str, float]:
         **_meanings(lower),
         **_sentiments(text, parts),
     }
+
+
+def _in_both_cases(text: str) -> str:
+    """Return the text, one that is in capitals as a sentence is usually written.
+
+    Examples
+    --------
+    >>> _in_both_cases("NO WAY! I'LL COME BACK")
+    "No way! I'll come back"
+    """
+    letters = [char for char in text if char.isalpha()]
+    if sum(char.isupper() for char in letters) <= _ALL_CAPITALS * len(letters):
+        return text
+    return _CAPITALISED.sub(lambda start: start.group().upper(), text.lower())
+
+
+def _pieces(sentence: str) -> list[str]:
+    """Return a sentence in pieces of about equally many words, whole where it is not long.
+
+    Examples
+    --------
+    >>> [len(piece.split()) for piece in _pieces("so good " * 17)]
+    [17, 17]
+    """
+    tokens = sentence.split()
+    if len(tokens) <= _LONG_SENTENCE:
+        return [sentence]
+    n_pieces = round(len(tokens) / _PIECE)
+    ends = [len(tokens) * place // n_pieces for place in range(n_pieces + 1)]
+    return [" ".join(tokens[start:end]) for start, end in pairwise(ends)]
 
 
 def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]:
@@ -180,7 +222,7 @@ def _marks(text: str, n_words: int) -> dict[str, float]:
         "ellipses": len(re.findall(r"\.{2,}|…", text)),
         "commas_per_word": _share(_count(text, ",、，،"), n_words),
         "quotation_marks": _count(text, '"「」'),
-        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
+        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text, re.IGNORECASE)),
         "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
     }
 
