@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.taguchi.base import Array
+from pipeline.taguchi.item_range import united
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,15 @@ class TMoments:
         Smallest and largest target.
     eps : float
         Rounding of the items' floating point numbers.
+    item_range : ndarray of shape (2, n_items), default=None
+        Smallest and largest value of each item, where asked for.
     """
 
     unit: Moments
     signal: Moments
     target_range: tuple[float, float]
     eps: float
+    item_range: Array | None = None
 
     def __add__(self, other: "TMoments | int") -> "TMoments":
         if isinstance(other, int) and other == 0:
@@ -112,9 +116,14 @@ class TMoments:
             raise ValueError(f"Shards must have the same items, got {self.n_items} and {other.n_items} of them.")
         if self.has_gram != other.has_gram:
             raise ValueError("Shards must all be made with the same `gram`, got one with and one without.")
+        if (self.item_range is None) != (other.item_range is None):
+            raise ValueError("Shards must all be made with the same `item_range`, got one with and one without.")
         low, high = zip(self.target_range, other.target_range, strict=True)
         unit, signal = self.unit + other.unit, self.signal + other.signal
-        return TMoments(unit, signal, (min(low), max(high)), max(self.eps, other.eps))
+        limits = None
+        if self.item_range is not None and other.item_range is not None:
+            limits = united(self.item_range, other.item_range)
+        return TMoments(unit, signal, (min(low), max(high)), max(self.eps, other.eps), limits)
 
     __radd__ = __add__
 

@@ -82,6 +82,9 @@ class TMethodRegressor(IntegratedEstimator):
         Whether the estimate is followed by a least-squares line of the target on it over all training rows.
     clip : None, "range" or (low, high), default=None
         Limits of the prediction; "range" is the range of the training target.
+    limit_items : bool, default=False
+        Whether `predict` takes an item that lies beyond its range in the training rows at the end of that range, so
+        that no single item can carry a prediction away.
 
     Attributes
     ----------
@@ -110,6 +113,9 @@ class TMethodRegressor(IntegratedEstimator):
         values are missing.
     target_range_ : ndarray of shape (2,)
         Smallest and largest training target.
+    item_range_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value of each item, NaN for one that no row has; None without `limit_items`. It is one
+        for all targets.
     moments_ : TMoments
         The sums from which all estimates are made.
     n_features_in_ : int
@@ -157,6 +163,7 @@ class TMethodRegressor(IntegratedEstimator):
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
+        "limit_items": ["boolean"],
     }
 
     recalibration_: Array
@@ -172,6 +179,7 @@ class TMethodRegressor(IntegratedEstimator):
         subtract_error: bool = True,
         recalibrate: bool = False,
         clip: Literal["range"] | tuple[float, float] | None = None,
+        limit_items: bool = False,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -179,6 +187,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.subtract_error = subtract_error
         self.recalibrate = recalibrate
         self.clip = clip
+        self.limit_items = limit_items
 
     @property
     def n_unit_space_(self) -> float | Array:
@@ -267,6 +276,10 @@ class TMethodRegressor(IntegratedEstimator):
                 "The full covariance and recalibrate need products of items, which the fit before did not keep: "
                 "begin with partial_fit."
             )
+        if before and self.limit_items and before[0].item_range is None:
+            raise ValueError(
+                "limit_items=True needs the range of each item, which the fit before did not keep: fit all rows again."
+            )
         moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
         if before:
             moments = [a + b for a, b in zip(before, moments, strict=True)]
@@ -281,8 +294,9 @@ class TMethodRegressor(IntegratedEstimator):
         Parameters
         ----------
         moments : TMoments or list of TMoments
-            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. A list holds one
-            for each of several targets. Their masks made the unit space, `unit_space` does not count.
+            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`, with `item_range`
+            for `limit_items`. A list holds one for each of several targets. Their masks made the unit space,
+            `unit_space` does not count.
 
         Returns
         -------
@@ -291,13 +305,15 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, or if `gram` is needed and missing.
+            As in `fit`, or if `gram` or `item_range` is needed and missing.
         """
         self._check_parameters()
         parts = _as_list(moments)
         for part in parts:
             if (self.covariance == "full" or self.recalibrate) and not part.has_gram:
                 raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
+            if self.limit_items and part.item_range is None:
+                raise ValueError("limit_items=True needs moments that were made with item_range=True.")
             if problem := _problem(part):
                 raise ValueError(problem)
         self._forget()
@@ -333,7 +349,8 @@ class TMethodRegressor(IntegratedEstimator):
                 interval = np.array(intervals if y.ndim > 1 else intervals[0])
             limits = np.atleast_2d(interval)
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
+        options = {"sample_weight": weight, "gram": gram, "item_range": self.limit_items}
+        moments = [t_moments(X, column, rows, **options) for column, rows in zip(columns, masks, strict=True)]
         return moments, interval
 
     def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
@@ -353,6 +370,7 @@ class TMethodRegressor(IntegratedEstimator):
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
         for part in moments:
             warn_of_few_rows(part, stacklevel=4)
+        self.item_range_ = moments[0].item_range if self.limit_items else None
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self

@@ -98,6 +98,9 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         none.
     prior : {"empirical", "uniform"}, default="empirical"
         Probability of a class before the row is seen: its share of the rows, or equal for all.
+    limit_items : bool, default=False
+        Whether predictions and probabilities take an item that lies beyond its range in the training rows at the end
+        of that range. `distance` does not: it is there to find such rows.
 
     Attributes
     ----------
@@ -125,6 +128,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Mean of all rows.
     constant_items_ : ndarray of int of shape (n_constant_items,)
         Columns of the items that are constant over all rows: they count for no class.
+    item_range_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value of each item; None without `limit_items`.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -163,14 +168,22 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         "covariance": [words(_Covariance)],
         "shrinkage": SHRINKAGE,
         "prior": [words(_Prior)],
+        "limit_items": ["boolean"],
     }
 
     shrinkage_: Array
 
-    def __init__(self, covariance: _Covariance = "shrunk", shrinkage: Shrinkage = "auto", prior: _Prior = "empirical"):
+    def __init__(
+        self,
+        covariance: _Covariance = "shrunk",
+        shrinkage: Shrinkage = "auto",
+        prior: _Prior = "empirical",
+        limit_items: bool = False,
+    ):
         self.covariance = covariance
         self.shrinkage = shrinkage
         self.prior = prior
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn the unit space of each class.

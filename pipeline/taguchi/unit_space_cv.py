@@ -126,6 +126,8 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The candidates; 1 takes the items as uncorrelated.
     cv : int, splitter or iterable of splits, default=5
         With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5.
+    limit_items : bool, default=False
+        As in `UnitSpaceClassifier`.
 
     Attributes
     ----------
@@ -133,7 +135,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
         Brier score of each candidate.
-    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_
+    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_, item_range_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
         As in `UnitSpaceClassifier`, the symmetric root; made anew at each access, so that a fit stays fast.
@@ -164,14 +166,19 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     ([1, 5], 1.0)
     """
 
-    _parameter_constraints = {"shrinkages": ["array-like"], "cv": ["cv_object"]}  # noqa: RUF012 - scikit-learn's form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+        "shrinkages": ["array-like"],
+        "cv": ["cv_object"],
+        "limit_items": ["boolean"],
+    }
     _dtypes = np.float64
 
     scores_: Array
 
-    def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: Any = 5):
+    def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: Any = 5, limit_items: bool = False):
         self.shrinkages = shrinkages
         self.cv = cv
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the shrinkage, and learn the unit space of each class.

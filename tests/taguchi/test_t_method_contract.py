@@ -213,6 +213,7 @@ class TestScikitLearn:
             "subtract_error": True,
             "recalibrate": False,
             "clip": None,
+            "limit_items": False,
         }
 
     def test_column_names_are_remembered_and_checked(self):
