@@ -38,7 +38,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
     eta_: Floating
     sn_ratio_: Floating
     coef_: Floating
-    item_range_: Array | None
+    item_limits_: Array | None
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -59,7 +59,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
             In units of the target; the target at the centre where no item carries anything.
         """
         check_is_fitted(self, "coef_")
-        X = limited(self._check_items(X), self.item_range_)
+        X = limited(self._check_items(X), self.item_limits_)
         shape = np.shape(self.target_center_)
         y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
         for target in np.ndindex(shape):

@@ -19,7 +19,7 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
-from pipeline.taguchi.item_range import find_item_range, limited
+from pipeline.taguchi.item_range import find_item_range, item_limits, limited
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 
@@ -55,7 +55,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Units of the target per unit of the item.
     n_iter_ : int
         Steps made.
-    item_range_ : ndarray of shape (2, n_features_in_) or None
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
         As in `TMethodRegressor`.
     n_features_in_ : int
         Number of items.
@@ -139,7 +139,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         coef, self.n_iter_ = _advance(items, target, train.astype(np.float64), self.tol, self.max_iter)
         self.center_, self.target_center_ = center, target_center
         self.coef_ = rounded(coef / scale, X.dtype)
-        self.item_range_ = find_item_range(X) if self.limit_items else None
+        self.item_limits_ = item_limits(find_item_range(X), n) if self.limit_items else None
         return self
 
     def predict(self, X: Any) -> Floating:
@@ -154,7 +154,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         -------
         y_pred : ndarray of shape (n_samples,), with the dtype of `X`
         """
-        X, coef = limited(self._new_items(X), self.item_range_), self.coef_.astype(np.float64)
+        X, coef = limited(self._new_items(X), self.item_limits_), self.coef_.astype(np.float64)
         y_pred = by_block(lambda rows: self.target_center_ + (rows - self.center_) @ coef, X)
         return y_pred.astype(X.dtype, copy=False)
 

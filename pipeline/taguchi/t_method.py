@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import EPS, Array, words
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.item_range import item_limits
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
@@ -83,8 +84,9 @@ class TMethodRegressor(IntegratedEstimator):
     clip : None, "range" or (low, high), default=None
         Limits of the prediction; "range" is the range of the training target.
     limit_items : bool, default=False
-        Whether `predict` takes an item that lies beyond its range in the training rows at the end of that range, so
-        that no single item can carry a prediction away.
+        Whether `predict` takes an item that lies far beyond its range in the training rows at the end of that range,
+        so that no single item can carry a prediction away. Since few rows show less of the range than there is, it
+        reaches 10/n of its width farther at each end, with n training rows.
 
     Attributes
     ----------
@@ -113,9 +115,9 @@ class TMethodRegressor(IntegratedEstimator):
         values are missing.
     target_range_ : ndarray of shape (2,)
         Smallest and largest training target.
-    item_range_ : ndarray of shape (2, n_features_in_) or None
-        Smallest and largest value of each item, NaN for one that no row has; None without `limit_items`. It is one
-        for all targets.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value with which each item is read, NaN for one that no row has; None without
+        `limit_items`. They are the same for all targets.
     moments_ : TMoments
         The sums from which all estimates are made.
     n_features_in_ : int
@@ -370,10 +372,15 @@ class TMethodRegressor(IntegratedEstimator):
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
         for part in moments:
             warn_of_few_rows(part, stacklevel=4)
-        self.item_range_ = moments[0].item_range if self.limit_items else None
+        self.item_limits_ = self._item_limits(moments[0])
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self
+
+    def _item_limits(self, moments: TMoments) -> Array | None:
+        if not self.limit_items or moments.item_range is None:
+            return None
+        return item_limits(moments.item_range, moments.unit.target[0] + moments.signal.target[0])
 
     def _line(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> tuple[float, float]:
         """Return intercept and slope of the target on its estimate over all rows."""

@@ -99,8 +99,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
     prior : {"empirical", "uniform"}, default="empirical"
         Probability of a class before the row is seen: its share of the rows, or equal for all.
     limit_items : bool, default=False
-        Whether predictions and probabilities take an item that lies beyond its range in the training rows at the end
-        of that range. `distance` does not: it is there to find such rows.
+        As in `TMethodRegressor`, for predictions and probabilities. `distance` has no limits: it is there to find rows
+        that lie far away.
 
     Attributes
     ----------
@@ -128,8 +128,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Mean of all rows.
     constant_items_ : ndarray of int of shape (n_constant_items,)
         Columns of the items that are constant over all rows: they count for no class.
-    item_range_ : ndarray of shape (2, n_features_in_) or None
-        Smallest and largest value of each item; None without `limit_items`.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value with which each item is read; None without `limit_items`.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)

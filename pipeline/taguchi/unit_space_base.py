@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
 from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
-from pipeline.taguchi.item_range import find_item_range, limited
+from pipeline.taguchi.item_range import find_item_range, item_limits, limited
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
@@ -88,7 +88,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     coef_: Array | None
     intercept_: Array | None
     limit_items: bool
-    item_range_: Array | None
+    item_limits_: Array | None
     _root: Array
     _constant: ConstantItems
 
@@ -224,8 +224,9 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
 
     def _store_spaces(self, data: ClassRows, spaces: ClassSpaces, prior: str = "empirical") -> None:
         self.means_, self.center_ = spaces.means, spaces.center
-        self.item_range_ = find_item_range(data.X[data.rows]) if self.limit_items else None
-        self._constant = find_constant(data.X[data.rows], ~spaces.carries, spaces.center)
+        rows = data.X[data.rows]
+        self.item_limits_ = item_limits(find_item_range(rows), spaces.n.sum()) if self.limit_items else None
+        self._constant = find_constant(rows, ~spaces.carries, spaces.center)
         n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
         self.class_prior_ = n / n.sum()
 
@@ -246,7 +247,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
 
     def _log_posterior(self, X: AnyArray) -> Array:
         """Return the logarithm of each class's probability, up to one constant for each row."""
-        X = limited(X, self.item_range_)
+        X = limited(X, self.item_limits_)
         if (coef := self.coef_) is None:
             return within_range(np.log(self.class_prior_) - (self._squared(X, self.root_) + self.log_det_) / 2)
         return within_range(by_block(lambda rows: (rows - self.center_) @ coef.T + self._at_center, X))

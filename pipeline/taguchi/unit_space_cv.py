@@ -135,7 +135,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
         Brier score of each candidate.
-    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_, item_range_
+    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_, item_limits_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
         As in `UnitSpaceClassifier`, the symmetric root; made anew at each access, so that a fit stays fast.

@@ -18,7 +18,7 @@ from pipeline.taguchi import (
     UnitSpaceClassifierCV,
     t_moments,
 )
-from pipeline.taguchi.item_range import find_item_range, limited, united
+from pipeline.taguchi.item_range import find_item_range, item_limits, limited, united
 
 T_METHODS = [
     TMethodRegressor(),
@@ -64,8 +64,9 @@ def test_inside_the_range_of_the_training_rows_nothing_changes(seed, model):
     free, guarded = clone(model).fit(X, y), with_limits(model).fit(X, y)
     for a, b in zip(readings(free, inside), readings(guarded, inside), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(guarded.item_range_, [low, high])
-    assert free.item_range_ is None
+    reach = 10 / 30 * (high - low)
+    np.testing.assert_allclose(guarded.item_limits_, [low - reach, high + reach])
+    assert free.item_limits_ is None
 
 
 @settings(max_examples=40)
@@ -75,7 +76,7 @@ def test_a_row_beyond_the_range_is_read_at_its_end(seed, model, size):
     far = size * np.random.default_rng(seed).normal(size=(20, X.shape[1]))
     before = far.copy()
     guarded = with_limits(model).fit(X, y)
-    at_the_end = np.clip(far, X.min(axis=0), X.max(axis=0))
+    at_the_end = np.clip(far, *guarded.item_limits_)
     for a, b in zip(readings(guarded, far), readings(clone(model).fit(X, y), at_the_end), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(far, before)
@@ -86,7 +87,7 @@ def test_a_row_beyond_the_range_is_read_at_its_end(seed, model, size):
 def test_a_prediction_stays_between_those_of_the_corners(seed, model):
     X, y = rated(seed)
     guarded = with_limits(model).fit(X, y)
-    ends = np.where(guarded.coef_ > 0, guarded.item_range_[::-1], guarded.item_range_)
+    ends = np.where(guarded.coef_ > 0, guarded.item_limits_[::-1], guarded.item_limits_)
     highest, lowest = guarded.predict(ends)
     span = 1e-9 * (highest - lowest)
     anything = guarded.predict(1e50 * np.random.default_rng(seed).normal(size=(50, X.shape[1])))
@@ -106,7 +107,7 @@ def test_a_row_of_weight_zero_has_no_part_in_the_range(model):
     X, y = rated(5)
     X[0] = 1e3
     guarded = with_limits(model).fit(X, y, sample_weight=np.arange(len(y)) > 0)
-    np.testing.assert_array_equal(guarded.item_range_, [X[1:].min(axis=0), X[1:].max(axis=0)])
+    np.testing.assert_allclose(guarded.item_limits_, with_limits(model).fit(X[1:], y[1:]).item_limits_)
 
 
 @pytest.mark.parametrize("model", [TMethodRegressor(), TbRegressor()], ids=name)
@@ -115,10 +116,9 @@ def test_a_missing_value_stays_missing(model):
     X = with_gaps(X, 7)
     X[:, 0] = np.nan  # an item that no row has
     guarded = with_limits(model).fit(X, y)
-    assert np.isnan(guarded.item_range_[:, 0]).all()
-    np.testing.assert_array_equal(
-        guarded.item_range_[:, 1:], [np.nanmin(X[:, 1:], axis=0), np.nanmax(X[:, 1:], axis=0)]
-    )
+    assert np.isnan(guarded.item_limits_[:, 0]).all()
+    low, high = guarded.item_limits_
+    assert (np.isnan(X) | ((low < X) & (high > X))).all()
     np.testing.assert_array_equal(guarded.predict(X), clone(model).fit(X, y).predict(X))
     far = np.where(np.isnan(X), np.nan, 1e9)
     far[:, 0] = 5
@@ -134,8 +134,8 @@ def test_sparse_rows_are_limited_as_dense_ones_and_stay_sparse(seed, kind, gaps,
         X[:, 1] = 2 + np.abs(X[:, 1])  # never 0: an empty place is beyond its range
     X = with_gaps(X, seed) if gaps else X
     far = with_zeros(50 * np.random.default_rng(seed).normal(size=X.shape), seed, 0.5)
-    limits = find_item_range(X)
-    np.testing.assert_array_equal(find_item_range(kind(X)), limits)
+    np.testing.assert_array_equal(find_item_range(kind(X)), find_item_range(X))
+    limits = item_limits(find_item_range(X), 100)
     result, given_rows = limited(kind(far), limits), kind(far)
     assert result.format == given_rows.format
     np.testing.assert_array_equal(result.toarray(), limited(far, limits))
@@ -169,9 +169,9 @@ def test_shards_and_batches_give_the_limits_of_one_fit():
     sums = sum(t_moments(X[rows], y[rows], inside[rows], item_range=True) for rows in parts)
     shards = TMethodRegressor(limit_items=True).fit_moments(sums)
     for model in (batches, shards):
-        np.testing.assert_array_equal(model.item_range_, whole.item_range_)
+        np.testing.assert_array_equal(model.item_limits_, whole.item_limits_)
         np.testing.assert_allclose(model.predict(100 * X), whole.predict(100 * X), rtol=1e-9)
-    assert TMethodRegressor().fit_moments(sums).item_range_ is None
+    assert TMethodRegressor().fit_moments(sums).item_limits_ is None
 
 
 def test_sums_without_ranges_are_refused():
@@ -186,10 +186,17 @@ def test_sums_without_ranges_are_refused():
         model.partial_fit(X, y)
 
 
+@pytest.mark.parametrize("model", [*T_METHODS, *UNIT_SPACES], ids=name)
+def test_a_weight_of_two_counts_as_two_rows(model):
+    X, y = rated(19)
+    twice = with_limits(model).fit(X, y, sample_weight=np.full(len(y), 2))
+    np.testing.assert_allclose(twice.item_limits_, item_limits(find_item_range(X), 60))
+
+
 def test_several_targets_share_the_ranges():
     X, y = rated(13)
     both = with_limits(TMethodRegressor("all")).fit(X, np.column_stack([y, -(y**2)]))
-    assert both.item_range_.shape == (2, X.shape[1])
+    assert both.item_limits_.shape == (2, X.shape[1])
     for target, column in enumerate((y, -(y**2))):
         one = with_limits(TMethodRegressor("all")).fit(X, column)
         np.testing.assert_allclose(both.predict(30 * X)[:, target], one.predict(30 * X), rtol=1e-12)
@@ -200,8 +207,8 @@ def test_float32_items_stay_float32_and_keep_their_own_range(model):
     X, y = rated(17)
     X = X.astype(np.float32)
     guarded = with_limits(model).fit(X, y)
-    assert guarded.item_range_.dtype == np.float64
-    assert limited(X, guarded.item_range_).dtype == np.float32
+    assert guarded.item_limits_.dtype == np.float64
+    assert limited(X, guarded.item_limits_).dtype == np.float32
     for a, b in zip(readings(guarded, X), readings(clone(model).fit(X, y), X), strict=True):
         np.testing.assert_array_equal(a, b)
     copy = pickle.loads(pickle.dumps(guarded))
