@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Container
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,9 @@ _SENTENCE_END = regex.compile(
     regex.VERSION1,
 )
 
+# Of two letters, the ending of "we'll" is one.
+_LONG_ENOUGH = 3
+_REPEATED, _DOUBLED = re.compile(r"([^\W\d_])\1{2,}"), re.compile(r"([^\W\d_])\1")
 _ENTITY_IN_A_WORD = re.compile(rf"(?<=[^\W\d_]){_ENTITY}(?=[^\W\d_])")
 
 # Most texts are ASCII, where the same rules are short and take a third of the time.
@@ -96,6 +100,23 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     [(0, 5), (6, 8)]
     """
     return [word.span() for word in _WORD.finditer(text)]
+
+
+def undoubled(word: str, known: Container[str]) -> str:
+    """Return a word with fewer repeated letters if that makes it known; a known word, and any other, as it is.
+
+    Examples
+    --------
+    >>> known = {"good", "so", "disappointed"}
+    >>> [undoubled(word, known) for word in ("sooooo", "goood", "dissappointed", "good", "goat")]
+    ['so', 'good', 'disappointed', 'good', 'goat']
+    """
+    if word in known or len(word) < _LONG_ENOUGH:
+        return word
+    shorter = _REPEATED.sub(r"\1\1", word)
+    places = [pair.start() for pair in _DOUBLED.finditer(shorter)]
+    candidates = [shorter, *(shorter[:place] + shorter[place + 1 :] for place in places)]
+    return next((candidate for candidate in candidates if candidate in known), word)
 
 
 def sentences(text: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The T-method instead of word embeddings: words are items, a text is the sum of their S/N ratios."""
 
+from collections.abc import Container
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils._param_validation import Interval
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
-from pipeline.text import words
+from pipeline.text import undoubled, words
 
 # Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
 _ORIGINS = (0, 25, 50, 75)
@@ -26,8 +28,10 @@ class WordMetrics(NamedTuple):
     eta: Array
 
 
-def words_and_pairs(text: str) -> list[str]:
+def words_and_pairs(text: str, known: Container[str] = ()) -> list[str]:
     """Return the words of a text in lower case, and each two that follow one another.
+
+    A word that is not `known` is read with fewer repeated letters if that makes it known, see `undoubled`.
 
     Examples
     --------
@@ -35,6 +39,8 @@ def words_and_pairs(text: str) -> list[str]:
     ['not', 'good', 'not good']
     """
     single = [word.lower() for word in words(text)]
+    if known:
+        single = [undoubled(word, known) for word in single]
     return single + [f"{first} {second}" for first, second in pairwise(single)]
 
 
@@ -186,7 +192,8 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
                                     that of a text without any
     =============================== ==========================================================================
 
-    Sums are taken over sqrt(n), as for n errors that are independent; with 1/n long texts would look undecided.
+    Sums are taken over sqrt(n), as for n errors that are independent; with 1/n long texts would look undecided. A new
+    word that becomes a learned one with fewer repeated letters ("soooo", "dissappointed") is read as that one.
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in
@@ -285,7 +292,9 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         return ends[0], ends[1]
 
     def _rows(self, texts: list[str]) -> csr_array:
-        return csr_array(CountVectorizer(vocabulary=self._items.split("\n"), **_COUNTED).transform(texts))
+        places = {item: place for place, item in enumerate(self._items.split("\n"))}
+        counter = CountVectorizer(vocabulary=places, **_COUNTED)
+        return csr_array(counter.set_params(analyzer=partial(words_and_pairs, known=places)).transform(texts))
 
     def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
         return _word_metrics(rows, distances(y, *self.range_), self.min_df)

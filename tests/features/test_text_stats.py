@@ -332,3 +332,19 @@ def test_a_long_sentence_is_read_in_pieces_and_japanese_is_not():
     pieces = statistics("good " * 16 + "bad " * 16)
     assert pieces["vader_first_sentence"] > 0 > pieces["vader_last_sentence"]
     assert statistics("最高" * 40)["n_sentences"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("The food was goood.", "The food was good."),
+        ("It was SOOO BADDD, yes", "It was SO BAD, yes"),
+        ("Boooks", "Boooks"),
+    ],
+)
+def test_vader_reads_a_word_that_repeats_letters_as_the_one_it_knows(text, plain):
+    typed, usual = statistics(text), statistics(plain)
+    assert {name: typed[name] for name in NAMES if "vader" in name} == {
+        name: usual[name] for name in NAMES if "vader" in name
+    }
+    assert typed["repeated_letters"] == sum(letters in text.lower() for letters in ("ooo", "ddd"))
