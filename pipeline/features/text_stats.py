@@ -25,7 +25,7 @@ _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
-_LONG_SENTENCE, _PIECE = 30, 15
+_LONG_SENTENCE, _PIECE = 40, 20
 _LETTERS = re.compile(r"[^\W\d_]+")
 # The letters that are capital in any English text.
 _CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|(?<!['\w])i\b")
@@ -43,8 +43,8 @@ class TextStats(TransformerMixin, BaseEstimator):
     2,000 words, and a word that repeats letters as the shorter one that it knows ("Soooo gooood").
 
     Capitals count as emphasis where a text has both cases: a text with more than nine capitals in ten letters is read
-    in small ones, with a capital at the start of each sentence and in "I". A sentence of more than 30 words between
-    spaces is read as several of about 15 words, so that a text without punctuation has sentences, too.
+    in small ones, with a capital at the start of each sentence and in "I". A sentence of more than 40 words between
+    spaces is read as several of about 20 words, so that a text without punctuation has sentences, too.
 
     Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no skin tone, and a
     decomposed text has the statistics of the composed one.
@@ -197,8 +197,8 @@ def _pieces(sentence: str) -> list[str]:
 
     Examples
     --------
-    >>> [len(piece.split()) for piece in _pieces("so good " * 17)]
-    [17, 17]
+    >>> [len(piece.split()) for piece in _pieces("so good " * 21)]
+    [21, 21]
     """
     tokens = sentence.split()
     if len(tokens) <= _LONG_SENTENCE:

@@ -326,10 +326,10 @@ def test_a_word_in_capitals_is_stressed_where_others_are_not():
 
 
 def test_a_long_sentence_is_read_in_pieces_and_japanese_is_not():
-    parts = [statistics("so " * n) for n in (30, 31, 45)]
+    parts = [statistics("so " * n) for n in (40, 41, 60)]
     assert [part["n_sentences"] for part in parts] == [1, 2, 3]
-    assert [part["max_sentence_words"] for part in parts] == [30, 16, 15]
-    pieces = statistics("good " * 16 + "bad " * 16)
+    assert [part["max_sentence_words"] for part in parts] == [40, 21, 20]
+    pieces = statistics("good " * 21 + "bad " * 21)
     assert pieces["vader_first_sentence"] > 0 > pieces["vader_last_sentence"]
     assert statistics("最高" * 40)["n_sentences"] == 1
 
