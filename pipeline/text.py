@@ -119,6 +119,11 @@ def undoubled(word: str, known: Container[str]) -> str:
     return next((candidate for candidate in candidates if candidate in known), word)
 
 
+def as_known(found: list[str], known: Container[str]) -> list[str]:
+    """Return words, each `undoubled` where any are known."""
+    return [undoubled(word, known) for word in found] if known else found
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of `text`, normalised, split at end marks and line breaks.
 

@@ -27,6 +27,8 @@ USED_BY |= {"encoder.openvino": "openvino", "features": "encoder"}
 USED_BY |= dict.fromkeys(["attention", "deal", "digest", "errors", "evaluation", "files", "format", "progress"], "core")
 USED_BY |= dict.fromkeys(["shipped", "taguchi", "text"], "core")
 USED_BY |= dict.fromkeys(["features.out_of_fold", "features.t_metrics", "features.text_stats"], "core")
+USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics"], "core")
+USED_BY |= dict.fromkeys(["features.word_items", "features.word_sums"], "core")
 
 
 def declared(*extras: str) -> set[str]:

@@ -10,6 +10,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.target import as_numbers
 
 _FINEST = 100  # parts of a star that make a class
@@ -59,7 +60,7 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         tags.input_tags = get_tags(self.classifier).input_tags
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit a clone of the classifier.
 
         Parameters
@@ -68,6 +69,8 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Stars: whole numbers, or evenly spaced parts of them such as halves; also written as text, or an ordered
             categorical, whose categories count from 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, for a classifier that takes weights.
 
         Raises
         ------
@@ -79,13 +82,38 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         if self.classes_per_star_ > 1:
             # Equal steps stay equal: an error in classes is in proportion to the error in stars.
             y = np.rint(np.asarray(y, dtype=np.float64) * self.classes_per_star_).astype(np.int64)
-        self.classifier_ = clone(self.classifier).fit(X, y)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.classifier_ = clone(self.classifier).fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the expected star of each row."""
         check_is_fitted(self)
         return self.classifier_.predict_proba(X) @ self._stars()
+
+    def contributions(self, X: Any) -> Contributions:
+        """Return what each item adds to the expected star.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Contributions
+            ``base + items.sum(axis=1) + rest`` is the prediction, see `UnitSpaceClassifier.contributions`.
+
+        Raises
+        ------
+        ValueError
+            If the classifier has no `contributions`, as unit spaces have, or refuses.
+        """
+        check_is_fitted(self)
+        if not hasattr(self.classifier_, "contributions"):
+            name = type(self.classifier_).__name__
+            raise ValueError(f"contributions needs unit spaces as classifier, whose items add up, got {name}.")
+        parts: Contributions = self.classifier_.contributions(X)
+        return parts.on_line(0.0, 1 / self.classes_per_star_)
 
     def _stars(self) -> npt.NDArray[np.float64]:
         """Return the star that each class of the classifier stands for."""
@@ -118,6 +146,25 @@ class MedianStarRegressor(ExpectedStarRegressor):
         check_is_fitted(self)
         reached = self.classifier_.predict_proba(X).cumsum(axis=1) >= 0.5 - 1e-12
         return self._stars()[reached.argmax(axis=1)]
+
+    def contributions(self, X: Any) -> Contributions:
+        """Return what each item adds to the expected star; the rest is the step from there to the median star.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Contributions
+            ``base + items.sum(axis=1) + rest`` is the prediction.
+
+        Raises
+        ------
+        ValueError
+            As in `ExpectedStarRegressor`.
+        """
+        return super().contributions(X).up_to(self.predict(X))
 
 
 def _classes_per_star(y: Any) -> int:

@@ -48,6 +48,40 @@ def three_sentences(
     ]
 
 
+def know_how_sentence(
+    contrasts: pd.DataFrame, known: pd.DataFrame, sides: pd.DataFrame, n_test: int, rows: float
+) -> str:
+    """Return what know-how from elsewhere changes, for the two sides of the first contrast.
+
+    Parameters
+    ----------
+    contrasts : DataFrame
+        With columns a, b, n_train, difference, low, high, p_holm, of the sides with know-how.
+    known, sides : DataFrame
+        With columns side, n_train and qwk: with know-how and without.
+    n_test : int
+        Number of held-out reviews.
+    rows : float
+        As how many reviews the know-how counts.
+    """
+    a, b = contrasts.iloc[0][["a", "b"]]
+    at = contrasts[(contrasts["a"] == a) & (contrasts["b"] == b)].sort_values("n_train")
+    without = sides.set_index(["side", "n_train"])["qwk"]
+
+    def reached(name: str) -> str:
+        of_side = known[known["side"] == name].sort_values("n_train")
+        parts = []
+        for n, qwk in zip(of_side["n_train"], of_side["qwk"], strict=True):
+            before = f" ({without[name, n]:.3f} without)" if (name, n) in without.index else ""
+            parts.append(f"{qwk:.3f} with {'no review' if n == 0 else f'{n:,}'}{before}")
+        return f"{name} reaches QWK {', '.join(parts)}"
+
+    return (
+        f"With know-how from the embedded reviews, which count as {rows:g} reviews beside the training reviews, "
+        f"{reached(a)}, and {reached(b)}; {_who_is_ahead(at, n_test).replace('Of the sizes', 'of the sizes', 1)}."
+    )
+
+
 def _reached(sides: pd.DataFrame, name: str, n_train: int) -> str:
     side = sides[(sides["side"] == name) & (sides["n_train"] == n_train)].iloc[0]
     interval = f"95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f}"

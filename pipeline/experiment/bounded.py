@@ -6,9 +6,11 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.experiment.explanation import explain, only_base
 from pipeline.experiment.unescape import unescape
 from pipeline.scale import Scale
 from pipeline.text import check_texts, words
@@ -118,6 +120,28 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
             read: npt.NDArray[np.object_] = np.array(texts, dtype=object)[known]
             predictions[known] = Scale.parse(self.scale).clip(self.estimator_.predict(read)).reshape(-1)
         return predictions
+
+    def explain(self, text: str) -> pd.DataFrame:
+        """Explain the stars of one text: what each word and each column adds.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        DataFrame
+            As `pipeline.experiment.explanation.explain` returns it. The contributions sum up to the prediction. A text
+            without a word of the training texts has the base alone, their mean star.
+
+        Raises
+        ------
+        ValueError
+            If the inner model is no T-method and no unit spaces on features, or if the text is none.
+        """
+        check_is_fitted(self, "known_words_")
+        text = unescape(check_texts([text])[0])[0]
+        return explain(self.estimator_, text, Scale.parse(self.scale)) if self._knows(text) else only_base(self.mean_)
 
     def _knows(self, text: str) -> bool:
         sums = np.array(list(_checksums(text)), dtype=np.uint32)

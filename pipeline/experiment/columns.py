@@ -70,7 +70,8 @@ def fit_transform(
             costs[name]["learn_seconds"] = time.perf_counter() - started
             results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
             results[name][is_train] = train
-            results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
+            if not is_train.all():
+                results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
     _time_transforms(transformers, texts[~is_train][:_N_TIMED].tolist(), int(is_train.sum()), costs)
     return {name: _table(each, results[name], reviews["review_id"]) for name, each in transformers.items()}, costs
 
@@ -96,7 +97,7 @@ def _encode(
 
 
 def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train: int, costs: Costs) -> None:
-    for name, transformer in transformers.items():
+    for name, transformer in transformers.items() if texts else ():
         started = time.perf_counter()
         transformer.transform(texts)
         seconds = (time.perf_counter() - started) / len(texts)

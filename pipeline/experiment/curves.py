@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.verdict import SURE
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import RAW_TEXT, Line
+from pipeline.experiment.models import MODELS, check_models, make_model
 from pipeline.experiment.pieces import Piece, PieceResult
-from pipeline.project.conf import CurvesConfig, ScoreConfig, check_names
+from pipeline.experiment.weighted import takes_weights
+from pipeline.project.conf import CurvesConfig, KnowHowConfig, ScoreConfig, SideConfig, check_names
 from pipeline.project.paths import CONF
 
 logger = logging.getLogger(__name__)
@@ -42,14 +44,36 @@ def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list
     return drawn + full
 
 
-def by_size(results: Sequence[PieceResult], score: ScoreConfig) -> dict[int, dict[Line, list[PieceResult]]]:
-    """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there."""
+def know_how_pieces(config: KnowHowConfig, n_train: int) -> list[Piece]:
+    """Return every draw x feature set of the curves with know-how, from no training review on."""
+    models: dict[str, list[str]] = defaultdict(list)
+    for side in config.sides.values():
+        for features in side.feature_sets:
+            models[features] += [name for name in side.models if name not in models[features]]
+    return [
+        Piece(features, tuple(names), n, repeat, know_how=config.rows)
+        for n, repeats in sorted(config.sizes.items())
+        for features, names in models.items()
+        for repeat in range(repeats if n else 1)
+        if n < n_train
+    ]
+
+
+def by_size(results: Sequence[PieceResult], models: Collection[str]) -> dict[int, dict[Line, list[PieceResult]]]:
+    """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there.
+
+    Parameters
+    ----------
+    results : sequence of PieceResult
+    models : collection of str
+        Models that count; a piece may hold an ablation, too.
+    """
     sizes: dict[int, dict[Line, list[PieceResult]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[tuple[int, Line], str] = {}
     for result in sorted(results, key=lambda each: (each.piece.n_train, each.piece.repeat)):
         n_train, features = result.piece.n_train, result.piece.features
         for model in result.piece.models:
-            if model in (*score.models, *score.baselines):
+            if model in models:
                 sizes[n_train][Line(features, model)].append(result)
         refused |= {(n_train, Line(features, model)): why for model, why in result.refused.items()}
     for (n_train, line), why in refused.items():
@@ -74,7 +98,7 @@ def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:
     }
 
 
-def make_sides(config: CurvesConfig, scores: dict[int, Scores[Line]]) -> dict[str, dict[int, Side[Line]]]:
+def make_sides(config: Mapping[str, SideConfig], scores: dict[int, Scores[Line]]) -> dict[str, dict[int, Side[Line]]]:
     """Return every side at every size.
 
     Raises
@@ -83,7 +107,7 @@ def make_sides(config: CurvesConfig, scores: dict[int, Scores[Line]]) -> dict[st
         If none of the lines of a side was fitted at some size.
     """
     sides: dict[str, dict[int, Side[Line]]] = {}
-    for name, side in config.sides.items():
+    for name, side in config.items():
         lines = [Line(features, model) for features in side.feature_sets for model in side.models]
         try:
             sides[name] = {n_train: side_of(of_size, lines) for n_train, of_size in scores.items()}
@@ -107,12 +131,25 @@ def check_curves(config: CurvesConfig, score: ScoreConfig) -> None:
         check_names(side.models, score.models, f"model of side {name}", where)
     for pair in config.contrasts:
         check_names(pair, list(config.sides), "side", where)
+    if config.know_how:
+        _check_know_how(config.know_how, score, where)
     n_tests = len(config.contrasts) * (len(config.sizes) + 1)
     if n_tests * 2 / (1 + config.n_resamples) >= SURE:
         raise PipelineError(
             f"{where}: n_resamples: {n_tests} p-values adjusted by Holm cannot fall below {SURE} with "
             f"{config.n_resamples} resamples: take {int(n_tests * 2 / SURE)} or more"
         )
+
+
+def _check_know_how(config: KnowHowConfig, score: ScoreConfig, where: str) -> None:
+    for name, side in config.sides.items():
+        check_names(side.feature_sets, list(score.feature_sets), f"feature set of know_how, side {name}", where)
+        check_models(side.models, MODELS, f"model of know_how, side {name}", where)
+        for model in side.models:
+            if not takes_weights(make_model(Line("", model))):
+                raise PipelineError(f"{where}: know_how: side {name}: {model} takes no weights of rows: leave it out")
+    for pair in config.contrasts:
+        check_names(pair, list(config.sides), "side of know_how", where)
 
 
 def curves_frame(scores: Mapping[int, Scores[Line]], seconds: Mapping[int, Mapping[Line, float]]) -> pd.DataFrame:

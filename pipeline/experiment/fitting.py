@@ -18,6 +18,7 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.experiment.line import RAW_TEXT
 from pipeline.experiment.named import settings
+from pipeline.experiment.weighted import fit_weighted
 
 if TYPE_CHECKING:
     from pipeline.encoder import TokenStates
@@ -113,7 +114,7 @@ def what_is_fitted(model: Any) -> str:
 
 
 def fit_models(
-    models: Mapping[str, Any], train: tuple[Any, Any], X_test: Any, features: str
+    models: Mapping[str, Any], train: tuple[Any, ...], X_test: Any, features: str
 ) -> Iterator[Fitted | PipelineError]:
     """Fit models and predict; what a model does not take is yielded as an error, not raised.
 
@@ -123,7 +124,7 @@ def fit_models(
     ----------
     models : mapping of str to unfitted model
         By their names.
-    train : tuple of columns or texts, and stars
+    train : tuple of columns or texts, stars, and perhaps weights
     X_test : columns or texts
     features : str
         The feature set, for errors.
@@ -146,7 +147,7 @@ def fit_models(
 
 
 def _fit(
-    model: Any, train: tuple[Any, Any], classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]]
+    model: Any, train: tuple[Any, ...], classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]]
 ) -> tuple[float, float]:
     """Fit a model, or hand it a classifier that is fitted already; return seconds and growth of memory in MB."""
     key = what_is_fitted(model)
@@ -156,7 +157,10 @@ def _fit(
         return seconds, peak
     with _peak() as grown:
         started = time.perf_counter()
-        model.fit(*train)
+        if len(train) > 2:
+            fit_weighted(model, *train)
+        else:
+            model.fit(*train)
         seconds = time.perf_counter() - started
     if isinstance(model, ExpectedStarRegressor):
         classifiers[key] = (model, seconds, grown[0])

@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.draws import draw
 from pipeline.experiment.columns import token_record
 from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, what_is_fitted
+from pipeline.experiment.know_how import KnowHowRows, beside_know_how, foreign_sample, read_know_how
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import BASELINES, MODELS, check_models, make_model
 from pipeline.experiment.named import estimator_digest
@@ -44,6 +45,8 @@ class Piece:
         Which draw.
     group : str
         What the models have in common where a draw is cut into several pieces; else empty.
+    know_how : float
+        As how many rows the embedded reviews count beside the draw; 0: they are not used.
     """
 
     features: str
@@ -51,11 +54,12 @@ class Piece:
     n_train: int
     repeat: int = 0
     group: str = ""
+    know_how: float = 0
 
     @property
     def cost(self) -> float:
         """About how many seconds it takes on one core: more reviews take longer, and few take some time, too."""
-        return len(self.models) * (0.08 + 0.0002 * self.n_train)
+        return len(self.models) * (0.08 + 0.0002 * self.n_train + (0.12 if self.know_how else 0))
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class RunContext:
         Digest of the reviews and the columns of each feature set.
     models : dict of str to str
         Digest of each model: its parameters and its code.
+    known : str
+        Digest of the know-how, where it is used.
     """
 
     dataset: str
@@ -80,14 +86,21 @@ class RunContext:
     seed: int
     columns: dict[str, str]
     models: dict[str, str]
+    known: str = ""
 
     def material(self) -> Material:
         """Return the reviews and what the features stage has made of them, read once per process."""
         return _load_material(self.dataset, self.root, value_digest(self.columns))
 
+    def know_how(self) -> KnowHowRows:
+        """Return the embedded reviews as know-how, read once per process."""
+        return _load_know_how(self.dataset, self.root, value_digest(self.columns), self.known)
+
     def path(self, piece: Piece) -> Path:
         """Return where the results of a piece are kept: all models that were fitted on its draw."""
-        draw_of = (self.seed, piece.features, piece.n_train, piece.repeat, piece.group)
+        draw_of: tuple[Any, ...] = (self.seed, piece.features, piece.n_train, piece.repeat, piece.group)
+        if piece.know_how:
+            draw_of += (piece.know_how, self.known)
         digest = value_digest(_code(), self.columns[piece.features], draw_of)
         return DatasetPaths(self.dataset).draws / f"{piece.n_train:06d}-{digest[:24]}.parquet"
 
@@ -164,6 +177,15 @@ def _load_material(dataset: str, root: Path, made_from: str) -> Material:
     )
 
 
+@lru_cache(maxsize=1)
+def _load_know_how(dataset: str, root: Path, made_from: str, known: str) -> KnowHowRows:
+    paths, material = DatasetPaths(dataset), _load_material(dataset, root, made_from)
+    reviews = read_parquet(paths.reviews, made_by="prepare")
+    sample = foreign_sample(dataset, reviews)
+    assert sample is not None  # noqa: S101 - there are no pieces with know-how without it
+    return read_know_how(paths, material, sample)
+
+
 @dataclass(frozen=True)
 class PieceResult:
     """What a piece has left.
@@ -232,11 +254,16 @@ def _run_piece(context: RunContext, piece: Piece) -> Piece:
         models = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
         stars = material.stars[material.is_train]
         rows: npt.NDArray[np.intp] = draw(stars, piece.n_train, piece.repeat, context.seed)
+        train: tuple[Any, ...]
         try:
-            train, test = material.columns(piece.features, rows)
+            if piece.know_how:
+                train, test = beside_know_how(material, context.know_how(), piece.features, rows, piece.know_how)
+            else:
+                columns, test = material.columns(piece.features, rows)
+                train = columns, stars[rows]
         except ValueError as error:
             raise PipelineError(f"{piece.features}, {piece.n_train} training reviews: {first_line(error)}") from None
-        results = fit_models(models, (train, stars[rows]), test, piece.features)
+        results = fit_models(models, train, test, piece.features)
         for name, result in zip(models, results, strict=True):
             kept[name] = {"made_from": context.models[name]}
             if isinstance(result, Fitted):

@@ -10,8 +10,9 @@ import pipeline.features
 from pipeline.digest import file_digest, source_digest, value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
-from pipeline.features import AttentionPooling, TMetrics
+from pipeline.features import AttentionPooling, TEstimates
 from pipeline.features.encoded import EncoderTransformer
+from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
 from pipeline.scale import Scale
@@ -38,7 +39,7 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     except (TypeError, ValueError) as error:
         raise PipelineError(f"{where}: {first_line(error)}") from None
     # A draw may lack the highest or the lowest star.
-    if isinstance(transformer, TMetrics) and transformer.target_range is None:
+    if isinstance(transformer, WordItemsTransformer | TEstimates) and transformer.target_range is None:
         transformer.set_params(target_range=(scale.low, scale.high))
     return transformer
 
@@ -62,6 +63,11 @@ def learns(transformer: Any) -> bool:
     if isinstance(transformer, EncoderTransformer):
         return transformer.learns
     return bool(get_tags(transformer).requires_fit)
+
+
+def learns_from_words(transformer: Any) -> bool:
+    """Return whether a transformer learns sums over words, which add up to those of know-how."""
+    return isinstance(transformer, WordItemsTransformer)
 
 
 def pools_tokens(transformer: Any) -> bool:

@@ -27,10 +27,11 @@ _FOLDS = Interval(Integral, 2, None, closed="left")
 FOLD_CONSTRAINTS: dict[str, list[Any]] = {"cv": [_FOLDS], "random_state": ["random_state"]}
 
 
-def check_target(estimator: object, texts: Sized, y: Any) -> Array:
+def check_target(estimator: object, texts: Sized, y: Any, constant: bool = False) -> Array:
     """Return the target as floats.
 
-    Labels that are an order count as numbers, see `pipeline.taguchi.target.as_numbers`.
+    Labels that are an order count as numbers, see `pipeline.taguchi.target.as_numbers`. A target that is `constant`
+    is taken only where that is said.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def check_target(estimator: object, texts: Sized, y: Any) -> Array:
     name = type(estimator).__name__
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
-    y = _checked(texts, as_numbers(y, name))
+    y = _checked(texts, as_numbers(y, name), constant)
     # A rare star is no error of the data; a far price may be one.
     if len(np.unique(y)) > MAX_VALUES:
         squares = float(((y - y.mean()) ** 2).sum())
@@ -63,13 +64,15 @@ def check_classes(estimator: object, texts: Sized, y: Any) -> tuple[Array, list[
     return numbers, np.unique(numbers).tolist() if labels is None else labels
 
 
-def _checked(texts: Sized, y: Any) -> Array:
+def _checked(texts: Sized, y: Any, constant: bool = False) -> Array:
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim != 1 and y.shape[1:] != (1,):
         raise ValueError(f"The target y must be one column, got shape {y.shape}.")
     y = column_or_1d(y, warn=True)
     check_consistent_length(texts, y)
     if y.min() == y.max():
+        if constant:
+            return y
         raise ValueError(f"The target y is constant ({y[0]:g}): there is nothing to learn.")
     with np.errstate(over="ignore", invalid="ignore"):
         squares = float(((y - y.mean()) ** 2).sum())
@@ -136,7 +139,7 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         """
         self._validate_params()
         texts, y = self._check(X, y)
-        self.metrics_ = self._learn(self._begin(texts, y), y)
+        self._learn_from_all(self._begin(texts, y), y)
         return self
 
     def fit_transform(self, X: Any, y: Any) -> Array:
@@ -164,11 +167,12 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         """
         self._validate_params()
         texts, y = self._check(X, y)
-        folds = deal_folds(y, self.cv, self.random_state)
+        n_folds = self._n_folds(len(y))
+        folds = deal_folds(y, n_folds, self.random_state)
         rows = self._begin(texts, y)
-        self.metrics_ = self._learn(rows, y)
+        self._learn_from_all(rows, y)
         columns = np.empty((len(y), len(self.get_feature_names_out())))
-        for inside in (folds == fold for fold in range(self.cv)):
+        for inside in (folds == fold for fold in range(n_folds)):
             columns[inside] = self._columns(rows[inside], self._learn(rows[~inside], y[~inside]))
         return columns
 
@@ -186,6 +190,13 @@ class OutOfFoldTransformer(TransformerMixin, BaseEstimator, ABC, Generic[Metrics
         """
         check_is_fitted(self)
         return self._columns(self._rows(check_texts(X)), self.metrics_)
+
+    def _learn_from_all(self, rows: Any, y: Array) -> None:
+        """Store what all rows teach."""
+        self.metrics_ = self._learn(rows, y)
+
+    def _n_folds(self, n_texts: int) -> int:
+        return self.cv
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

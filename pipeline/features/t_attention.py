@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pipeline.encoder import Backend, Texts, TokenStates, batches_of, encode
 from pipeline.features.out_of_fold import Array, Folds
-from pipeline.features.t_metrics import distances
 from pipeline.features.token_weights import QueryPooling, each_text, vocabulary_size
+from pipeline.features.word_sums import distances
 from pipeline.taguchi import TMethodRegressor, TMoments, t_moments
 
 if TYPE_CHECKING:

@@ -1,31 +1,26 @@
 """The T-method instead of word embeddings: words are items, a text is the sum of their S/N ratios."""
 
 from collections.abc import Container
-from functools import partial
 from itertools import pairwise
-from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
 
-from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
-from pipeline.text import undoubled, words
+from pipeline.features.out_of_fold import Array
+from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
+from pipeline.features.word_sums import ORIGINS, WordMetrics
+from pipeline.taguchi.integrated import in_db
+from pipeline.text import as_known, check_texts, words
 
-# Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
-_ORIGINS = (0, 25, 50, 75)
-_NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in _ORIGINS)]
+_NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
-
-
-class WordMetrics(NamedTuple):
-    """Sensitivity and S/N ratio of each word and pair, one column per target."""
-
-    beta: Array
-    eta: Array
+# Means over the items, weighted with their strengths; and the columns that no item has a part in.
+_WEIGHTED = ["mean", "balance"]
+_NO_SUMS = ["log_n_items", "sd", "strongest_up", "strongest_down"]
 
 
 def words_and_pairs(text: str, known: Container[str] = ()) -> list[str]:
@@ -38,85 +33,8 @@ def words_and_pairs(text: str, known: Container[str] = ()) -> list[str]:
     >>> words_and_pairs("Not good")
     ['not', 'good', 'not good']
     """
-    single = [word.lower() for word in words(text)]
-    if known:
-        single = [undoubled(word, known) for word in single]
+    single = as_known([word.lower() for word in words(text)], known)
     return single + [f"{first} {second}" for first, second in pairwise(single)]
-
-
-_COUNTED: dict[str, Any] = {"analyzer": words_and_pairs, "binary": True, "dtype": np.float64}
-
-
-def distances(y: Array, low: float, high: float) -> Array:
-    """Return how far the target is from 0, 25, 50 and 75% of its range.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_texts,)
-    low, high : float
-        The range; for 1 and 5 stars the distances are those from 1, 2, 3 and 4 stars, for 0 and 10 those from 0, 2.5,
-        5 and 7.5.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, 4), in units of the target
-
-    Examples
-    --------
-    >>> distances(np.array([1.0, 5.0]), 1, 5).tolist()
-    [[0.0, 1.0, 2.0, 3.0], [4.0, 3.0, 2.0, 1.0]]
-    """
-    return np.abs(y[:, None] - (low + (high - low) * np.array(_ORIGINS) / 100))
-
-
-def _word_metrics(X: csr_array, targets: Array, min_df: int = 1) -> WordMetrics:
-    r"""Return sensitivity and S/N ratio of each item against each target, by sparse sums alone.
-
-    All rows are the unit space and the signal. With the centred target M and the centred presence x of an item,
-
-    .. math:: r = \sum M^2,\; L = \sum M x,\; S_T = \sum x^2,\; \beta = L/r,\; S_\beta = L^2/r,\; S_e = S_T - S_\beta,
-              \; \eta = S_\beta / S_e
-
-    the S/N ratio in T(2)'s form, which is never negative. An item that df of n texts have needs no centring, since
-    ``S_T = df (1 - df/n)`` and ``L = sum of M over the texts that have it``.
-
-    Parameters
-    ----------
-    X : sparse array of shape (n_texts, n_items)
-        1 where a text has the item, else 0.
-    targets : ndarray of shape (n_texts, n_targets)
-    min_df : int, default=1
-        Both metrics of an item that fewer texts have are 0.
-
-    Returns
-    -------
-    WordMetrics
-        beta in 1 / units of the target and eta without a unit, both of shape (n_items, n_targets). Both are 0 for an
-        item that all texts have or none, and for a target that is constant. eta stays finite for a perfect item.
-
-    References
-    ----------
-    G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005.
-
-    Examples
-    --------
-    >>> X = csr_array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
-    >>> beta, eta = _word_metrics(X, np.array([[5.0], [1.0], [3.0], [3.0]]))
-    >>> beta.ravel().tolist(), eta.ravel().tolist()
-    ([0.0, 0.25], [0.0, 1.0])
-    """
-    n = X.shape[0]
-    M = targets - targets.mean(axis=0)
-    r = (M**2).sum(axis=0)
-    r[r <= n * (8 * np.finfo(np.float64).eps * np.abs(targets).max(axis=0)) ** 2] = np.inf
-    df = np.asarray(X.sum(axis=0)).ravel()
-    useful = (df >= min_df) & (df < n)
-    S_T = np.where(useful, df * (1 - df / n), np.inf)[:, None]
-    L = X.T @ M
-    L[~useful] = 0
-    beta = L / r
-    S_beta = beta * L
-    return WordMetrics(beta, S_beta / np.maximum(S_T - S_beta, n * np.finfo(np.float64).eps * S_T))
 
 
 def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
@@ -133,12 +51,8 @@ def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
     -------
     ndarray of shape (n_texts, 17), float64
     """
-    beta, eta = metrics
-    explained = eta / (1 + eta)
-    estimate = np.divide(eta[:, 0], beta[:, 0], out=np.zeros(len(eta)), where=beta[:, 0] != 0)
-    value = np.divide(explained, beta, out=np.zeros_like(beta), where=beta != 0)
-    strength = np.sign(beta) * np.sqrt(explained)
-    known = (explained > 0).any(axis=1)
+    value, strength = values_and_strengths(metrics)
+    known = (metrics.eta > 0).any(axis=1)
     v, w = value[:, 0], np.abs(strength[:, 0])
 
     parts = [known, value, strength, np.maximum(v, 0), np.minimum(v, 0), w, w * v, w * v**2, w * np.sign(v)]
@@ -148,7 +62,6 @@ def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
     mean, mean_square, balance = (total / weight for total in weighted)
     # What is no more than rounding is no spread.
     variance = np.where(mean_square - mean**2 > 1e-12 * mean_square, mean_square - mean**2, 0)
-    # Elements that a sparse row does not have count as 0: a text without praise has nothing above 0.
     of_text = X.multiply(strength[:, 0]).tocsr()
     return np.column_stack(
         [
@@ -157,20 +70,28 @@ def _aggregate(X: csr_array, metrics: WordMetrics) -> Array:
             mean,
             np.sqrt(variance),
             balance,
-            of_text.max(axis=1).toarray(),
-            of_text.min(axis=1).toarray(),
-            X @ (estimate / max(float(eta[:, 0].sum()), np.finfo(np.float64).tiny)),
+            # A text without praise has nothing above 0.
+            np.maximum(of_text.max(axis=1).toarray(), 0),
+            np.minimum(of_text.min(axis=1).toarray(), 0),
+            X @ _estimates(metrics),
         ]
     )
 
 
-class TMetrics(OutOfFoldTransformer[WordMetrics]):
+def _estimates(metrics: WordMetrics) -> Array:
+    """Return the terms of the T-method's estimate, one for each item."""
+    beta, eta = metrics.beta[:, 0], metrics.eta[:, 0]
+    terms = np.divide(eta, beta, out=np.zeros(len(eta)), where=beta != 0)
+    return terms / max(metrics.total, np.finfo(np.float64).tiny)
+
+
+class TMetrics(WordItemsTransformer):
     r"""A text as S/N-weighted aggregates of its words: the T-method as a replacement for word embeddings.
 
     Each word and each pair of neighbouring words is an item, present in a text or not. Its sensitivity
-    :math:`\beta` and S/N ratio :math:`\eta = S_\beta/S_e` (see `_word_metrics`) are found against the target and, since
-    a word may mark the middle of the scale, against the target's distance from further points of it (see `distances`).
-    Each item then has
+    :math:`\beta` and S/N ratio :math:`\eta = S_\beta/S_e` (see `WordSums.metrics`) are found against the target and,
+    since a word may mark the middle of the scale, against the target's distance from further points of it (see
+    `distances`). Each item then has
 
     - its *value* :math:`\frac{\eta}{1+\eta}\frac{1}{\beta} = \frac{S_\beta}{S_T}\frac{1}{\beta} = L/S_T`, the
       term that it adds to the T-method's estimate with its weight kept below 1. That is the mean target of the texts
@@ -210,10 +131,16 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     target_range : (low, high), default=None
         Ends of the scale that the target is on, for the four points; None: its smallest and largest value in `fit`.
 
+    know_how : WordSums, default=None
+        Sums that were made elsewhere, added to those of the texts: another fit's `sums_`, with a weight that says as
+        how many texts they count (see `WordSums.counting_as`). One text is enough then, and its target may be constant.
+
     Attributes
     ----------
     metrics_ : WordMetrics
         `beta` and `eta` of shape (n_items, 4), in the order of `items_`; the first column is for the target itself.
+    sums_ : WordSums
+        All that was learned: sums over the texts and the know-how, which add up to those of further texts.
     range_ : tuple of float
         Ends of the scale: `target_range`, or the smallest and largest target.
 
@@ -233,26 +160,10 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
     2   0.0          0.00            0.00
     """
 
-    range_: tuple[float, float]
-
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
-        "min_df": [Interval(Integral, 1, None, closed="left")],
-        "target_range": ["array-like", None],
-        **FOLD_CONSTRAINTS,
-    }
-
-    def __init__(
-        self, min_df: int = 1, cv: int = 5, random_state: Any = 0, target_range: tuple[float, float] | None = None
-    ):
-        self.min_df = min_df
-        self.cv = cv
-        self.random_state = random_state
-        self.target_range = target_range
-
-    @property
-    def items_(self) -> npt.NDArray[np.object_]:
-        """Words and pairs, in the order of `metrics_`."""
-        return np.array(self._items.split("\n"), dtype=object)
+    @staticmethod
+    def items_of(text: str, known: Container[str] = ()) -> list[str]:
+        """Return the words of a text and its pairs of neighbouring words, each as often as it occurs."""
+        return words_and_pairs(text, known)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns.
@@ -267,37 +178,83 @@ class TMetrics(OutOfFoldTransformer[WordMetrics]):
         """
         return np.asarray(_NAMES, dtype=object)
 
-    def _begin(self, texts: list[str], y: Array) -> csr_array:
-        counter = CountVectorizer(min_df=self.min_df, **_COUNTED)
-        try:
-            X = counter.fit_transform(texts)
-        except ValueError:
-            none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
-            raise ValueError(f"{none}: lower min_df or give more.") from None
-        # One str: skops would write a list or a dict of names one by one, which takes a hundred times as long.
-        self._items = "\n".join(counter.get_feature_names_out())
-        self.range_ = self._scale_ends(y)
-        return csr_array(X)
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each item of a text has in the columns that are sums over items.
 
-    def _scale_ends(self, y: Array) -> tuple[float, float]:
-        lowest, highest = float(y.min()), float(y.max())
-        if self.target_range is None:
-            return lowest, highest
-        ends = [float(end) for end in self.target_range]
-        if len(ends) != 2 or not ends[0] <= lowest <= highest <= ends[1] or ends[0] == ends[1]:
-            raise ValueError(
-                f"target_range={self.target_range!r} must be two numbers, the lower one first, that hold the target, "
-                f"which goes from {lowest:g} to {highest:g}."
-            )
-        return ends[0], ends[1]
+        Parameters
+        ----------
+        text : str
 
-    def _rows(self, texts: list[str]) -> csr_array:
-        places = {item: place for place, item in enumerate(self._items.split("\n"))}
-        counter = CountVectorizer(vocabulary=places, **_COUNTED)
-        return csr_array(counter.set_params(analyzer=partial(words_and_pairs, known=places)).transform(texts))
+        Returns
+        -------
+        items : list of n_items str
+            The words and pairs of the text that were learned and carry something.
+        columns : list of n_columns str
+            All but log_n_items, sd, strongest_up and strongest_down.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text.
 
-    def _learn(self, rows: csr_array, y: Array) -> WordMetrics:
-        return _word_metrics(rows, distances(y, *self.range_), self.min_df)
+        Examples
+        --------
+        >>> words = TMetrics(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> items, columns, shares = words.column_shares("good beer, bad wine")
+        >>> items, shares[:, columns.index("mean")].round(2).tolist()
+        (['bad', 'bad wine', 'good', 'wine'], [-1.26, -0.22, 1.26, 0.0])
+        """
+        indices = self._rows(check_texts([text])).indices
+        found = indices[(self.metrics_.eta[indices] > 0).any(axis=1)]
+        # A text of one item has that item's part in every sum.
+        single = csr_array(
+            (np.ones(len(found)), found, np.arange(len(found) + 1)), shape=(len(found), len(self.metrics_.eta))
+        )
+        alone = pd.DataFrame(self._columns(single, self.metrics_), columns=self.get_feature_names_out())
+        weight = alone["sn_0"].abs()
+        shares = alone.drop(columns=_NO_SUMS)
+        shares[_WEIGHTED] = shares[_WEIGHTED].mul(weight / (weight.sum() or 1), axis=0)
+        over_root = shares.columns.difference([*_WEIGHTED, "t_estimate"])
+        shares[over_root] /= np.sqrt(max(len(found), 1))
+        return self.items_[found].tolist(), shares.columns.tolist(), shares.to_numpy()
+
+    def explain(self, text: str) -> pd.DataFrame:
+        """Return what each item of a text says.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        DataFrame
+            A row for each item of the text that was learned, the largest contribution up first: item; n_texts, how many
+            training texts have it; value, in units of the target; strength; sn_db, the S/N ratio in dB; contribution,
+            whose sum is the text's `t_estimate`.
+
+        Raises
+        ------
+        ValueError
+            If `text` is no str.
+
+        Examples
+        --------
+        >>> words = TMetrics(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> words.explain("Good beer")[["item", "n_texts", "value", "contribution"]].round(2).values.tolist()
+        [['good', 2.0, 3.0, 1.46]]
+        """
+        check_is_fitted(self)
+        used = np.unique(self._rows(check_texts([text])).indices)
+        metrics = self.metrics_._replace(beta=self.metrics_.beta[used], eta=self.metrics_.eta[used])
+        value, strength = values_and_strengths(metrics)
+        table = pd.DataFrame(
+            {
+                "item": self.items_[used],
+                "n_texts": self.sums_.df[used],
+                "value": value[:, 0],
+                "strength": strength[:, 0],
+                "sn_db": in_db(metrics.eta[:, 0]),
+                "contribution": _estimates(metrics),
+            }
+        )
+        return table.sort_values("contribution", ascending=False, kind="stable", ignore_index=True)
 
     def _columns(self, rows: csr_array, metrics: WordMetrics) -> Array:
-        return _aggregate(rows, metrics)
+        return _aggregate(*of_used(rows, metrics))

@@ -88,11 +88,24 @@ class ScoreConfig(_Config):
         return sorted({part for parts in self.feature_sets.values() for part in parts})
 
 
-class _SideConfig(_Config):
+class SideConfig(_Config):
     """A group of lines that stands for one answer: each of these models on each of these feature sets."""
 
     feature_sets: _SomeNames
     models: _SomeNames
+
+
+_Sides = Annotated[dict[str, SideConfig], Field(min_length=2)]
+_Contrasts = Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+
+
+class KnowHowConfig(_Config):
+    """A second set of curves, in which every side also gets the embedded reviews."""
+
+    rows: Annotated[float, Field(gt=0)]
+    sizes: Annotated[dict[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    sides: _Sides
+    contrasts: _Contrasts
 
 
 class CurvesConfig(_Config):
@@ -102,8 +115,9 @@ class CurvesConfig(_Config):
     n_resamples: Annotated[int, Field(ge=100)]
     sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
     feature_sets: _SomeNames
-    sides: Annotated[dict[str, _SideConfig], Field(min_length=2)]
-    contrasts: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+    sides: _Sides
+    contrasts: _Contrasts
+    know_how: KnowHowConfig | None = None
 
 
 class RobustnessConfig(_Config):

@@ -36,11 +36,14 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "leaderboard": (*_SCORED, "r2", "r2_clipped", "mae", "rmse", "spearman", *_QWK, "accuracy", "sn_db", *_RUN),
         "metrics": (*_SCORED, *_ERRORS, "spearman", "qwk", "accuracy", "sn_db", *_QWK[1:], *_MAE[1:], *_RUN),
         "items": (*_LINE, "item", "beta", "eta", "sn_db", "weight"),
+        "words": ("features", "item", "n_texts", "difference", "sn_db"),
     },
     "curves": {
         "curves": (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", "fit_seconds"),
         "sides": ("side", "n_train", *_LINE, *_QWK),
         "contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
+        "know_how": ("side", "n_train", *_LINE, *_QWK),
+        "know_how_contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
         "crossovers": ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
     },
     "robustness": {

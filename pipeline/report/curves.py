@@ -48,14 +48,14 @@ def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     return long_table(f"The sides with all {final['n_train'].max()} training reviews", measured, cells, n_names=2)
 
 
-def sides_by_size(sides: pd.DataFrame) -> Table:
-    """Return QWK with its interval: sides as rows, training reviews as columns."""
-    caption = "QWK (95% interval) by number of training reviews"
+def sides_by_size(sides: pd.DataFrame, beside: str = "") -> Table:
+    """Return QWK with its interval: sides as rows, training reviews as columns; `beside` names what they have, too."""
+    caption = f"QWK (95% interval){beside} by number of training reviews"
     return wide_table(caption, sides.sort_values("n_train", kind="stable"), "side", "n_train", QWK)
 
 
-def contrast_table(contrasts: pd.DataFrame) -> Table:
-    """Return the QWK differences between sides."""
+def contrast_table(contrasts: pd.DataFrame, beside: str = "") -> Table:
+    """Return the QWK differences between sides; `beside` names what they have, too."""
     cells = {
         "contrast": _CONTRAST,
         "training reviews": cell(str, "n_train"),
@@ -63,7 +63,7 @@ def contrast_table(contrasts: pd.DataFrame) -> Table:
         "p": cell(p_text, "p"),
         "p after Holm": cell(p_text, "p_holm"),
     }
-    return long_table("QWK of the first side less that of the second", contrasts, cells)
+    return long_table(f"QWK of the first side less the second{beside}", contrasts, cells)
 
 
 def crossover_table(crossovers: pd.DataFrame) -> Table:

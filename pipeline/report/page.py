@@ -76,12 +76,24 @@ def _tables(results: Results) -> dict[str, Any]:
         "sizes": curves.sides_by_size(results.sides),
         "crossovers": curves.crossover_table(results.crossovers),
         "contrasts": curves.contrast_table(results.contrasts),
+        **_know_how_tables(results),
         "frontier": costs.frontier_table(results.costs),
         "costs": costs.line_costs(by_quality, "Costs, best QWK first"),
         "calibration": robustness.calibration_table(results.calibration),
         "changes": robustness.change_table(results.changes),
         "transfer": robustness.transfer_table(results.transfer),
         "slices": robustness.slice_tables(results.slices),
+    }
+
+
+def _know_how_tables(results: Results) -> dict[str, Any]:
+    """Return the tables of the curves with know-how, none where there are none."""
+    if results.know_how.empty:
+        return {}
+    beside = ", each side with know-how,"
+    return {
+        "known_sizes": curves.sides_by_size(results.know_how, beside),
+        "known_contrasts": curves.contrast_table(results.know_how_contrasts, beside.rstrip(",")),
     }
 
 

@@ -57,8 +57,10 @@ class Results:
     calibration, calibration_bins : DataFrame
         How the predictions of each side, and of some other lines, are spread; mean predicted and true stars of reviews
         with about the same prediction.
-    items, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
+    items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
         The other tables of `pipeline.project.tables`.
+    know_how, know_how_contrasts : DataFrame
+        Sides and contrasts of the curves with know-how; empty where there are none.
 
     Raises
     ------
@@ -77,10 +79,13 @@ class Results:
 
     metrics = _table("metrics", _named)
     items = _table("items")
+    words = _table("words")
     curves = _table("curves")
     sides = _table("sides")
     contrasts = _table("contrasts")
     crossovers = _table("crossovers")
+    know_how = _table("know_how")
+    know_how_contrasts = _table("know_how_contrasts")
     changes = _table("changes")
     transfer = _table("transfer")
     slices = _table("slices")

@@ -23,6 +23,7 @@ def render_summary(dataset: str, results: Results) -> str:
         sides_now(results.final, results.costs),
         sides_by_size(results.sides),
         contrast_table(results.contrasts),
+        *([sides_by_size(results.know_how, ", each side with know-how,")] if len(results.know_how) else []),
         _top_table(results.metrics),
         frontier_table(results.costs),
     ]

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,16 +11,20 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.scores import resample_reviews, score_lines
 from pipeline.evaluation.sides import Side
-from pipeline.evaluation.verdict import three_sentences
+from pipeline.evaluation.verdict import know_how_sentence, three_sentences
 from pipeline.experiment import curves
+from pipeline.experiment.know_how import foreign_sample, make_know_how
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
-from pipeline.experiment.pieces import run_context, run_pieces
+from pipeline.experiment.models import MODELS
+from pipeline.experiment.pieces import Piece, RunContext, run_context, run_pieces
+from pipeline.experiment.transformers import make_transformers
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
-from pipeline.project.conf import curves_config, score_config
-from pipeline.project.paths import DatasetPaths
+from pipeline.project.conf import CurvesConfig, curves_config, feature_configs, score_config
+from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, write_table
+from pipeline.scale import FIVE_STARS
 
 logger = logging.getLogger(__name__)
 
@@ -35,23 +40,40 @@ def run(dataset: str) -> dict[str, Any]:
     reviews = read_parquet(paths.reviews, made_by="prepare")
     is_test = reviews["split"] == "test"
     stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
-    pieces = curves.curve_pieces(config, score, n_train)
-    sizes = curves.by_size(run_pieces(context, pieces, "learning curves"), score)
+    context, known_pieces = _with_know_how(context, reviews, config, n_train)
+    pieces = [*curves.curve_pieces(config, score, n_train), *known_pieces]
+    results = run_pieces(context, pieces, "learning curves")
+    plain = [result for result in results if not result.piece.know_how]
+    sizes = curves.by_size(plain, {*score.models, *score.baselines})
     needed = {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))}
     for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
         path_of_earlier_settings.unlink()
 
     scale, resamples = dataset_scale(paths), resample_reviews(stars, config.n_resamples, config.seed)
     scores = {n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in sizes.items()}
-    sides = curves.make_sides(config, scores)
+    sides = curves.make_sides(config.sides, scores)
     tables = {
         "curves": curves.curves_frame(scores, {n: curves.seconds_of(lines) for n, lines in sizes.items()}),
         "sides": curves.sides_frame(sides),
         "contrasts": curves.contrasts_frame(sides, config.contrasts),
         "crossovers": curves.crossovers_frame(sides, config.contrasts),
+        "know_how": pd.DataFrame(),
+        "know_how_contrasts": pd.DataFrame(),
     }
+    if config.know_how and known_pieces:
+        with_it = [result for result in results if result.piece.know_how]
+        lines_by_size = curves.by_size(with_it, MODELS)
+        scores = {
+            n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in lines_by_size.items()
+        }
+        known_sides = curves.make_sides(config.know_how.sides, scores)
+        tables["know_how"] = curves.sides_frame(known_sides)
+        tables["know_how_contrasts"] = curves.contrasts_frame(known_sides, config.know_how.contrasts)
     seconds = _training_seconds(paths, score.feature_sets, sides)
     sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)
+    if config.know_how and len(tables["know_how"]):
+        first = tables["know_how_contrasts"], tables["know_how"], tables["sides"]
+        sentences.append(know_how_sentence(*first, len(stars), config.know_how.rows))
 
     for name, table in tables.items():
         write_table(paths, name, table)
@@ -63,6 +85,22 @@ def run(dataset: str) -> dict[str, Any]:
         "n_draws": len({(piece.n_train, piece.repeat) for piece in pieces}),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _with_know_how(
+    context: RunContext, reviews: pd.DataFrame, config: CurvesConfig, n_train: int
+) -> tuple[RunContext, list[Piece]]:
+    """Make the embedded reviews' columns, and return the pieces that use them; none for the sample or another scale."""
+    paths = DatasetPaths(context.dataset)
+    sample = foreign_sample(context.dataset, reviews) if dataset_scale(paths) == FIVE_STARS else None
+    if config.know_how is None or sample is None:
+        return context, []
+    sets = {features for side in config.know_how.sides.values() for features in side.feature_sets}
+    parts = sorted({part for features in sets for part in score_config().feature_sets[features]})
+    transformers = make_transformers(parts, feature_configs(), str(CONF / "curves.yaml"), FIVE_STARS)
+    tokens = paths.tokens / str(read_manifest(paths.features).get("tokens"))
+    known = make_know_how(paths, transformers, sample, reviews["text"].to_numpy(dtype=object), tokens)
+    return replace(context, known=known), curves.know_how_pieces(config.know_how, n_train)
 
 
 def _training_seconds(

@@ -12,23 +12,20 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
 from pipeline.experiment import robustness
+from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
 from pipeline.experiment.pieces import RunContext, run_context
 from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
-from pipeline.experiment.reviews import MIN_REVIEWS
 from pipeline.experiment.saved import load_transformers
 from pipeline.experiment.transformers import make_transformer
-from pipeline.experiment.usable import check
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
-from pipeline.project.paths import SAMPLE, DatasetPaths
+from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, table_path, write_table
 from pipeline.scale import FIVE_STARS, Scale
-from pipeline.shipped import shipped
-from pipeline.sources.raw import read_files
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +52,7 @@ def run(dataset: str) -> dict[str, Any]:
         for change in CHANGES:
             changed[change] = reader.predict_texts(change_all(some["text"].tolist(), change, config.seed))
             bar.update()
-        transfers = _transfers(dataset, reader, _foreign_sample(dataset, reviews), some, scale)
+        transfers = _transfers(dataset, reader, foreign_sample(dataset, reviews), some, scale)
         bar.update()
 
     spreads, bins = robustness.calibration_frames(
@@ -83,13 +80,6 @@ def _read_again(
     used = sorted({part for line in sides.values() for part in parts[line.features]})
     transformers = load_transformers(paths, used)
     return Reader(parts, transformers, dict(refit(context, line) for line in dict.fromkeys(sides.values())))
-
-
-def _foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the sample's reviews that this dataset does not hold, or None where it is the sample, or holds most."""
-    sample, _ = check(read_files(shipped(SAMPLE)))
-    foreign = sample[~sample["text"].isin(reviews["text"])].reset_index(drop=True)
-    return None if dataset == "sample" or len(foreign) < MIN_REVIEWS else foreign
 
 
 def _transfers(

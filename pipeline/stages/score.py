@@ -16,6 +16,7 @@ from pipeline.experiment.named import packages
 from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load_transformers, save
+from pipeline.experiment.strongest_words import words_frame
 from pipeline.experiment.workers import in_parallel
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
@@ -46,12 +47,14 @@ def run(dataset: str) -> dict[str, Any]:
     fitted = dict(in_parallel(partial(refit, context), again))
     items = items_frame({line: fitted[line] for line in with_items}, _item_names(paths, config))
     train = reviews[reviews["split"] == "train"]
-    files = _save_models(paths, config, {line: fitted[line] for line in best}, scale, train)
+    transformers = load_transformers(paths, config.parts)
+    files = _save_models(paths, config, {line: fitted[line] for line in best}, scale, train, transformers)
 
     metrics = pd.DataFrame([{"dataset": dataset, **each.line._asdict(), **each.metrics} for each in scored])
     predictions = pd.DataFrame({str(each.line): each.predictions for each in scored})
     write_parquet(paths.predictions, pd.concat([held_out, predictions], axis=1))
-    for name, table in {"items": items, "metrics": metrics, "leaderboard": metrics}.items():
+    words = words_frame(transformers)
+    for name, table in {"items": items, "words": words, "metrics": metrics, "leaderboard": metrics}.items():
         write_table(paths, name, table)
     write_json(
         paths.lines,
@@ -93,10 +96,14 @@ def _packages(line: Line, config: ScoreConfig) -> list[str]:
 
 
 def _save_models(
-    paths: DatasetPaths, config: ScoreConfig, fitted: Mapping[Line, Any], scale: Scale, train: pd.DataFrame
+    paths: DatasetPaths,
+    config: ScoreConfig,
+    fitted: Mapping[Line, Any],
+    scale: Scale,
+    train: pd.DataFrame,
+    transformers: Mapping[str, Any],
 ) -> dict[Line, str]:
     """Write the lines as models that predict from raw texts, within the scale; return the names of the files."""
-    transformers = load_transformers(paths, config.parts)
     shutil.rmtree(paths.models, ignore_errors=True)
     # Names may differ in what a name of a file leaves out.
     files = {line: f"{file_name(str(line))}-{value_digest(line)[:6]}.skops" for line in fitted}

@@ -1,5 +1,7 @@
 """The Mahalanobis-Taguchi family as scikit-learn estimators."""
 
+from pipeline.taguchi.class_moments import ClassMoments, class_moments
+from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate
 from pipeline.taguchi.moments import TMoments
@@ -16,7 +18,9 @@ from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
 from pipeline.taguchi.unit_space_items import UnitSpaceItems
 
 __all__ = ["MSRRegressor", "TMethodRegressor", "TMoments", "TbRegressor", "sensitivity_and_sn_ratio", "t_moments"]
+__all__ += ["ClassMoments", "class_moments"]
 __all__ += [
+    "Contributions",
     "MahalanobisTaguchi",
     "RTMethod",
     "UnitSpaceClassifier",

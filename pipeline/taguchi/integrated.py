@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array, Floating, ItemEstimator, blocks, by_block, rounded
+from pipeline.taguchi.contributions import Contributions, linear_contributions
 from pipeline.taguchi.item_range import limited
 from pipeline.taguchi.summation import is_sparse
 
@@ -66,6 +67,48 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
             y_pred[(..., *target)] = self._predicted(X, target)
         return y_pred
 
+    def contributions(self, X: Any) -> Contributions:
+        """Return what each item adds to the prediction: ``coef_ * (x - center_)``, and the base it is added to.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The items; a sparse matrix becomes dense, since what is 0 also differs from the centre.
+
+        Returns
+        -------
+        Contributions
+            Named tuple of float64 arrays: `base` (n_samples,), `items` and `slopes` (n_samples, n_features) and `rest`
+            (n_samples,). ``base + items.sum(axis=1) + rest`` is the prediction. A recalibration is part of base and
+            items; what `clip` cuts off is the rest. Where items are missing, those that are there share the estimate.
+            With `limit_items` an item beyond its limits adds what it adds there.
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted with a table of targets.
+
+        Examples
+        --------
+        >>> from pipeline.taguchi import TMethodRegressor
+        >>> X = [[1.2, 9.0], [1.9, 6.0], [3.0, 6.0], [3.8, 5.0], [5.2, 3.0]]
+        >>> model = TMethodRegressor(clip="range").fit(X, [1, 2, 3, 4, 5])
+        >>> parts = model.contributions([[4.0, 3.0], [9.0, 6.0]])
+        >>> parts.base.tolist(), parts.items.round(2).tolist(), parts.rest.round(2).tolist()
+        ([3.0, 3.0], [[0.92, 0.21], [5.5, -0.0]], [0.0, -3.5])
+        >>> model.predict([[4.0, 3.0], [9.0, 6.0]]).round(2).tolist()
+        [4.13, 5.0]
+        """
+        check_is_fitted(self, "coef_")
+        X = limited(self._check_items(X), self.item_limits_)
+        if shape := np.shape(self.target_center_):
+            raise ValueError(f"contributions needs a target of one dimension, got {shape[0]} columns: fit each alone.")
+        return self._contributed(X.toarray() if is_sparse(X) else X)
+
+    def _contributed(self, X: Any) -> Contributions:
+        """Return the contributions to the integrated estimate of one target."""
+        return linear_contributions(X.astype(np.float64), *self._weights(()))
+
     def _store_estimates(self, estimates: Sequence[Estimate], several: bool, dtype: npt.DTypeLike) -> None:
         """Stack the estimates of all targets into fitted attributes; those of items get `dtype`."""
         for name in vars(estimates[0]):
@@ -79,13 +122,18 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
 
     def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target."""
+        start, center, *weights = self._weights(target)
+        return start + _weighted_sum(X, center, *weights)
+
+    def _weights(self, target: tuple[int, ...]) -> tuple[np.float64, Array, Array, Array, Array]:
+        """Return the target at the centre, the centre, and the weights of the items: of a full row and with gaps."""
         center, coef, beta = (values[target].astype(np.float64) for values in (self.center_, self.coef_, self.beta_))
         start = np.float64(np.asarray(self.target_center_)[target])
         share = coef * beta
         # Where items are missing, the centres of the target that belong to the others count.
         offset = share * (self.item_target_center_[target] - start)
         offset -= share * offset.sum()
-        return start + _weighted_sum(X, center, coef, share, offset)
+        return start, center, coef, share, offset
 
 
 def _weighted_sum(X: Any, center: Array, coef: Array, share: Array, offset: Array) -> Array:

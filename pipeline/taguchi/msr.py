@@ -19,7 +19,7 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
-from pipeline.taguchi.item_range import find_item_range, item_limits, limited
+from pipeline.taguchi.item_range import find_item_range, limited
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 
@@ -139,7 +139,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         coef, self.n_iter_ = _advance(items, target, train.astype(np.float64), self.tol, self.max_iter)
         self.center_, self.target_center_ = center, target_center
         self.coef_ = rounded(coef / scale, X.dtype)
-        self.item_limits_ = item_limits(find_item_range(X), n) if self.limit_items else None
+        self.item_limits_ = find_item_range(X).limits() if self.limit_items else None
         return self
 
     def predict(self, X: Any) -> Floating:

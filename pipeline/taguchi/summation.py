@@ -23,7 +23,6 @@ from pipeline.taguchi.base import (
     Mask,
     slices,
 )
-from pipeline.taguchi.item_range import find_item_range
 from pipeline.taguchi.moments import Moments, TMoments
 
 CONSTANT_TARGET = "The target y is constant ({:g}): a T-method needs at least two different values."
@@ -39,14 +38,7 @@ _SAMPLE = 127
 _Pair = tuple[Moments, Moments]  # of the unit space and of the signal rows
 
 
-def t_moments(
-    X: Any,
-    y: Any,
-    unit_space_mask: Any = None,
-    sample_weight: Any = None,
-    gram: bool = False,
-    item_range: bool = False,
-) -> TMoments:
+def t_moments(X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None, gram: bool = False) -> TMoments:
     """Sum up one shard of the data.
 
     Parameters
@@ -62,8 +54,6 @@ def t_moments(
     gram : bool, default=False
         Whether to keep the products of all pairs of items, in n_items squared memory: the full covariance, and
         recalibration without the data, need them.
-    item_range : bool, default=False
-        Whether to keep the smallest and the largest value of each item, which ``limit_items=True`` needs.
 
     Returns
     -------
@@ -105,8 +95,7 @@ def t_moments(
         raise ValueError(OVERFLOW)
     present = y if sample_weight is None else y[weight > 0]
     target_range = (float(present.min()), float(present.max())) if len(present) else (np.inf, -np.inf)
-    limits = find_item_range(X if sample_weight is None else X[weight > 0]) if item_range else None
-    moments = TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps), item_range=limits)
+    moments = TMoments(*totals, target_range, eps=float(np.finfo(X.dtype).eps))
     if target_range[0] < target_range[1] and moments.target_squares < LEAST_SQUARES * weight.max():
         raise ValueError(UNDERFLOW_OF_TARGET)
     return moments

@@ -9,8 +9,18 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import EPS, Array, words
+from pipeline.taguchi.class_moments import ClassMoments
+from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.integrated import IntegratedEstimator
-from pipeline.taguchi.item_range import item_limits
+from pipeline.taguchi.item_range import ItemRange, find_item_range, refuse_limits
+from pipeline.taguchi.know_how import (
+    KnowHow,
+    as_t_moments,
+    check_know_how,
+    in_unit_space,
+    refuse_know_how,
+    with_known_targets,
+)
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
@@ -83,10 +93,17 @@ class TMethodRegressor(IntegratedEstimator):
         Whether the estimate is followed by a least-squares line of the target on it over all training rows.
     clip : None, "range" or (low, high), default=None
         Limits of the prediction; "range" is the range of the training target.
+    know_how : None, TMoments, ClassMoments or list of them, default=None
+        Sums over rows from elsewhere, added to those of the rows in `fit` and in the first `partial_fit`:
+        ``counting_as(30)`` makes them count as 30 rows. A fit on one row is enough then. `ClassMoments` suit every
+        `unit_space`: the rule places it in the targets of both, so that rows without a single one at an end of the
+        scale have the middle of the whole scale. `TMoments` keep the unit space that they were made with (sums without
+        signal rows are unit space); of their targets the rule knows the range. A list holds one for each of several
+        targets. Sums of rows that are in the fit, too, would count these rows twice.
     limit_items : bool, default=False
         Whether `predict` takes an item that lies far beyond its range in the training rows at the end of that range,
         so that no single item can carry a prediction away. Since few rows show less of the range than there is, it
-        reaches 10/n of its width farther at each end, with n training rows.
+        reaches 10/n of its width farther at each end, with n training rows. Sums, and so `know_how`, tell no range.
 
     Attributes
     ----------
@@ -114,7 +131,7 @@ class TMethodRegressor(IntegratedEstimator):
         Mean of the target over those rows of the unit space in which the item is there: `target_center_`, unless
         values are missing.
     target_range_ : ndarray of shape (2,)
-        Smallest and largest training target.
+        Smallest and largest training target, those of the know-how included.
     item_limits_ : ndarray of shape (2, n_features_in_) or None
         Smallest and largest value with which each item is read, NaN for one that no row has; None without
         `limit_items`. They are the same for all targets.
@@ -156,6 +173,18 @@ class TMethodRegressor(IntegratedEstimator):
     [2.5, 2.5]
     >>> model.coef_.round(6).tolist()
     [1.0, 0.0]
+
+    Three plants exchange sums, no rows; each gets the estimate of one fit on all rows:
+
+    >>> from pipeline.taguchi import class_moments
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(1, 6, size=60).astype(float)
+    >>> X = y[:, None] * [1.0, -2.0] + rng.normal(size=(60, 2))
+    >>> first, second, third = np.split(np.arange(60), 3)
+    >>> known = class_moments(X[second], y[second]) + class_moments(X[third], y[third])
+    >>> of_first = TMethodRegressor(know_how=known).fit(X[first], y[first])
+    >>> bool(np.allclose(of_first.coef_, TMethodRegressor().fit(X, y).coef_, rtol=1e-9))
+    True
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
@@ -166,8 +195,10 @@ class TMethodRegressor(IntegratedEstimator):
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
         "limit_items": ["boolean"],
+        "know_how": [None, TMoments, ClassMoments, list],
     }
 
+    _item_range: ItemRange | None
     recalibration_: Array
     shrinkage_: float | Array
     target_range_: Array
@@ -181,6 +212,7 @@ class TMethodRegressor(IntegratedEstimator):
         subtract_error: bool = True,
         recalibrate: bool = False,
         clip: Literal["range"] | tuple[float, float] | None = None,
+        know_how: KnowHow | list[KnowHow] | None = None,
         limit_items: bool = False,
     ):
         self.unit_space = unit_space
@@ -189,6 +221,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.subtract_error = subtract_error
         self.recalibrate = recalibrate
         self.clip = clip
+        self.know_how = know_how
         self.limit_items = limit_items
 
     @property
@@ -226,19 +259,23 @@ class TMethodRegressor(IntegratedEstimator):
         ValueError
             If `unit_space_mask` is not a column of booleans, if the unit space is empty, if fewer than two rows remain
             as signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
-            overflow, or if values are missing with the full covariance.
+            overflow, or if values are missing with the full covariance. With `know_how`: if it is for other items, or
+            if its unit space cannot be that of the rows; rows and know-how together are what must suffice, and
+            `recalibrate` takes no missing values.
         """
         self._check_parameters()
-        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        least = 2 if self.know_how is None else 1
+        X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=least, reset=True)
         self._forget()
-        gram = self.covariance == "full"
-        if self.recalibrate and X.shape[1] <= _FEW_ITEMS:
+        gram = self._needs_gram() if self.know_how is not None else self.covariance == "full"
+        if self.recalibrate and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
             # That costs next to nothing, and `partial_fit` may go on from here.
             gram = not np.isnan(np.min(X.data if is_sparse(X) else X, initial=0))
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, self.know_how)
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
+        self._item_range = self._range_of(X, sample_weight)
         self._keep(moments, interval, several=y.ndim > 1)
         return self._learn(X.dtype, (X, y, check_weights(sample_weight, X)))
 
@@ -272,33 +309,40 @@ class TMethodRegressor(IntegratedEstimator):
         n_targets = y.shape[1] if y.ndim > 1 else 1
         if before and len(before) != n_targets:
             raise ValueError(f"y has {n_targets} targets, but there were {len(before)} before.")
-        gram = self.covariance == "full" or self.recalibrate
+        gram = self._needs_gram()
         if before and gram and not before[0].has_gram:
             raise ValueError(
                 "The full covariance and recalibrate need products of items, which the fit before did not keep: "
                 "begin with partial_fit."
             )
-        if before and self.limit_items and before[0].item_range is None:
-            raise ValueError(
-                "limit_items=True needs the range of each item, which the fit before did not keep: fit all rows again."
-            )
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram)
+        item_range = self._range_of(X, sample_weight)
+        if before and item_range is not None:
+            if self._item_range is None:
+                raise ValueError(
+                    "limit_items=True needs the range of each item, which the fit before did not keep: fit all rows "
+                    "again."
+                )
+            item_range = self._item_range + item_range
+        known = None if before else self.know_how
+        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, known)
         if before:
+            before = before if moments[0].has_gram else [part.without_gram() for part in before]
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
+        self._item_range = item_range
         wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
         return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
 
-    def fit_moments(self, moments: TMoments | list[TMoments]) -> Self:
+    def fit_moments(self, moments: KnowHow | list[KnowHow]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
 
         Parameters
         ----------
-        moments : TMoments or list of TMoments
-            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`, with `item_range`
-            for `limit_items`. A list holds one for each of several targets. Their masks made the unit space,
-            `unit_space` does not count.
+        moments : TMoments, ClassMoments or list of them
+            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. Their masks made the
+            unit space, `unit_space` does not count. Or from `class_moments`, where it does. A list holds one for each
+            of several targets.
 
         Returns
         -------
@@ -307,22 +351,31 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, or if `gram` or `item_range` is needed and missing.
+            As in `fit`, or if `gram` is needed and missing, or if there is `know_how`, which is part of the total here,
+            or `limit_items`.
         """
         self._check_parameters()
-        parts = _as_list(moments)
+        refuse_know_how(self.know_how)
+        refuse_limits(self.limit_items)
+        several = isinstance(moments, list)
+        placed = [in_unit_space(part, self.unit_space) for part in _as_list(moments)]
+        parts, intervals = map(list, zip(*placed, strict=True))
         for part in parts:
-            if (self.covariance == "full" or self.recalibrate) and not part.has_gram:
+            if self._needs_gram() and not part.has_gram:
                 raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
-            if self.limit_items and part.item_range is None:
-                raise ValueError("limit_items=True needs moments that were made with item_range=True.")
             if problem := _problem(part):
                 raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
+        self._item_range = None
         self.n_features_in_ = parts[0].n_items
-        self.moments_ = moments
+        interval = None if None in intervals else np.array(intervals if several else intervals[0])
+        self._keep(parts, interval, several)
         return self._learn(np.float64)
+
+    def _needs_gram(self) -> bool:
+        """Whether the sums need the products of pairs of items where the rows are not at hand."""
+        return self.covariance == "full" or self.recalibrate
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -338,22 +391,35 @@ class TMethodRegressor(IntegratedEstimator):
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
             delattr(self, name)
 
-    def _moments(self, X: Any, y: Array, mask: Any, weight: Any, gram: bool) -> tuple[list[TMoments], Array | None]:
+    def _moments(
+        self, X: Any, y: Array, mask: Any, weight: Any, gram: bool, know_how: Any
+    ) -> tuple[list[TMoments], Array | None]:
         """Return the moments for each target, and the interval of the rule where one was used."""
         columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
+        known = check_know_how(know_how, len(columns), X.shape[1], gram)
         interval = getattr(self, "unit_space_interval_", None)
+        limits: list[Any] = [None] * len(columns)
         if mask is not None:
             masks = [check_mask(mask)] * len(columns)
         else:
             if interval is None:
                 weights = None if weight is None else check_weights(weight, X)
-                intervals = [unit_space_interval(column, weights, self.unit_space) for column in columns]
+                intervals = [
+                    unit_space_interval(*with_known_targets(column, weights, part), self.unit_space)
+                    for column, part in zip(columns, known, strict=True)
+                ]
                 interval = np.array(intervals if y.ndim > 1 else intervals[0])
-            limits = np.atleast_2d(interval)
+            limits = list(np.atleast_2d(interval))
             masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        options = {"sample_weight": weight, "gram": gram, "item_range": self.limit_items}
-        moments = [t_moments(X, column, rows, **options) for column, rows in zip(columns, masks, strict=True)]
-        return moments, interval
+        elsewhere = [part and as_t_moments(part, limit, gram) for part, limit in zip(known, limits, strict=True)]
+        moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
+        return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], interval
+
+    def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
+        """Return the ranges of the items where they are to be limited."""
+        if not self.limit_items:
+            return None
+        return find_item_range(X, None if weight is None else check_weights(weight, X))
 
     def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
         """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
@@ -372,15 +438,10 @@ class TMethodRegressor(IntegratedEstimator):
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
         for part in moments:
             warn_of_few_rows(part, stacklevel=4)
-        self.item_limits_ = self._item_limits(moments[0])
+        self.item_limits_ = None if self._item_range is None else self._item_range.limits()
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self
-
-    def _item_limits(self, moments: TMoments) -> Array | None:
-        if not self.limit_items or moments.item_range is None:
-            return None
-        return item_limits(moments.item_range, moments.unit.target[0] + moments.signal.target[0])
 
     def _line(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> tuple[float, float]:
         """Return intercept and slope of the target on its estimate over all rows."""
@@ -404,7 +465,15 @@ class TMethodRegressor(IntegratedEstimator):
     def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target, recalibrated and clipped."""
         intercept, slope = self.recalibration_[target]
-        y_pred = intercept + slope * super()._predicted(X, target)
+        return self._clipped(intercept + slope * super()._predicted(X, target), target)
+
+    def _contributed(self, X: Any) -> Contributions:
+        """Return the contributions to the estimate, recalibrated, and what is cut off as the rest."""
+        intercept, slope = self.recalibration_
+        parts = super()._contributed(X).on_line(intercept, slope)
+        return parts.up_to(self._clipped(parts.total, ()))
+
+    def _clipped(self, y_pred: Array, target: tuple[int, ...]) -> Array:
         if self.clip is None:
             return y_pred
         return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
@@ -414,7 +483,7 @@ def _is_all(rule: UnitSpaceRule) -> bool:
     return isinstance(rule, str) and rule == "all"
 
 
-def _as_list(moments: TMoments | list[TMoments]) -> list[TMoments]:
+def _as_list(moments: Any) -> list[Any]:
     return moments if isinstance(moments, list) else [moments]
 
 

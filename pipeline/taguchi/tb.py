@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.taguchi.base import EPS, AnyArray, Array, blocks
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
-from pipeline.taguchi.item_range import find_item_range, item_limits
+from pipeline.taguchi.item_range import find_item_range
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
@@ -124,7 +124,7 @@ class TbRegressor(IntegratedEstimator):
         ]
         for total in sums:
             warn_of_far_target(total.target_range, *total.unit.target[1:], total.unit.target[0], stacklevel=3)
-        self.item_limits_ = item_limits(find_item_range(X[weight > 0]), weight.sum()) if self.limit_items else None
+        self.item_limits_ = find_item_range(X, weight).limits() if self.limit_items else None
         self._store_estimates(estimates, y.ndim > 1, X.dtype)
         return self
 

@@ -5,9 +5,18 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from pipeline.taguchi.base import Array, words
+from pipeline.taguchi.class_moments import ClassMoments
+from pipeline.taguchi.constant_items import ConstantItems
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, unit_space_moments
 from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage, oas_shrinkage, warn_of_few_rows
-from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, class_spaces
+from pipeline.taguchi.unit_space_base import (
+    BaseUnitSpaces,
+    ClassRows,
+    ClassSpaces,
+    constant_in_rows,
+    spaces_from_scatter,
+)
+from pipeline.taguchi.unit_space_sums import constant_items, spaces_of, sums_of
 
 _Covariance = Literal["shrunk", "pooled", "own"]
 _Prior = Literal["empirical", "uniform"]
@@ -32,11 +41,7 @@ def _scatters(data: ClassRows, keep: bool) -> tuple[ClassSpaces, Array, list[Arr
         within += scatter
         if keep:
             scatters.append(scatter)
-    n, means = np.array(sizes), np.array(class_means)
-    # From one of the means, so that rounding makes no variation of an item that is constant.
-    center = means[0] + n @ (means - means[0]) / n.sum()
-    total = within.diagonal() + n @ (means - center) ** 2
-    return class_spaces(n, means, center, total, within.diagonal()), within, scatters
+    return spaces_from_scatter(np.array(sizes), np.array(class_means), within), within, scatters
 
 
 def _metric(covariance: Array, variance: Array, n: float, shrinkage: str | float) -> _Metric:
@@ -98,9 +103,13 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         none.
     prior : {"empirical", "uniform"}, default="empirical"
         Probability of a class before the row is seen: its share of the rows, or equal for all.
+    know_how : ClassMoments, default=None
+        Sums over rows from elsewhere, added to those of the rows in `fit`: ``counting_as(30)`` makes them count as 30
+        rows. Classes, their shares and their covariances are those of both together; as with weights, both should
+        count as many more rows than there are classes.
     limit_items : bool, default=False
-        As in `TMethodRegressor`, for predictions and probabilities. `distance` has no limits: it is there to find rows
-        that lie far away.
+        As in `TMethodRegressor`, for probabilities and what follows from them. `distance` has no limits: it is there
+        to find rows that lie far away.
 
     Attributes
     ----------
@@ -169,6 +178,7 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         "shrinkage": SHRINKAGE,
         "prior": [words(_Prior)],
         "limit_items": ["boolean"],
+        "know_how": [None, ClassMoments],
     }
 
     shrinkage_: Array
@@ -178,11 +188,13 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         covariance: _Covariance = "shrunk",
         shrinkage: Shrinkage = "auto",
         prior: _Prior = "empirical",
+        know_how: ClassMoments | None = None,
         limit_items: bool = False,
     ):
         self.covariance = covariance
         self.shrinkage = shrinkage
         self.prior = prior
+        self.know_how = know_how
         self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -204,14 +216,49 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Raises
         ------
         ValueError
-            If `y` holds no classes but a continuous target, or if a weight is negative or all of them are 0.
+            If `y` holds no classes but a continuous target, or if a weight is negative or all of them are 0; with
+            `know_how` also if the classes are no numbers or the items are others.
         """
         self._validate_params()
         data = self._class_rows(X, y, sample_weight)
+        if self.know_how is not None:
+            data = self._known_classes(data, self.know_how)
+            return self._learn_sums(sums_of(data, self.classes_) + self.know_how)
         spaces, within, scatters = _scatters(data, keep=self.covariance == "own")
+        return self._learn(spaces, within, scatters, constant_in_rows(data, spaces))
+
+    def fit_moments(self, moments: ClassMoments) -> Self:
+        """Learn from sums that were made elsewhere, without a row.
+
+        Parameters
+        ----------
+        moments : ClassMoments
+            From `class_moments`, added up.
+
+        Returns
+        -------
+        self : UnitSpaceClassifier
+
+        Raises
+        ------
+        ValueError
+            If they are of another kind, or if there is `know_how`, which is part of the total here.
+        """
+        self._validate_params()
+        self._take_sums(moments, self.know_how)
+        return self._learn_sums(moments)
+
+    def _learn_sums(self, sums: ClassMoments) -> Self:
+        """Store what follows from the sums of all classes."""
+        spaces, within = spaces_of(sums)
+        scatters = list(sums.grams) if self.covariance == "own" else []
+        return self._learn(spaces, within, scatters, constant_items(sums, spaces))
+
+    def _learn(self, spaces: ClassSpaces, within: Array, scatters: list[Array], constant: ConstantItems) -> Self:
+        """Store the metrics of the unit spaces, and what follows from them."""
         metrics = _metrics(spaces, within, scatters, 0.0 if self.covariance == "pooled" else self.shrinkage)
         scale, root, log_det, shrinkage = zip(*metrics, strict=True)
-        self._store_spaces(data, spaces, self.prior)
+        self._store_spaces(spaces, constant, self.prior)
         self._warn_of_few_rows(spaces, shrinkage)
         self.scale_ = np.ones((len(metrics), len(within)))
         self.scale_[:, spaces.carries] = scale

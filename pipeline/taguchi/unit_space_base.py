@@ -11,8 +11,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstimator, Mask, by_block
+from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
-from pipeline.taguchi.item_range import find_item_range, item_limits, limited
+from pipeline.taguchi.contributions import Contributions, expected_contributions
+from pipeline.taguchi.item_range import find_item_range, limited, refuse_limits
+from pipeline.taguchi.know_how import refuse_know_how
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
@@ -73,6 +76,19 @@ def class_spaces(n: Array, means: Array, center: Array, total: Array, squares: A
     freedom = freedom if freedom > 0 else n.sum()
     carries = varies(total, n.sum(), center)
     return ClassSpaces(n, means, center, carries, lowest, np.maximum(squares / freedom, lowest), freedom)
+
+
+def spaces_from_scatter(n: Array, means: Array, within: Array) -> ClassSpaces:
+    """Return the unit spaces from sizes and means of the classes, and the sum of their centred products of items."""
+    # From one of the means, so that rounding makes no variation of an item that is constant.
+    center = means[0] + n @ (means - means[0]) / n.sum()
+    total = within.diagonal() + n @ (means - center) ** 2
+    return class_spaces(n, means, center, total, within.diagonal())
+
+
+def constant_in_rows(data: ClassRows, spaces: ClassSpaces) -> ConstantItems:
+    """Return the items that are constant over all rows."""
+    return find_constant(data.X[data.rows], ~spaces.carries, spaces.center)
 
 
 def within_range(score: Array) -> Array:
@@ -204,6 +220,44 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         # A little less than half, so that rounding does not decide between two equally probable halves.
         return numbers[(softmax(self._log_posterior(X), axis=1).cumsum(axis=1) >= 0.5 - 1e-12).argmax(axis=1)]
 
+    def contributions(self, X: Any) -> Contributions:
+        """Return what each item adds to the expected class, along the straight way from the centre of all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        Contributions
+            Named tuple of float64 arrays: `base` (n_samples,), the expected class at `center_`; `items` and `slopes`
+            (n_samples, n_features); `rest` (n_samples,), 0 here. ``base + items.sum(axis=1)`` is the expected class.
+            They are the Aumann-Shapley values, see `pipeline.taguchi.contributions.expected_contributions`.
+
+        Raises
+        ------
+        ValueError
+            If the classes are not numbers, or if each class has a covariance of its own.
+
+        Examples
+        --------
+        >>> from pipeline.taguchi import UnitSpaceClassifier
+        >>> X = [[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [7.0, 1.0], [8.0, 1.0], [9.0, 0.0]]
+        >>> model = UnitSpaceClassifier().fit(X, [1, 1, 1, 5, 5, 5])
+        >>> parts = model.contributions([[5.5, 1.0]])
+        >>> parts.base.tolist(), parts.items.round(2).tolist(), model.expected_class([[5.5, 1.0]]).round(2).tolist()
+        ([3.0], [[1.61, 0.27]], [4.88])
+        """
+        X = limited(self._new_items(X), self.item_limits_)
+        classes = self._numbers("contributions")
+        if (coef := self.coef_) is None:
+            raise ValueError(
+                "contributions needs one covariance for all classes, since only then do items add up; got "
+                "covariance='own': fit with covariance='shrunk'."
+            )
+        return expected_contributions(X - self.center_, coef, self._at_center, self._log_posterior(X), classes)
+
     def _class_rows(self, X: Any, y: Any, sample_weight: Any) -> ClassRows:
         """Check the arguments of `fit`, store the classes, and return the rows that count."""
         X, y = self._check_items(X, y, reset=True)
@@ -219,14 +273,46 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
             # Newer scikit-learn has refused them by now.
             if not len(rows):
                 raise ValueError(f"Sample weights are zero in all {len(y)} rows: give one row or more a weight.")
+        self.item_limits_ = find_item_range(X[rows], weight).limits() if self.limit_items else None
         self.classes_, codes = np.unique(y[rows], return_inverse=True)
         return ClassRows(X, rows, codes, weight)
 
-    def _store_spaces(self, data: ClassRows, spaces: ClassSpaces, prior: str = "empirical") -> None:
-        self.means_, self.center_ = spaces.means, spaces.center
-        rows = data.X[data.rows]
-        self.item_limits_ = item_limits(find_item_range(rows), spaces.n.sum()) if self.limit_items else None
-        self._constant = find_constant(rows, ~spaces.carries, spaces.center)
+    def _known_classes(self, data: ClassRows, known: ClassMoments) -> ClassRows:
+        """Unite the classes of the rows with those of know-how, and return the rows with their codes among them.
+
+        Raises
+        ------
+        ValueError
+            If the classes of the rows are no numbers, or if the know-how has other items.
+        """
+        if self.classes_.dtype.kind not in "biuf":
+            raise ValueError(
+                f"know_how needs classes that are numbers, got {self.classes_[:5].tolist()}: give their numbers."
+            )
+        n_items = data.X.shape[1]
+        if known.n_items != n_items:
+            raise ValueError(f"know_how has {known.n_items} items, but X has {n_items}: give sums of the same items.")
+        y = self.classes_[data.codes]
+        self.classes_ = np.union1d(self.classes_, known.classes)
+        return data._replace(codes=np.searchsorted(self.classes_, y))
+
+    def _take_sums(self, sums: Any, know_how: Any) -> None:
+        """Check the sums of `fit_moments`, and store their classes and number of items.
+
+        Raises
+        ------
+        ValueError
+            If they are no `ClassMoments`, or if there is know-how beside them, or limits of items.
+        """
+        refuse_know_how(know_how)
+        refuse_limits(self.limit_items)
+        if not isinstance(sums, ClassMoments):
+            raise ValueError(f"fit_moments needs ClassMoments, got {type(sums).__name__}: make them by class_moments.")
+        self.__dict__.pop("feature_names_in_", None)
+        self.n_features_in_, self.classes_, self.item_limits_ = sums.n_items, sums.classes.copy(), None
+
+    def _store_spaces(self, spaces: ClassSpaces, constant: ConstantItems, prior: str = "empirical") -> None:
+        self.means_, self.center_, self._constant = spaces.means, spaces.center, constant
         n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
         self.class_prior_ = n / n.sum()
 

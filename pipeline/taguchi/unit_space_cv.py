@@ -5,11 +5,24 @@ from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import softmax, stdtrit
 from sklearn.model_selection import KFold, check_cv
 
-from pipeline.taguchi.base import OVERFLOW, Array, Indices, Mask
-from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, class_spaces, within_range
+from pipeline.taguchi.base import OVERFLOW, AnyArray, Array, Indices, Mask
+from pipeline.taguchi.class_moments import ClassMoments
+from pipeline.taguchi.constant_items import ConstantItems
+from pipeline.taguchi.unit_space_base import (
+    BaseUnitSpaces,
+    ClassRows,
+    ClassSpaces,
+    class_spaces,
+    constant_in_rows,
+    within_range,
+)
+from pipeline.taguchi.unit_space_sums import constant_items, spaces_of, sums_of
+
+# Of the t distribution, up to which a difference may be chance.
+_QUANTILE = 0.975
 
 
 class _Correlation(NamedTuple):
@@ -64,11 +77,16 @@ def _deviations(data: ClassRows) -> tuple[ClassSpaces, Array]:
     return class_spaces(n, means, center, total, np.einsum("ij,ij->j", deviation, deviation)), deviation
 
 
+def _scales(spaces: ClassSpaces) -> tuple[Array, Mask]:
+    """Return `sd` and `apart` of the correlations."""
+    sd = np.sqrt(np.where(spaces.carries, spaces.variance, np.inf))
+    return sd, spaces.carries & (spaces.variance <= spaces.lowest)
+
+
 def _fitted(data: ClassRows) -> tuple[ClassSpaces, _Correlation]:
     """Return the unit spaces of rows and the correlations within them."""
     spaces, rows = _deviations(data)
-    sd = np.sqrt(np.where(spaces.carries, spaces.variance, np.inf))
-    apart = spaces.carries & (spaces.variance <= spaces.lowest)
+    sd, apart = _scales(spaces)
     rows /= sd
     rows[:, apart] = 0
     n_rows, n_items = rows.shape
@@ -82,23 +100,65 @@ def _fitted(data: ClassRows) -> tuple[ClassSpaces, _Correlation]:
     return spaces, _Correlation(sd, apart, eigenvalues, vectors)
 
 
-def _held_out_errors(data: ClassRows, train: Indices, test: Indices, shrinkages: Array) -> Array:
-    """Return, for each shrinkage, the sum of the squared errors of the probabilities over the held-out rows."""
-    seen, codes = np.unique(data.codes[train], return_inverse=True)
-    spaces, correlation = _fitted(data.part(train)._replace(codes=codes))
-    held_out = data.part(test)
-    Z = (data.X[held_out.rows] - spaces.center) / correlation.sd
+def _fitted_sums(sums: ClassMoments) -> tuple[ClassSpaces, _Correlation]:
+    """Return the unit spaces of sums and the correlations within them."""
+    spaces, within = spaces_of(sums)
+    sd, apart = _scales(spaces)
+    R = within / spaces.freedom / sd / sd[:, None]
+    R[apart], R[:, apart] = 0, 0
+    return spaces, _Correlation(sd, apart, *np.linalg.eigh(R))
+
+
+def _fitted_fold(
+    data: ClassRows, classes: AnyArray, known: ClassMoments | None
+) -> tuple[Indices, ClassSpaces, _Correlation]:
+    """Return the codes of the classes in training rows and know-how together, and what `_fitted` returns of both."""
+    if known is None:
+        seen, codes = np.unique(data.codes, return_inverse=True)
+        return seen, *_fitted(data._replace(codes=codes))
+    sums = sums_of(data, classes) + known
+    return np.searchsorted(classes, sums.classes), *_fitted_sums(sums)
+
+
+def _held_out_errors(
+    held_out: ClassRows,
+    fitted: tuple[Indices, ClassSpaces, _Correlation],
+    n_classes: int,
+    shrinkages: Array,
+) -> Array:
+    """Return, for each shrinkage and held-out row, the sum of the squared errors of the probabilities."""
+    seen, spaces, correlation = fitted
+    Z = (held_out.X[held_out.rows] - spaces.center) / correlation.sd
     centers = (spaces.means - spaces.center) / correlation.sd
-    truth = np.eye(data.codes.max() + 1)[held_out.codes]
+    truth = np.eye(n_classes)[held_out.codes]
     # A class without a training row keeps the probability 0.
-    probability, errors = np.zeros_like(truth), np.zeros(len(shrinkages))
+    probability, errors = np.zeros_like(truth), np.zeros((len(shrinkages), len(truth)))
     for i, shrinkage in enumerate(shrinkages):
         directions = correlation.power(centers, shrinkage, -1)
         at_center = np.log(spaces.n / spaces.n.sum()) - (directions * centers).sum(axis=1) / 2
         probability[:, seen] = softmax(within_range(Z @ directions.T + at_center), axis=1)
-        squared = ((probability - truth) ** 2).sum(axis=1)
-        errors[i] = squared.sum() if held_out.weight is None else held_out.weight @ squared
+        errors[i] = ((probability - truth) ** 2).sum(axis=1)
     return errors
+
+
+def _largest_as_good(shrinkages: Array, errors: Array, weight: Array) -> float:
+    """Return the largest shrinkage whose errors exceed the smallest ones by no more than chance.
+
+    Parameters
+    ----------
+    shrinkages : ndarray of shape (n_shrinkages,)
+    errors : ndarray of shape (n_shrinkages, n_held_out)
+    weight : ndarray of shape (n_held_out,)
+    """
+    n = len(weight)
+    if n < 2:
+        return float(shrinkages.max())
+    share = weight / weight.sum()
+    worse = errors - errors[(errors @ share).argmin()]
+    mean = worse @ share
+    standard_error = np.sqrt((worse - mean[:, None]) ** 2 @ share**2 * n / (n - 1))
+    chance = stdtrit(n - 1, _QUANTILE) * standard_error
+    return float(shrinkages[mean <= chance + 1e-9 * (errors @ share).min()].max())
 
 
 def _folds(cv: Any, data: ClassRows, y: Any) -> Iterator[Any]:
@@ -126,6 +186,11 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The candidates; 1 takes the items as uncorrelated.
     cv : int, splitter or iterable of splits, default=5
         With a number: that many folds of shuffled rows, fewer where there are fewer rows. None means 5.
+    know_how : ClassMoments, default=None
+        Sums over rows from elsewhere, added to those of the rows, as in `UnitSpaceClassifier`. They are part of the
+        training data of every fold. Held-out rows choose the shrinkage, since what the items have in common elsewhere
+        need not hold here: the largest candidate is taken whose Brier score is not above the lowest by more than
+        chance (t test of the rows' differences, 5% two-sided). With fewer than two rows it is the largest of all.
     limit_items : bool, default=False
         As in `UnitSpaceClassifier`.
 
@@ -134,7 +199,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     shrinkage_ : float
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
-        Brier score of each candidate.
+        Brier score of each candidate; NaN where there is know-how and fewer than two rows.
     classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_, item_limits_
         As in `UnitSpaceClassifier` with the default covariance and prior.
     root_ : ndarray of shape (1, n_features_in_, n_items)
@@ -166,18 +231,26 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     ([1, 5], 1.0)
     """
 
-    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's form
         "shrinkages": ["array-like"],
         "cv": ["cv_object"],
         "limit_items": ["boolean"],
+        "know_how": [None, ClassMoments],
     }
     _dtypes = np.float64
 
     scores_: Array
 
-    def __init__(self, shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0), cv: Any = 5, limit_items: bool = False):
+    def __init__(
+        self,
+        shrinkages: Any = (0.03, 0.1, 0.3, 0.5, 0.7, 1.0),
+        cv: Any = 5,
+        know_how: ClassMoments | None = None,
+        limit_items: bool = False,
+    ):
         self.shrinkages = shrinkages
         self.cv = cv
+        self.know_how = know_how
         self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -200,21 +273,69 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         ------
         ValueError
             If `y` holds no classes but a continuous target, if a shrinkage is not in (0, 1], or if a weight is negative
-            or all of them are 0.
+            or all of them are 0; with `know_how` also if the classes are no numbers or the items are others.
         """
         self._validate_params()
         data = self._class_rows(X, y, sample_weight)
+        known = self.know_how
+        if known is not None:
+            data = self._known_classes(data, known)
+        shrinkages = self._candidates()
+        weight = np.ones(len(data.rows)) if data.weight is None else data.weight
+        rows, per_row = np.zeros(0, dtype=np.intp), np.zeros((len(shrinkages), 0))
+        for train, test in _folds(self.cv, data, y):
+            fitted = _fitted_fold(data.part(train), self.classes_, known)
+            held_out = _held_out_errors(data.part(test), fitted, len(self.classes_), shrinkages)
+            rows, per_row = np.append(rows, test), np.hstack([per_row, held_out])
+        errors = per_row @ weight[rows]
+        self.scores_ = errors / weight.sum()
+        if known is not None:
+            if len(rows) < 2:
+                self.scores_ = np.full(len(shrinkages), np.nan)
+            self.shrinkage_ = _largest_as_good(shrinkages, per_row, weight[rows])
+            return self._learn_sums(sums_of(data, self.classes_) + known)
+        self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
+        spaces, correlation = _fitted(data)
+        return self._learn(spaces, correlation, constant_in_rows(data, spaces))
+
+    def fit_moments(self, moments: ClassMoments) -> Self:
+        """Learn from sums that were made elsewhere, without a row; the shrinkage is the largest candidate.
+
+        Parameters
+        ----------
+        moments : ClassMoments
+            From `class_moments`, added up.
+
+        Returns
+        -------
+        self : UnitSpaceClassifierCV
+
+        Raises
+        ------
+        ValueError
+            If they are of another kind, or if there is `know_how`, which is part of the total here.
+        """
+        self._validate_params()
+        shrinkages = self._candidates()
+        self._take_sums(moments, self.know_how)
+        self.scores_, self.shrinkage_ = np.full(len(shrinkages), np.nan), float(shrinkages.max())
+        return self._learn_sums(moments)
+
+    def _candidates(self) -> Array:
+        """Return the checked candidates."""
         shrinkages = np.asarray(self.shrinkages, dtype=np.float64)
         if shrinkages.ndim != 1 or not len(shrinkages) or not ((shrinkages > 0) & (shrinkages <= 1)).all():
             raise ValueError(f"Got shrinkages={self.shrinkages!r}, expected numbers above 0 and up to 1.")
-        errors = np.zeros(len(shrinkages))
-        for train, test in _folds(self.cv, data, y):
-            errors += _held_out_errors(data, train, test, shrinkages)
-        self.scores_ = errors / (len(data.rows) if data.weight is None else data.weight.sum())
-        self.shrinkage_ = float(shrinkages[np.isclose(errors, errors.min(), rtol=1e-9, atol=0)].max())
+        return shrinkages
 
-        spaces, correlation = _fitted(data)
-        self._store_spaces(data, spaces)
+    def _learn_sums(self, sums: ClassMoments) -> Self:
+        """Store what follows from the sums of all classes and the chosen shrinkage."""
+        spaces, correlation = _fitted_sums(sums)
+        return self._learn(spaces, correlation, constant_items(sums, spaces))
+
+    def _learn(self, spaces: ClassSpaces, correlation: _Correlation, constant: ConstantItems) -> Self:
+        """Store the unit spaces with the chosen shrinkage, and what follows from them."""
+        self._store_spaces(spaces, constant)
         self._correlation: tuple[Any, ...] = tuple(correlation)
         self.scale_ = np.where(spaces.carries, correlation.sd, 1)[None]
         self.log_det_ = np.array([correlation.log_det(self.shrinkage_)])

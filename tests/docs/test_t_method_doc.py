@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import ROOT
 from scipy.stats import spearmanr
@@ -16,10 +16,12 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.evaluation import ExpectedStarRegressor, MedianStarRegressor
 from pipeline.taguchi import (
     MahalanobisTaguchi,
     TMethodRegressor,
     UnitSpaceClassifier,
+    class_moments,
     sensitivity_and_sn_ratio,
     t_moments,
 )
@@ -151,6 +153,46 @@ def test_shards_add_up(seed):
         np.testing.assert_allclose(
             clone(model).fit_moments(total).predict(X), model.fit(X, y, unit_space_mask=y == 3).predict(X), atol=1e-6
         )
+
+
+@given(seed=SEEDS)
+def test_contributions_sum_up_to_the_prediction(seed):
+    X, y = correlated(seed)
+    stars = y.astype(int)
+    for model in (
+        TMethodRegressor(clip="range").fit(X, y),
+        ExpectedStarRegressor(UnitSpaceClassifier()).fit(X, stars),
+        MedianStarRegressor(UnitSpaceClassifier()).fit(X, stars),
+    ):
+        base, items, _, rest = model.contributions(X)
+        np.testing.assert_allclose(base + items.sum(axis=1) + rest, model.predict(X), rtol=0, atol=1e-9)
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS)
+def test_plants_that_exchange_sums_have_the_fit_on_all_rows(seed):
+    X, y = correlated(seed)
+    plants = np.array_split(np.random.default_rng(seed).permutation(len(y)), [20, 70])
+    sums = [class_moments(X[rows], y[rows]) for rows in plants]
+    for model in (TMethodRegressor(), ta(), TMethodRegressor("low", "full", recalibrate=True)):
+        expected = clone(model).fit(X, y)
+        for i, rows in enumerate(plants):
+            here = clone(model).set_params(know_how=sum(sums[:i] + sums[i + 1 :])).fit(X[rows], y[rows])
+            np.testing.assert_allclose(here.coef_, expected.coef_, rtol=0, atol=1e-9 * np.abs(expected.coef_).max())
+            np.testing.assert_allclose(here.predict(X), expected.predict(X), rtol=1e-9, atol=1e-9)
+    expected = UnitSpaceClassifier().fit(X, y).predict_proba(X)
+    here = UnitSpaceClassifier(know_how=sums[1] + sums[2]).fit(X[plants[0]], y[plants[0]])
+    np.testing.assert_allclose(here.predict_proba(X), expected, atol=1e-9)
+
+
+@given(seed=SEEDS, w=st.sampled_from([0.125, 0.5, 2.0]))
+def test_a_factor_is_a_weight_of_the_rows_elsewhere(seed, w):
+    X, y = correlated(seed)
+    known = class_moments(X[:90], y[:90])
+    expected = TMethodRegressor().fit(X, y, sample_weight=np.append(np.full(90, w), np.ones(30))).predict(X)
+    for sums in (known * w, known.counting_as(90 * w)):
+        model = TMethodRegressor(know_how=sums).fit(X[90:], y[90:])
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-9, atol=1e-9)
 
 
 def errors(n_train, error_of, n_draws=20):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pooling_cases import ALL
 
-from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, TextStats, TMetrics
+from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, SentenceMetrics, TextStats, TMetrics
 from pipeline.features.t_metrics import words_and_pairs
 
-NAMES = ["TextStats", "TMetrics", "RTMetrics", "SentenceEmbedding", *ALL]
-STATISTICS = NAMES[:3]
+NAMES = ["TextStats", "TMetrics", "SentenceMetrics", "RTMetrics", "SentenceEmbedding", *ALL]
+STATISTICS = NAMES[:4]
 
 COMPOSED = [
     "Très bon café, crème brûlée géniale",
@@ -29,6 +29,7 @@ def transformer(name, model):
     plain = {
         "TextStats": TextStats(),
         "TMetrics": TMetrics(cv=2),
+        "SentenceMetrics": SentenceMetrics(cv=2),
         "RTMetrics": RTMetrics(model, cv=2),
         "SentenceEmbedding": SentenceEmbedding(model),
     }

@@ -14,7 +14,7 @@ from text_checks import check_text_transformer
 
 from pipeline.deal import deal_folds
 from pipeline.experiment.columns import fit_transform
-from pipeline.features import RTMetrics, TMetrics
+from pipeline.features import RTMetrics, SentenceMetrics, TMetrics
 
 # One letter a word: the tiny encoder knows them all.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -25,9 +25,11 @@ def random_texts(n, n_words=6):
     return [" ".join("".join(rng.choice(list(LETTERS), 3)) for _ in range(n_words)) for _ in range(n)]
 
 
-@pytest.fixture(params=["words", "tokens"])
+@pytest.fixture(params=["words", "sentences", "tokens"])
 def metrics(request, tiny_encoder):
-    return TMetrics(cv=3) if request.param == "words" else RTMetrics(model=tiny_encoder, cv=3)
+    if request.param == "tokens":
+        return RTMetrics(model=tiny_encoder, cv=3)
+    return TMetrics(cv=3) if request.param == "words" else SentenceMetrics(cv=3)
 
 
 def largest_correlation(columns, target):
@@ -50,9 +52,9 @@ class TestOutOfFold:
         metrics.fit_transform(texts, stars)
         np.testing.assert_array_equal(metrics.transform(["good food", "bad"]), after)
 
-    def test_random_stars_leave_no_trace_in_the_words_out_of_fold(self):
+    @pytest.mark.parametrize("metrics", [TMetrics(), SentenceMetrics()])
+    def test_random_stars_leave_no_trace_in_the_words_out_of_fold(self, metrics):
         texts, stars = random_texts(400), np.random.default_rng(1).integers(1, 6, 400)
-        metrics = TMetrics()
         assert largest_correlation(metrics.fit_transform(texts, stars), stars) < 0.2
         assert largest_correlation(metrics.transform(texts), stars) > 0.9
 

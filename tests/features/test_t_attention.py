@@ -22,7 +22,7 @@ from pipeline.features.t_attention import (
     word_sn_ratios,
     word_sums,
 )
-from pipeline.features.t_metrics import distances
+from pipeline.features.word_sums import distances
 from pipeline.taguchi import TMethodRegressor
 
 LAYER = 1

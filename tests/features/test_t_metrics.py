@@ -7,7 +7,8 @@ from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 
 from pipeline.features import TMetrics
-from pipeline.features.t_metrics import _aggregate, _word_metrics, distances, words_and_pairs
+from pipeline.features.t_metrics import _aggregate, words_and_pairs
+from pipeline.features.word_sums import WordMetrics, distances, word_sums
 from pipeline.taguchi import TMethodRegressor
 
 presences = st.tuples(st.integers(3, 12), st.integers(1, 6)).flatmap(
@@ -54,8 +55,8 @@ class TestItems:
         stars = np.array([2, 3, 4, 4, 3, 3])
         metrics = TMetrics(cv=2, target_range=(1, 5)).fit(texts, stars)
         assert metrics.range_ == (1, 5)
-        beta, _ = _word_metrics(metrics._rows(texts), distances(stars.astype(float), 1, 5))
-        np.testing.assert_allclose(metrics.metrics_.beta, beta)
+        learned = word_sums(metrics.sums_.items, metrics._rows(texts), stars.astype(float), (1, 5)).metrics()
+        np.testing.assert_allclose(metrics.metrics_.beta, learned.beta)
 
     @pytest.mark.parametrize("wrong", [(1, 3), (3, 5), (5, 1), (1, 2, 5), (1,)])
     def test_a_range_that_does_not_hold_the_target_is_refused(self, wrong):
@@ -63,21 +64,28 @@ class TestItems:
             TMetrics(cv=2, target_range=wrong).fit(["good", "bad", "so"], [2, 4, 3])
 
 
+def metrics_of(X, y, min_df=1):
+    """Sensitivities and S/N ratios against the target itself, measured from the lower end of the scale."""
+    names = "\n".join(f"item{i}" for i in range(X.shape[1]))
+    beta, eta, _ = word_sums(names, csr_array(X), np.asarray(y, dtype=float), (-10, 10), min_df).metrics()
+    return beta[:, 0], eta[:, 0]
+
+
 class TestWordMetrics:
     @given(presences)
     def test_sparse_sums_are_the_dense_formula(self, case):
         X, y = case
-        beta, eta = _word_metrics(csr_array(X), y[:, None])
+        beta, eta = metrics_of(X, y)
         expected = np.array([naive(x, y) for x in X.T])
-        np.testing.assert_allclose(beta[:, 0], expected[:, 0], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(beta, expected[:, 0], rtol=1e-9, atol=1e-9)
         # The rounding of S_T - S_beta grows with eta: what is compared is the explained share.
-        explained = eta[:, 0] / (1 + eta[:, 0])
+        explained = eta / (1 + eta)
         np.testing.assert_allclose(explained, expected[:, 1] / (1 + expected[:, 1]), rtol=1e-9, atol=1e-9)
 
     @given(presences)
     def test_eta_is_finite_and_never_negative(self, case):
         X, y = case
-        _, eta = _word_metrics(csr_array(X), y[:, None])
+        _, eta = metrics_of(X, y)
         assert np.isfinite(eta).all()
         assert (eta >= 0).all()
 
@@ -87,13 +95,13 @@ class TestWordMetrics:
         X[:, 0] = y == 5  # perfect
         X[1, 1] = 1  # once, in a 5-star text
         X[:, 2] = 1  # everywhere
-        _, eta = _word_metrics(csr_array(X), y[:, None])
-        assert eta[0, 0] > 1e9
-        assert eta[1:, 0] == pytest.approx([1 / 98, 0, 0])  # rho^2 = 1/99
+        _, eta = metrics_of(X, y)
+        assert eta[0] > 1e9
+        assert eta[1:] == pytest.approx([1 / 98, 0, 0])  # rho^2 = 1/99
 
     def test_rarer_items_than_min_df_get_nothing(self):
-        X, y = csr_array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), np.array([[5.0], [4.0], [1.0]])
-        beta, eta = _word_metrics(X, y, min_df=2)
+        X, y = csr_array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), np.array([5.0, 4.0, 1.0])
+        beta, eta = metrics_of(X, y, min_df=2)
         assert beta[0] == eta[0] == 0
         assert eta[1] > 0
 
@@ -123,7 +131,7 @@ class TestColumns:
             -w[1],
             (eta[items, 0] / beta[items, 0]).sum() / eta[:, 0].sum(),
         ]
-        columns = _aggregate(X, type(_word_metrics(X, np.ones((2, 1))))(beta, eta))
+        columns = _aggregate(X, WordMetrics(beta, eta, eta[:, 0].sum()))
         np.testing.assert_allclose(columns, [expected, [0] * 17], atol=1e-12)
 
     def test_the_value_is_the_mean_with_the_word_less_the_mean_without(self):
@@ -172,6 +180,33 @@ class TestColumns:
         one, other = (TMetrics().fit_transform(texts, y) for y in (np.array(stars), 10 * np.array(stars) - 7.5))
         np.testing.assert_allclose(other[:, in_units], 10 * one[:, in_units], atol=1e-9)
         np.testing.assert_allclose(other[:, ~in_units], one[:, ~in_units], atol=1e-9)
+
+
+class TestExplain:
+    def test_contributions_add_up_to_the_t_estimate(self, texts, stars):
+        metrics = TMetrics().fit(texts, stars)
+        estimates = metrics.transform(texts)[:, metrics.get_feature_names_out().tolist().index("t_estimate")]
+        sums = [metrics.explain(text)["contribution"].sum() for text in texts]
+        np.testing.assert_allclose(sums, estimates, atol=1e-9)
+
+    def test_each_item_stands_once_with_what_was_learned(self):
+        metrics = TMetrics().fit(["good food", "bad food", "good wine", "no idea"], [5, 1, 4, 3])
+        table = metrics.explain("Good good wine, new food.").set_index("item")
+        assert sorted(table.index) == ["food", "good", "good wine", "wine"]
+        assert table.index[0] in ("good", "good wine", "wine")
+        assert table["contribution"].is_monotonic_decreasing
+        assert table.loc["good", ["n_texts", "value"]].tolist() == pytest.approx([2, 4.5 - 2])
+        assert table.loc["good", "strength"] == pytest.approx(np.corrcoef([1, 0, 1, 0], [5, 1, 4, 3])[0, 1])
+        assert table.loc["good", "sn_db"] == pytest.approx(10 * np.log10(metrics.metrics_.eta[3, 0]))
+
+    def test_a_text_without_a_known_word_has_no_row(self, texts, stars):
+        table = TMetrics().fit(texts, stars).explain("xyzzy")
+        assert table.shape == (0, 6)
+
+    @pytest.mark.parametrize("wrong", [None, 3])
+    def test_something_else_is_refused(self, texts, stars, wrong):
+        with pytest.raises(ValueError, match="Expected"):
+            TMetrics().fit(texts, stars).explain(wrong)
 
 
 class TestItemsThatWereLearned:

@@ -251,6 +251,7 @@ def test_killed_stages_finish_with_the_same_numbers(project: Path, reports: Path
         "curves/sides",
         "curves/contrasts",
         "curves/crossovers",
+        "words",
     )
     for table in tables:
         pd.testing.assert_frame_equal(

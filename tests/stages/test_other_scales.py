@@ -138,6 +138,8 @@ class TestStages:
         expected = evaluate_clipped(sample["stars"], predictions, 200, 1)
         assert row["n_reviews"] == len(sample)
         assert row["qwk"] == pytest.approx(expected["qwk"], abs=1e-6)
+        for text in sample["text"][:5]:
+            assert model.explain(text)["contribution"].sum() == pytest.approx(model.predict([text])[0], abs=1e-9)
 
     @each_scale
     def test_the_page_says_the_scale(self, name: str) -> None:

@@ -11,6 +11,7 @@ import yaml
 from project import ROOT, make_project
 
 from pipeline.errors import PipelineError
+from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
 from pipeline.experiment.robustness import calibrated_lines, changes_frame, last_lines
 from pipeline.project.conf import RobustnessConfig
@@ -113,8 +114,8 @@ def test_the_sample_has_no_transfer_and_another_dataset_has_it_both_ways(here: P
 def test_reviews_that_a_dataset_shares_with_the_sample_are_no_test_of_transfer(here: Path) -> None:
     sample = pd.read_parquet("data/prepared/sample/reviews.parquet")
     other = pd.read_parquet("data/prepared/elsewhere/reviews.parquet")
-    assert robustness._foreign_sample("copy", sample) is None
-    some = robustness._foreign_sample("elsewhere", pd.concat([other, sample.head(20)]))
+    assert foreign_sample("copy", sample) is None
+    some = foreign_sample("elsewhere", pd.concat([other, sample.head(20)]))
     assert some is not None
     assert sorted(some["text"]) == sorted(sample["text"][20:])
 

@@ -16,9 +16,10 @@ from pipeline.taguchi import (
     TMethodRegressor,
     UnitSpaceClassifier,
     UnitSpaceClassifierCV,
+    class_moments,
     t_moments,
 )
-from pipeline.taguchi.item_range import find_item_range, item_limits, limited, united
+from pipeline.taguchi.item_range import ItemRange, find_item_range, limited
 
 T_METHODS = [
     TMethodRegressor(),
@@ -134,8 +135,8 @@ def test_sparse_rows_are_limited_as_dense_ones_and_stay_sparse(seed, kind, gaps,
         X[:, 1] = 2 + np.abs(X[:, 1])  # never 0: an empty place is beyond its range
     X = with_gaps(X, seed) if gaps else X
     far = with_zeros(50 * np.random.default_rng(seed).normal(size=X.shape), seed, 0.5)
-    np.testing.assert_array_equal(find_item_range(kind(X)), find_item_range(X))
-    limits = item_limits(find_item_range(X), 100)
+    limits = find_item_range(X).limits()
+    np.testing.assert_array_equal(find_item_range(kind(X)).limits(), limits)
     result, given_rows = limited(kind(far), limits), kind(far)
     assert result.format == given_rows.format
     np.testing.assert_array_equal(result.toarray(), limited(far, limits))
@@ -155,42 +156,59 @@ def test_values_stored_twice_in_a_sparse_matrix_are_limited_as_their_sum():
 def test_ranges_of_shards_unite_to_the_range_of_all_rows(seed, cut):
     X, _ = rated(seed)
     X = with_gaps(X, seed)
-    np.testing.assert_array_equal(united(find_item_range(X[:cut]), find_item_range(X[cut:])), find_item_range(X))
+    both, whole = find_item_range(X[:cut]) + find_item_range(X[cut:]), find_item_range(X)
+    np.testing.assert_array_equal(both.limits(), whole.limits())
+    assert both.n == whole.n == 30
 
 
-def test_shards_and_batches_give_the_limits_of_one_fit():
+def test_batches_give_the_limits_of_one_fit():
     X, y = rated(11)
     whole = TMethodRegressor((3, 3), limit_items=True).fit(X, y)
-    parts = [slice(0, 12), slice(12, 30)]
     batches = TMethodRegressor((3, 3), limit_items=True)
-    for rows in parts:
+    for rows in (slice(0, 12), slice(12, 30)):
         batches.partial_fit(X[rows], y[rows])
-    inside = y == 3
-    sums = sum(t_moments(X[rows], y[rows], inside[rows], item_range=True) for rows in parts)
-    shards = TMethodRegressor(limit_items=True).fit_moments(sums)
-    for model in (batches, shards):
-        np.testing.assert_array_equal(model.item_limits_, whole.item_limits_)
-        np.testing.assert_allclose(model.predict(100 * X), whole.predict(100 * X), rtol=1e-9)
-    assert TMethodRegressor().fit_moments(sums).item_limits_ is None
-
-
-def test_sums_without_ranges_are_refused():
-    X, y = rated(11)
-    without, with_them = t_moments(X, y), t_moments(X, y, item_range=True)
-    with pytest.raises(ValueError, match="limit_items=True needs moments that were made with item_range=True"):
-        TMethodRegressor(limit_items=True).fit_moments(without)
-    with pytest.raises(ValueError, match="all be made with the same `item_range`, got one with and one without"):
-        without + with_them
-    model = TMethodRegressor().fit(X, y).set_params(limit_items=True)
+    np.testing.assert_array_equal(batches.item_limits_, whole.item_limits_)
+    np.testing.assert_allclose(batches.predict(100 * X), whole.predict(100 * X), rtol=1e-9)
+    free = TMethodRegressor().fit(X, y).set_params(limit_items=True)
     with pytest.raises(ValueError, match="the range of each item, which the fit before did not keep: fit all rows"):
-        model.partial_fit(X, y)
+        free.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("model", [TMethodRegressor(), *UNIT_SPACES], ids=name)
+def test_sums_alone_know_no_range(model):
+    X, y = rated(11)
+    sums = class_moments(X, y)
+    with pytest.raises(ValueError, match="limit_items=True needs rows, since sums know no range of the items"):
+        with_limits(model).fit_moments(sums)
+    assert clone(model).fit_moments(sums).item_limits_ is None
+    again = with_limits(model).fit(X, y).set_params(limit_items=False).fit_moments(sums)
+    assert again.item_limits_ is None
+    with pytest.raises(ValueError, match="needs rows"):
+        TMethodRegressor(limit_items=True).fit_moments(t_moments(X, y, y == 3))
+
+
+@pytest.mark.parametrize("model", [TMethodRegressor(), UnitSpaceClassifier(), UNIT_SPACES[-1]], ids=name)
+def test_beside_know_how_the_limits_are_those_of_the_rows(model):
+    X, y = rated(11)
+    known = class_moments(*rated(12))
+    guarded = with_limits(model).set_params(know_how=known).fit(X, y)
+    np.testing.assert_array_equal(guarded.item_limits_, find_item_range(X).limits())
+
+
+@pytest.mark.parametrize("model", [TMethodRegressor(clip="range"), UnitSpaceClassifier()], ids=name)
+def test_contributions_add_up_to_what_is_predicted_beyond_the_range(model):
+    X, y = rated(15)
+    guarded = with_limits(model).fit(X, y)
+    base, items, _, rest = guarded.contributions(50 * X)
+    predicted = guarded.expected_class(50 * X) if hasattr(guarded, "expected_class") else guarded.predict(50 * X)
+    np.testing.assert_allclose(base + items.sum(axis=1) + rest, predicted, atol=1e-9)
 
 
 @pytest.mark.parametrize("model", [*T_METHODS, *UNIT_SPACES], ids=name)
 def test_a_weight_of_two_counts_as_two_rows(model):
     X, y = rated(19)
     twice = with_limits(model).fit(X, y, sample_weight=np.full(len(y), 2))
-    np.testing.assert_allclose(twice.item_limits_, item_limits(find_item_range(X), 60))
+    np.testing.assert_allclose(twice.item_limits_, ItemRange(X.min(axis=0), X.max(axis=0), 60).limits())
 
 
 def test_several_targets_share_the_ranges():

@@ -213,6 +213,7 @@ class TestScikitLearn:
             "subtract_error": True,
             "recalibrate": False,
             "clip": None,
+            "know_how": None,
             "limit_items": False,
         }
 

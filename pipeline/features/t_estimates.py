@@ -1,0 +1,185 @@
+"""The T-method with all covariances on the strongest words of the texts: estimates of the target as columns."""
+
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
+from sklearn.utils._param_validation import Interval
+
+from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
+from pipeline.features.presence import Lookup, learn_items, make_lookup, presence, with_columns
+from pipeline.features.t_metrics import words_and_pairs
+from pipeline.features.word_items import scale_ends
+from pipeline.features.word_sums import ORIGINS, distances, word_sums
+
+# Origins by which the strongest words are chosen: the target itself, and its distance from the middle.
+_CHOSEN_BY = [ORIGINS.index(0), ORIGINS.index(50)]
+# Of the variances of the weighted items, for directions that the shrunk matrix leaves empty.
+_FLOOR = 1e-6
+
+
+class WordEstimates(NamedTuple):
+    """The words that were taken, and their weights in the estimate of each distance, which is 0 for an average text."""
+
+    places: npt.NDArray[np.intp]
+    coef: Array
+    offset: Array
+
+
+def _scaled(X: csr_array, places: npt.NDArray[np.intp]) -> csr_array:
+    """Return some of the items of texts, each over the root of how many of them the text has."""
+    Z = csr_array(X[:, places])
+    sizes = np.diff(Z.indptr)
+    Z.data = Z.data / np.repeat(np.sqrt(np.maximum(sizes, 1)), sizes)
+    return Z
+
+
+def _solve(Z: csr_array, M: Array, shrinkage: float) -> tuple[Array, Array]:
+    """Return the weights of the items in each estimate, and what they make of an average text."""
+    mean = np.asarray(Z.mean(axis=0)).ravel()
+    total = (Z.T @ Z).toarray() - Z.shape[0] * np.outer(mean, mean)
+    variances = np.maximum(total.diagonal(), _FLOOR)
+    if not len(mean):
+        return np.zeros((0, M.shape[1])), np.zeros(M.shape[1])
+    total *= 1 - shrinkage
+    np.fill_diagonal(total, variances)
+    L = Z.T @ M
+    coef = cho_solve(cho_factor(total), L)
+    # The slope of each estimate on its distance is 1 in the texts that it was learned from.
+    slope = (coef * L).sum(axis=0)
+    coef *= np.divide((M**2).sum(axis=0), slope, out=np.zeros_like(slope), where=slope > 0)
+    return coef, mean @ coef
+
+
+class TEstimates(OutOfFoldTransformer[WordEstimates]):
+    r"""A text as the T-method's estimates of its target, from its strongest words with all their covariances.
+
+    `TMetrics` takes the errors of words as independent. Here the covariances count: the 1,000 words and pairs with the
+    largest S/N ratios are items, each over the root of how many of them the text has, and each `distances` M of the
+    target from a point of its scale has the estimate
+
+    .. math:: \hat M = r\, \frac{L' \Sigma^{-1} x}{L' \Sigma^{-1} L},\quad r = \sum M^2,\; L = \sum M x
+
+    with items and target measured from their means, and :math:`\Sigma` the sums of squares and products of the items
+    whose products are shrunk towards 0. That is Ta with the full covariance: with the sums of products of all
+    variation in place of those of the error one decomposition serves all points, and without shrinkage the estimates
+    are the same. A text without any of the words gets the estimate of a text in which all of them are absent.
+
+    .. note::
+        ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in `TMetrics`.
+
+    Parameters
+    ----------
+    n_words : int, default=1000
+        How many words and pairs are taken: those with the largest S/N ratio against the target or its distance from
+        the middle of its range, whichever is larger.
+    shrinkage : float in [0, 1], default=0.4
+        By which share the products of pairs of items are shrunk; 1: the words count as independent.
+    cv : int, default=5
+        Folds of `fit_transform`.
+    random_state : int, RandomState instance or None, default=0
+        How the texts are dealt to the folds.
+    target_range : (low, high), default=None
+        Ends of the scale that the target is on; None: its smallest and largest value in `fit`.
+
+    Attributes
+    ----------
+    items_ : ndarray of shape (n_items,) of str
+        The words and pairs that were taken.
+    metrics_ : WordEstimates
+        `coef`, their weights, of shape (n_items, 4), and `offset` of shape (4,).
+    range_ : tuple of float
+        Ends of the scale.
+
+    References
+    ----------
+    G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005, for the T-method.
+
+    Examples
+    --------
+    >>> from pipeline.features import TEstimates
+    >>> texts = ["good food", "good wine", "bad food", "bad wine"]
+    >>> estimates = TEstimates(cv=2).fit(texts, [5, 4, 1, 2])
+    >>> estimates.get_feature_names_out().tolist()
+    ['estimate_0', 'estimate_25', 'estimate_50', 'estimate_75']
+    >>> estimates.transform(["good beer", "bad beer"])[:, 0].round(1).tolist()
+    [1.6, -1.6]
+    """
+
+    range_: tuple[float, float]
+
+    _lookup: Lookup
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
+        "n_words": [Interval(Integral, 1, None, closed="left")],
+        "shrinkage": [Interval(Real, 0, 1, closed="both")],
+        "target_range": ["array-like", None],
+        **FOLD_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        n_words: int = 1000,
+        shrinkage: float = 0.4,
+        cv: int = 5,
+        random_state: Any = 0,
+        target_range: tuple[float, float] | None = None,
+    ):
+        self.n_words = n_words
+        self.shrinkage = shrinkage
+        self.cv = cv
+        self.random_state = random_state
+        self.target_range = target_range
+
+    @property
+    def items_(self) -> npt.NDArray[np.object_]:
+        """The words and pairs that were taken, in the order of `metrics_`."""
+        return np.array(self._items.split("\n") if self._items else [], dtype=object)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the columns.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of shape (4,) of str
+        """
+        return np.asarray([f"estimate_{origin}" for origin in ORIGINS], dtype=object)
+
+    def _begin(self, texts: list[str], y: Array) -> csr_array:
+        self.range_ = scale_ends(y, self.target_range)
+        items, X = learn_items(map(words_and_pairs, texts))
+        if not items:
+            raise ValueError(f"No word occurs in the {len(texts)} texts: give others.")
+        self._lookup = make_lookup("\n".join(sorted(items)))
+        return with_columns(X, items, self._lookup.places)
+
+    def _learn_from_all(self, rows: csr_array, y: Array) -> None:
+        names = self.__dict__.pop("_lookup").items.split("\n")
+        places, coef, offset = self._learn(rows, y)
+        # Only these words are looked for in other texts.
+        self._items = "\n".join(names[place] for place in places)
+        self.metrics_ = WordEstimates(np.arange(len(places)), coef, offset)
+
+    def _learn(self, rows: csr_array, y: Array) -> WordEstimates:
+        eta = word_sums("", rows, y, self.range_).metrics().eta[:, _CHOSEN_BY].max(axis=1)
+        places = np.sort(np.argsort(-eta, kind="stable")[: min(self.n_words, np.count_nonzero(eta))])
+        M = distances(y, *self.range_)
+        return WordEstimates(places, *_solve(_scaled(rows, places), M - M.mean(axis=0), self.shrinkage))
+
+    def _columns(self, rows: csr_array, metrics: WordEstimates) -> Array:
+        return _scaled(rows, metrics.places) @ metrics.coef - metrics.offset
+
+    def _rows(self, texts: list[str]) -> csr_array:
+        if "_lookup" not in vars(self):
+            self._lookup = make_lookup(self._items)
+        return presence((words_and_pairs(text, self._lookup.places) for text in texts), self._lookup.places)
+
+    def __getstate__(self) -> Any:
+        return {key: value for key, value in super().__getstate__().items() if key != "_lookup"}

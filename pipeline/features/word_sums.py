@@ -1,0 +1,213 @@
+"""Sums over texts from which the S/N ratios of words follow; the sums of two groups of texts add up."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from pipeline.features.out_of_fold import Array
+
+# Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
+ORIGINS = (0, 25, 50, 75)
+
+
+class WordMetrics(NamedTuple):
+    """Sensitivity and S/N ratio of each item, one column per target, and the sum of the first target's S/N ratios."""
+
+    beta: Array
+    eta: Array
+    total: float
+
+
+def distances(y: Array, low: float, high: float) -> Array:
+    """Return how far the target is from 0, 25, 50 and 75% of its range.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_texts,)
+    low, high : float
+        The range; for 1 and 5 stars the distances are those from 1, 2, 3 and 4 stars, for 0 and 10 those from 0, 2.5,
+        5 and 7.5.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, 4), in units of the target
+
+    Examples
+    --------
+    >>> distances(np.array([1.0, 5.0]), 1, 5).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [4.0, 3.0, 2.0, 1.0]]
+    """
+    return np.abs(y[:, None] - (low + (high - low) * np.array(ORIGINS) / 100))
+
+
+@dataclass(frozen=True)
+class WordSums:
+    r"""What texts teach of their items (words, pairs of words), as sums; two groups of texts add up with ``+``.
+
+    ``0.05 * sums`` counts each text as a twentieth of one, and `counting_as` says as how many texts all of them count.
+
+    Parameters
+    ----------
+    items : str
+        The items in ascending order, one a line.
+    range : tuple of float
+        Lower and upper end of the target's scale.
+    n : float
+        Number of texts.
+    mean, squares : ndarray of shape (n_targets,)
+        Mean of each of the target's `distances`, and its sum of squares about the mean.
+    df : ndarray of shape (n_items,)
+        How many texts have the item.
+    L : ndarray of shape (n_items, n_targets)
+        Sum, over the texts that have the item, of the distances less their mean.
+
+    Examples
+    --------
+    >>> here = word_sums("good", csr_array([[1.0], [0.0]]), np.array([5.0, 1.0]), (1, 5))
+    >>> there = word_sums("bad\ngood", csr_array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 4.0]), (1, 5))
+    >>> both = here + 0.5 * there
+    >>> both.names, both.n, both.df.tolist()
+    (['bad', 'good'], 3.0, [0.5, 1.5])
+    """
+
+    items: str
+    range: tuple[float, float]
+    n: float
+    mean: Array
+    squares: Array
+    df: Array
+    L: Array
+
+    @property
+    def names(self) -> list[str]:
+        """The items as a list."""
+        return self.items.split("\n") if self.items else []
+
+    def __add__(self, other: "WordSums | int") -> "WordSums":
+        if isinstance(other, int) and other == 0:
+            return self
+        if not isinstance(other, WordSums):
+            return NotImplemented
+        if self.range != other.range:
+            (low, high), (a, b) = self.range, other.range
+            raise ValueError(f"Sums must be of one scale, got {low:g}..{high:g} and {a:g}..{b:g}.")
+        if self.items != other.items:
+            items = "\n".join(sorted({*self.names, *other.names}))
+            return self.on_items(items) + other.on_items(items)
+        n = self.n + other.n
+        share = other.n / n if n else 0.0
+        difference = other.mean - self.mean
+        mean = self.mean + share * difference
+        squares = self.squares + other.squares + self.n * share * difference**2
+        L = self.L + other.L
+        L += np.outer(self.df, self.mean - mean) + np.outer(other.df, other.mean - mean)
+        return replace(self, n=n, mean=mean, squares=squares, df=self.df + other.df, L=L)
+
+    __radd__ = __add__
+
+    def __mul__(self, weight: float) -> "WordSums":
+        if not 0 < weight < np.inf:
+            raise ValueError(f"The weight of sums must be a number above 0, got {weight!r}.")
+        w = float(weight)
+        return replace(self, n=w * self.n, squares=w * self.squares, df=w * self.df, L=w * self.L)
+
+    __rmul__ = __mul__
+
+    def counting_as(self, rows: float) -> "WordSums":
+        """Return the sums with a weight that makes all texts together count as `rows` texts."""
+        return self * (rows / self.n)
+
+    def on_items(self, items: str) -> Self:
+        """Return the sums for other items, one a line in ascending order; an item without a text here has zeros."""
+        if items == self.items:
+            return self
+        place = {item: i for i, item in enumerate(self.names)}
+        source = np.array([place.get(item, -1) for item in items.split("\n")] if items else [], dtype=np.intp)
+        there = source >= 0
+        df, L = np.zeros(len(source)), np.zeros((len(source), len(self.mean)))
+        df[there], L[there] = self.df[source[there]], self.L[source[there]]
+        return replace(self, items=items, df=df, L=L)
+
+    def metrics(self, error: float = 0.0) -> WordMetrics:
+        r"""Return sensitivity and S/N ratio of each item against each of the target's distances.
+
+        All texts are the unit space and the signal. With the centred target M and the centred presence x of an item,
+
+        .. math:: r = \sum M^2,\; L = \sum M x,\; S_T = \sum x^2,\; \beta = L/r,\; S_\beta = L^2/r,\;
+                  S_e = S_T - S_\beta,\; \eta = S_\beta / S_e
+
+        the S/N ratio in T(2)'s form, which is never negative. An item that df of n texts have needs no centring, since
+        ``S_T = df (1 - df/n)`` and ``L = sum of M over the texts that have it``.
+
+        Parameters
+        ----------
+        error : float, default=0
+            Added to each item's :math:`S_e`, which holds back the items of a few texts.
+
+        Returns
+        -------
+        WordMetrics
+            beta in 1 / units of the target and eta without a unit, both of shape (n_items, n_targets). Both are 0 for
+            an item that all texts have or none, and for a target that is constant. eta stays finite for a perfect item.
+
+        References
+        ----------
+        G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005.
+
+        Examples
+        --------
+        >>> X = csr_array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+        >>> beta, eta, _ = word_sums("all\\nsome", X, np.array([5.0, 1.0, 3.0, 3.0]), (1, 5)).metrics()
+        >>> beta[:, 0].tolist(), eta[:, 0].tolist()
+        ([0.0, 0.25], [0.0, 1.0])
+        """
+        n, eps = self.n, np.finfo(np.float64).eps
+        r = np.where(self.squares <= n * (8 * eps * self.mean) ** 2, np.inf, self.squares)
+        # Sums of weights are equal up to rounding only.
+        useful = (self.df > 0) & (self.df < n * (1 - 1e-12))
+        S_T = np.where(useful, self.df * (1 - self.df / (n or 1)), np.inf)[:, None]
+        beta = np.where(useful[:, None], self.L, 0) / r
+        S_beta = beta * self.L
+        eta = S_beta / (np.maximum(S_T - S_beta, n * eps * S_T) + error)
+        return WordMetrics(beta, eta, float(eta[:, 0].sum()))
+
+
+def word_sums(
+    items: str,
+    X: csr_array,
+    y: Array,
+    target_range: tuple[float, float],
+    min_df: int = 1,
+    weight: npt.NDArray[np.float64] | None = None,
+) -> WordSums:
+    """Return the sums over texts.
+
+    Parameters
+    ----------
+    items : str
+        The items in ascending order, one a line.
+    X : sparse array of shape (n_texts, n_items)
+        1 where a text has the item, else 0.
+    y : ndarray of shape (n_texts,)
+        The target.
+    target_range : (low, high)
+        Ends of its scale.
+    min_df : int, default=1
+        An item that fewer texts have counts as if none had it.
+    weight : ndarray of shape (n_texts,), default=None
+        How often each text counts; None: once.
+    """
+    targets = distances(y, *target_range)
+    weight = np.ones(len(y)) if weight is None else weight
+    n = float(weight.sum())
+    mean = np.average(targets, axis=0, weights=weight) if n else np.zeros(targets.shape[1])
+    M = targets - mean
+    weighted = weight[:, None] * M
+    df, L = X.T @ weight, X.T @ weighted
+    if min_df > 1:
+        rare = X.T @ (weight > 0).astype(np.float64) < min_df
+        df[rare], L[rare] = 0, 0
+    return WordSums(items, target_range, n, mean, (weighted * M).sum(axis=0), df, L)
