@@ -170,6 +170,52 @@ def attend(
     typer.echo(command.run(text, model, revision, layer, head, word, out))
 
 
+_know_how = typer.Typer(help="What reviews teach, as a file of sums: make it, add several, show what one holds.")
+app.add_typer(_know_how, name="know-how")
+_Out = Annotated[Path, typer.Option(help="The file to write, such as mine.safetensors.")]
+
+
+@_know_how.command("make")
+def make_know_how(
+    file: Annotated[Path, typer.Argument(help="Reviews: Parquet, CSV or JSON, or a directory of such files.")],
+    out: _Out,
+    origin: Annotated[str | None, typer.Option(help="Where they come from; by default the file's name.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the reviews.")] = "",
+    min_texts: Annotated[int, typer.Option(min=1, help="How many reviews must have a word, and a star.")] = 5,
+    text: _Text = None,
+    stars: _Stars = None,
+    scale: _Scale = None,
+    encoding: _Encoding = None,
+) -> None:
+    """Sum up what all reviews of a file teach; no review and no rare word is in the sums."""
+    from pipeline.experiment import know_how_file
+
+    columns = ColumnNames(text, stars, None, None)
+    made = know_how_file.make(file, columns, encoding, scale, origin or file.name, licence, min_texts)
+    typer.echo(know_how_file.save(made, out))
+
+
+@_know_how.command("add")
+def add_know_how(
+    files: Annotated[list[str], typer.Argument(help='Files of know-how; "sample" is the embedded one.')], out: _Out
+) -> None:
+    """Add up know-how, each file's reviews in full."""
+    from pipeline.experiment import know_how_file
+
+    typer.echo(know_how_file.save(know_how_file.add(files), out))
+
+
+@_know_how.command("show")
+def show_know_how(
+    file: Annotated[str, typer.Argument(help='A file of know-how; "sample" is the embedded one.')],
+    n: Annotated[int, typer.Option(min=1, help="How many words to show, up and down.")] = 20,
+) -> None:
+    """Show origin, licence, counts, the strongest words and the columns of know-how."""
+    from pipeline.experiment import know_how_file
+
+    typer.echo(know_how_file.show(file, n))
+
+
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 _INSTALLED = Path(__file__).parent / "defaults"
 # A checkout has them in its root, where a user edits them.
 _DEFAULTS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
+SAMPLE_KNOW_HOW = _DEFAULTS / "data/sample/know_how.safetensors"
 
 
 def shipped(path: Path) -> Path:

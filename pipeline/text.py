@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Container
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,7 @@ _SENTENCE_END = regex.compile(
     regex.VERSION1,
 )
 
+_LONG_SENTENCE, _PIECE = 40, 20
 # Of two letters, the ending of "we'll" is one.
 _LONG_ENOUGH = 3
 _REPEATED, _DOUBLED = re.compile(r"([^\W\d_])\1{2,}"), re.compile(r"([^\W\d_])\1")
@@ -137,6 +139,28 @@ def sentences(text: str) -> list[str]:
     text = normalised(text)
     parts = (_ASCII_SENTENCE_END if text.isascii() else _SENTENCE_END).split(text)
     return [part.strip() for part in parts if part.strip()]
+
+
+def short_sentences(text: str) -> list[str]:
+    """Return the sentences of `text`, those of more than 40 words between spaces in pieces of about 20.
+
+    A text without punctuation has sentences, too, then.
+
+    Examples
+    --------
+    >>> [len(piece.split()) for piece in short_sentences("No way. " + "so good " * 21)]
+    [2, 21, 21]
+    """
+    return [piece for sentence in sentences(text) for piece in _pieces(sentence)]
+
+
+def _pieces(sentence: str) -> list[str]:
+    tokens = sentence.split()
+    if len(tokens) <= _LONG_SENTENCE:
+        return [sentence]
+    n_pieces = round(len(tokens) / _PIECE)
+    ends = [len(tokens) * place // n_pieces for place in range(n_pieces + 1)]
+    return [" ".join(tokens[start:end]) for start, end in pairwise(ends)]
 
 
 def text_problem(value: object) -> str | None:

@@ -27,7 +27,8 @@ USED_BY |= {"encoder.openvino": "openvino", "features": "encoder"}
 USED_BY |= dict.fromkeys(["attention", "deal", "digest", "errors", "evaluation", "files", "format", "progress"], "core")
 USED_BY |= dict.fromkeys(["shipped", "taguchi", "text"], "core")
 USED_BY |= dict.fromkeys(["features.out_of_fold", "features.t_metrics", "features.text_stats"], "core")
-USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics"], "core")
+USED_BY |= dict.fromkeys(["features.know_how", "features.sums_file", "features.word_table"], "core")
+USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics", "features.t_estimates"], "core")
 USED_BY |= dict.fromkeys(["features.word_items", "features.word_sums"], "core")
 
 
@@ -125,7 +126,7 @@ def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: P
 
 def test_the_wheel_brings_settings_sample_templates_and_types_but_no_tests(wheel: Path) -> None:
     names = set(files_of(wheel))
-    shipped = [*(ROOT / "conf").rglob("*.yaml"), ROOT / "data/sample/reviews.jsonl"]
+    shipped = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "data/sample").iterdir()]
     assert {f"pipeline/defaults/{path.relative_to(ROOT)}" for path in shipped} < names
     pages = [path for path in (ROOT / "pipeline").rglob("*") if path.suffix in {".html", ".css", ".js"}]
     assert len(pages) >= 4
@@ -176,11 +177,13 @@ from pathlib import Path
 import pipeline.attention, pipeline.evaluation, pipeline.files
 from pipeline import __version__, load_sample
 from pipeline.features import TextStats, TMetrics
+from pipeline.know_how import load_know_how
 from pipeline.shipped import shipped
 from pipeline.taguchi import TMethodRegressor
 
 train = load_sample()
 model = TMethodRegressor().fit(TextStats().fit_transform(train.text), train.stars)
+print(load_know_how("sample").reader().predict(["Good food, lovely people."]))
 print(__version__, len(train), model.predict(TextStats().transform(["Good food, lovely people."])).clip(1, 5))
 print(pipeline.__file__)
 print(shipped(Path("conf/score.yaml")))
@@ -199,7 +202,8 @@ def test_the_library_works_from_its_wheel_in_an_empty_directory_with_the_core_al
     command = [sys.executable, "-c", REUSE.format(hidden=hidden)]
     done = subprocess.run(command, cwd=empty, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    results, package, settings = done.stdout.splitlines()
+    read, results, package, settings = done.stdout.splitlines()
+    assert 4 < float(read.strip("[]")) <= 5
     assert results.startswith("0.1.0 600 [")
     assert Path(package) == installed / "pipeline/__init__.py"
     assert Path(settings) == installed / "pipeline/defaults/conf/score.yaml"

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text import check_texts, normalised, sentences, text_problem, undoubled, word_spans, words
+from pipeline.text import (
+    check_texts,
+    normalised,
+    sentences,
+    short_sentences,
+    text_problem,
+    undoubled,
+    word_spans,
+    words,
+)
 
 MIXED = st.text(alphabet=st.sampled_from(list("abcXÉ'’.,!?…。！？、\n\t \"()「」味は最高カ々3😀-_")), max_size=60)
 
@@ -301,3 +310,12 @@ def test_a_word_stays_or_becomes_a_known_one(word: str, known: set[str]) -> None
     result = undoubled(word, known)
     assert result == word or (result in known and word not in known)
     assert [letter for letter, _ in groupby(result)] == [letter for letter, _ in groupby(word)]
+
+
+@given(st.lists(st.sampled_from(["so", "good.", "Don't", "味", "!", "a\nb"]), max_size=200).map(" ".join))
+def test_short_sentences_are_the_sentences_with_the_long_ones_cut(text: str) -> None:
+    pieces = short_sentences(text)
+    assert " ".join(pieces).split() == " ".join(sentences(text)).split()
+    assert max((len(piece.split()) for piece in pieces), default=0) <= 40
+    if all(len(sentence.split()) <= 40 for sentence in sentences(text)):
+        assert pieces == sentences(text)

@@ -32,6 +32,7 @@ from pipeline.project.conf import check_names
 from pipeline.project.paths import CONF
 from pipeline.taguchi import (
     MahalanobisTaguchi,
+    MeanRegressor,
     MSRRegressor,
     OrthogonalArraySelector,
     RTMethod,
@@ -129,6 +130,12 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
     "MSR": lambda: MSRRegressor(limit_items=True),
     "unit spaces": lambda: ExpectedStarRegressor(UnitSpaceClassifierCV(limit_items=True)),
     "unit spaces (median star)": lambda: MedianStarRegressor(UnitSpaceClassifierCV(limit_items=True)),
+    "Ta + unit spaces": lambda: MeanRegressor(  # the mean of both estimates
+        [
+            ("Ta", _T("all", clip="range")),
+            ("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV(limit_items=True))),
+        ]
+    ),
     "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk", limit_items=True)),
     "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled", limit_items=True)),
     "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own", limit_items=True)),

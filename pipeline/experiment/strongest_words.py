@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 
 from pipeline.features.word_items import WordItemsTransformer, values_and_strengths
+from pipeline.features.word_sums import WordMetrics, WordSums
 from pipeline.taguchi.integrated import in_db
 
 _N = 50  # up and down each
 
 
-def strongest_words(transformer: WordItemsTransformer, n: int = _N) -> pd.DataFrame:
+def strongest_words(sums: WordSums, metrics: WordMetrics, n: int = _N) -> pd.DataFrame:
     """Return the items with the largest S/N ratios: those that pull the target up, then those that pull it down.
 
     Parameters
     ----------
-    transformer : fitted TMetrics or SentenceMetrics
+    sums : WordSums
+    metrics : WordMetrics
+        What `TMetrics` or `SentenceMetrics` makes of them.
     n : int, default=50
         How many at most, up and down each.
 
@@ -32,15 +35,15 @@ def strongest_words(transformer: WordItemsTransformer, n: int = _N) -> pd.DataFr
     --------
     >>> from pipeline.features import TMetrics
     >>> words = TMetrics(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
-    >>> strongest_words(words, n=1).round(1).to_dict("split")["data"]
+    >>> strongest_words(words.sums_, words.metrics_, n=1).round(1).to_dict("split")["data"]
     [['good', 2.0, 3.0, 9.5], ['bad', 2.0, -3.0, 9.5]]
     """
-    eta, value = transformer.metrics_.eta[:, 0], values_and_strengths(transformer.metrics_)[0][:, 0]
+    eta, value = metrics.eta[:, 0], values_and_strengths(metrics)[0][:, 0]
     known = np.flatnonzero(eta > 0)
     table = pd.DataFrame(
         {
-            "item": transformer.items_[known],
-            "n_texts": transformer.sums_.df[known],
+            "item": np.array(sums.names, dtype=object)[known],
+            "n_texts": sums.df[known],
             "difference": value[known],
             "sn_db": in_db(eta[known]),
         }
@@ -53,7 +56,7 @@ def strongest_words(transformer: WordItemsTransformer, n: int = _N) -> pd.DataFr
 def words_frame(transformers: Mapping[str, Any]) -> pd.DataFrame:
     """Return the strongest words of each feature that learns from words, with the feature's name."""
     parts = [
-        strongest_words(each).assign(features=name)
+        strongest_words(each.sums_, each.metrics_).assign(features=name)
         for name, each in transformers.items()
         if isinstance(each, WordItemsTransformer)
     ]

@@ -33,7 +33,7 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     try:
         if "." in config.transformer:
             return imported(config.transformer, where)(**config.params)
-        known = [name for name in pipeline.features.__all__ if name[0].isupper()]
+        known = [name for name in pipeline.features.__all__ if hasattr(getattr(pipeline.features, name), "transform")]
         check_names([config.transformer], known, "transformer", where)
         transformer = getattr(pipeline.features, config.transformer)(**config.params)
     except (TypeError, ValueError) as error:

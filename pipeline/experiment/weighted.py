@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 from sklearn import config_context
+from sklearn.ensemble import VotingRegressor
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -44,7 +45,7 @@ def fit_weighted(model: Any, X: Any, y: Any, weight: npt.ArrayLike) -> Any:
 def takes_weights(model: Any) -> bool:
     """Return whether all parts of an unfitted model take weights of rows, or hand them on to those that do."""
     return all(
-        has_fit_parameter(each, "sample_weight") or isinstance(each, Pipeline | GridSearchCV)
+        has_fit_parameter(each, "sample_weight") or isinstance(each, Pipeline | GridSearchCV | VotingRegressor)
         for each in _estimators(model)
     )
 

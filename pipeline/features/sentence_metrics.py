@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from pipeline.features.out_of_fold import Array
-from pipeline.features.presence import merged
+from pipeline.features.presence import Counts, Parts, Presence
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
-from pipeline.text import as_known, sentences, words
+from pipeline.text import as_known, check_texts, short_sentences, words
 
 _ALL_SERIES = [f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS]
 _SERIES = ["t_0", "t_50"]
@@ -21,10 +21,11 @@ _SERIES = ["t_0", "t_50"]
 _ERROR = 3.0
 
 
-def sentence_items(text: str, known: Container[str] = ()) -> list[list[str]]:
+def sentence_items(text: str, known: Container[str] = ()) -> Parts:
     """Return the items of each sentence that has a word: words, pairs, triples and pairs around any one word.
 
-    A word that is not `known` is read with fewer repeated letters if that makes it known, see `undoubled`.
+    Long sentences are read in pieces, see `short_sentences`, and a word that is not `known` with fewer repeated letters
+    if that makes it known, see `undoubled`.
 
     Examples
     --------
@@ -33,7 +34,7 @@ def sentence_items(text: str, known: Container[str] = ()) -> list[list[str]]:
     >>> sentence_items("Not so good")[0][3:]
     ['not so', 'so good', 'not so good', 'not * good']
     """
-    split = (as_known([word.lower() for word in words(sentence)], known) for sentence in sentences(text))
+    split = (as_known([word.lower() for word in words(sentence)], known) for sentence in short_sentences(text))
     return [_items(sentence) for sentence in split if sentence]
 
 
@@ -50,7 +51,7 @@ class _SentenceRows:
     """Texts as rows: which item which of their sentences has, and which item is anywhere in them."""
 
     of_sentences: csr_array
-    n_sentences: npt.NDArray[np.int64]
+    n_sentences: Counts
     of_texts: csr_array
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Self:
@@ -58,21 +59,21 @@ class _SentenceRows:
         return type(self)(self.of_sentences[inside], self.n_sentences[chosen], self.of_texts[chosen])
 
 
-def _mean(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _mean(series: Array, first: Counts, n: Counts) -> Array:
     return np.add.reduceat(series, first) / n[:, None]
 
 
-def _sd(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _sd(series: Array, first: Counts, n: Counts) -> Array:
     difference = series - np.repeat(_mean(series, first, n), n, axis=0)
     return np.sqrt(np.add.reduceat(difference**2, first) / n[:, None])
 
 
-def _last(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _last(series: Array, first: Counts, n: Counts) -> Array:
     return series[first + n - 1]
 
 
 # Each takes the series of all sentences, and for each text the place of its first sentence and their number.
-_STATISTICS: dict[str, Callable[[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]], Array]] = {
+_STATISTICS: dict[str, Callable[[Array, Counts, Counts], Array]] = {
     "mean": _mean,
     "sd": _sd,
     "last": _last,
@@ -82,7 +83,7 @@ _NAMES = [f"{series}_{statistic}" for statistic in _STATISTICS for series in _SE
 _NAMES += [f"{_SERIES[0]}_{third}" for third in _THIRDS]
 
 
-def _thirds(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64]) -> Array:
+def _thirds(series: Array, first: Counts, n: Counts) -> Array:
     """Return the mean of each text's first, second and last third of sentences; 0 for a third without any."""
     text = np.repeat(np.arange(len(n)), n)
     third = 3 * (np.arange(len(series)) - first[text]) // n[text]
@@ -91,13 +92,27 @@ def _thirds(series: Array, first: npt.NDArray[np.int64], n: npt.NDArray[np.int64
     return (total / np.maximum(count, 1)).reshape(shape)
 
 
+def _values(metrics: WordMetrics) -> Array:
+    """Return what each item adds to each series, of shape (n_items, n_series)."""
+    return np.column_stack(values_and_strengths(metrics))[:, [_ALL_SERIES.index(name) for name in _SERIES]]
+
+
 def _series(X: csr_array, metrics: WordMetrics) -> Array:
     """Return the series of sentences, of shape (n_sentences, n_series)."""
     used, metrics = of_used(X, metrics)
     known = (metrics.eta > 0).any(axis=1)
-    of_items = np.column_stack(values_and_strengths(metrics))[:, [_ALL_SERIES.index(name) for name in _SERIES]]
-    sums = used @ np.column_stack([known, of_items])
+    sums = used @ np.column_stack([known, _values(metrics)])
     return sums[:, 1:] / np.sqrt(np.maximum(sums[:, :1], 1))
+
+
+def _over_sentences(series: Array, n: Counts) -> Array:
+    """Return the columns of texts from the series of their n sentences; 0 for a text without any."""
+    columns, some = np.zeros((len(n), len(_NAMES))), n > 0
+    if some.any():
+        first, n = np.cumsum(n[some]) - n[some], n[some]
+        parts = [statistic(series, first, n) for statistic in _STATISTICS.values()]
+        columns[some] = np.hstack([*parts, _thirds(series[:, 0], first, n)])
+    return columns
 
 
 class SentenceMetrics(WordItemsTransformer):
@@ -183,24 +198,52 @@ class SentenceMetrics(WordItemsTransformer):
         """
         return np.asarray(_NAMES, dtype=object)
 
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each item of a text has in the columns that are sums over items.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The items of the text that were learned and carry something.
+        columns : list of n_columns str
+            All but the standard deviations.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text.
+
+        Examples
+        --------
+        >>> sentences = SentenceMetrics(cv=2).fit(["Good food.", "Good wine.", "Bad food.", "Bad wine."], [5, 4, 1, 2])
+        >>> items, columns, shares = sentences.column_shares("Good beer. Bad beer.")
+        >>> items, shares[:, columns.index("t_0_last")].round(2).tolist()
+        (['bad', 'good'], [-0.75, 0.0])
+        """
+        X = self._rows(check_texts([text])).of_sentences
+        used = np.unique(X.indices)
+        used = used[(self.metrics_.eta[used] > 0).any(axis=1)]
+        metrics = self.metrics_._replace(beta=self.metrics_.beta[used], eta=self.metrics_.eta[used])
+        present = X[:, used].toarray()
+        series = present / np.sqrt(np.maximum(present.sum(axis=1, keepdims=True), 1))
+        # A text that says nothing else has that item's part in every sum.
+        alone = series.T[:, :, None] * _values(metrics)[:, None]
+        columns = _over_sentences(alone.reshape(-1, len(_SERIES)), np.full(len(used), len(present)))
+        sums = [place for place, name in enumerate(_NAMES) if not name.endswith("_sd")]
+        return self.items_[used].tolist(), [_NAMES[place] for place in sums], columns[:, sums]
+
     def _metrics_of(self, sums: WordSums) -> WordMetrics:
         return sums.metrics(error=_ERROR)
 
-    def _parts_of(self, text: str, known: Container[str] = ()) -> list[list[str]]:
+    def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
         return sentence_items(text, known)
 
-    def _arranged(self, X: csr_array, parts: list[list[list[str]]]) -> _SentenceRows:
-        return _SentenceRows(X, np.array([len(each) for each in parts], dtype=np.int64), merged(X, parts))
+    def _arranged(self, found: Presence) -> _SentenceRows:
+        return _SentenceRows(found.of_parts, found.n_parts, found.of_texts())
 
     def _in_texts(self, rows: _SentenceRows) -> csr_array:
         return rows.of_texts
 
     def _columns(self, rows: _SentenceRows, metrics: WordMetrics) -> Array:
-        columns = np.zeros((len(rows.n_sentences), len(_NAMES)))
-        some = rows.n_sentences > 0
-        if some.any():
-            n = rows.n_sentences[some]
-            series, first = _series(rows.of_sentences, metrics), np.cumsum(n) - n
-            parts = [statistic(series, first, n) for statistic in _STATISTICS.values()]
-            columns[some] = np.hstack([*parts, _thirds(series[:, 0], first, n)])
-        return columns
+        return _over_sentences(_series(rows.of_sentences, metrics), rows.n_sentences)

@@ -14,15 +14,17 @@ from pipeline.features.presence import Lookup, learn_items, make_lookup, presenc
 from pipeline.features.t_metrics import words_and_pairs
 from pipeline.features.word_items import scale_ends
 from pipeline.features.word_sums import ORIGINS, distances, word_sums
+from pipeline.text import check_texts
 
 # Origins by which the strongest words are chosen: the target itself, and its distance from the middle.
 _CHOSEN_BY = [ORIGINS.index(0), ORIGINS.index(50)]
-# Of the variances of the weighted items, for directions that the shrunk matrix leaves empty.
-_FLOOR = 1e-6
+# Of each variance, so that directions in which the texts do not differ have some.
+_FLOOR = 1e-8
+_LEAST = 1e-6
 
 
 class WordEstimates(NamedTuple):
-    """The words that were taken, and their weights in the estimate of each distance, which is 0 for an average text."""
+    """The words that were taken, their weights in the estimate of each distance, and what is added to their sum."""
 
     places: npt.NDArray[np.intp]
     coef: Array
@@ -37,21 +39,22 @@ def _scaled(X: csr_array, places: npt.NDArray[np.intp]) -> csr_array:
     return Z
 
 
-def _solve(Z: csr_array, M: Array, shrinkage: float) -> tuple[Array, Array]:
-    """Return the weights of the items in each estimate, and what they make of an average text."""
+def _solve(Z: csr_array, targets: Array, shrinkage: float) -> tuple[Array, Array]:
+    """Return the weights of the items in the estimate of each target, and what is added to their sum."""
+    M = targets - targets.mean(axis=0)
     mean = np.asarray(Z.mean(axis=0)).ravel()
     total = (Z.T @ Z).toarray() - Z.shape[0] * np.outer(mean, mean)
-    variances = np.maximum(total.diagonal(), _FLOOR)
+    variances = np.maximum(total.diagonal(), _LEAST)
     if not len(mean):
-        return np.zeros((0, M.shape[1])), np.zeros(M.shape[1])
+        return np.zeros((0, M.shape[1])), targets.mean(axis=0)
     total *= 1 - shrinkage
-    np.fill_diagonal(total, variances)
+    np.fill_diagonal(total, variances * (1 + _FLOOR))
     L = Z.T @ M
     coef = cho_solve(cho_factor(total), L)
     # The slope of each estimate on its distance is 1 in the texts that it was learned from.
     slope = (coef * L).sum(axis=0)
     coef *= np.divide((M**2).sum(axis=0), slope, out=np.zeros_like(slope), where=slope > 0)
-    return coef, mean @ coef
+    return coef, targets.mean(axis=0) - mean @ coef
 
 
 class TEstimates(OutOfFoldTransformer[WordEstimates]):
@@ -66,17 +69,19 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     with items and target measured from their means, and :math:`\Sigma` the sums of squares and products of the items
     whose products are shrunk towards 0. That is Ta with the full covariance: with the sums of products of all
     variation in place of those of the error one decomposition serves all points, and without shrinkage the estimates
-    are the same. A text without any of the words gets the estimate of a text in which all of them are absent.
+    are the same. A text becomes 4 columns, ``estimate_0``, ``estimate_25``, ``estimate_50`` and ``estimate_75``: the
+    estimates of the distances from 1, 2, 3 and 4 of five stars. A text without any of the words is one in which all of
+    them are absent.
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in `TMetrics`.
 
     Parameters
     ----------
-    n_words : int, default=1000
+    n_items : int, default=1000
         How many words and pairs are taken: those with the largest S/N ratio against the target or its distance from
         the middle of its range, whichever is larger.
-    shrinkage : float in [0, 1], default=0.4
+    shrinkage : float in (0, 1], default=0.4
         By which share the products of pairs of items are shrunk; 1: the words count as independent.
     cv : int, default=5
         Folds of `fit_transform`.
@@ -103,10 +108,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     >>> from pipeline.features import TEstimates
     >>> texts = ["good food", "good wine", "bad food", "bad wine"]
     >>> estimates = TEstimates(cv=2).fit(texts, [5, 4, 1, 2])
-    >>> estimates.get_feature_names_out().tolist()
-    ['estimate_0', 'estimate_25', 'estimate_50', 'estimate_75']
     >>> estimates.transform(["good beer", "bad beer"])[:, 0].round(1).tolist()
-    [1.6, -1.6]
+    [3.6, 0.4]
     """
 
     range_: tuple[float, float]
@@ -114,21 +117,21 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     _lookup: Lookup
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
-        "n_words": [Interval(Integral, 1, None, closed="left")],
-        "shrinkage": [Interval(Real, 0, 1, closed="both")],
+        "n_items": [Interval(Integral, 1, None, closed="left")],
+        "shrinkage": [Interval(Real, 0, 1, closed="right")],
         "target_range": ["array-like", None],
         **FOLD_CONSTRAINTS,
     }
 
     def __init__(
         self,
-        n_words: int = 1000,
+        n_items: int = 1000,
         shrinkage: float = 0.4,
         cv: int = 5,
         random_state: Any = 0,
         target_range: tuple[float, float] | None = None,
     ):
-        self.n_words = n_words
+        self.n_items = n_items
         self.shrinkage = shrinkage
         self.cv = cv
         self.random_state = random_state
@@ -152,13 +155,41 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         """
         return np.asarray([f"estimate_{origin}" for origin in ORIGINS], dtype=object)
 
+    def column_shares(self, text: str) -> tuple[list[str], list[str], Array]:
+        """Return the part that each word of a text has in the estimates.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        items : list of n_items str
+            The words and pairs of the text that were taken.
+        columns : list of n_columns str
+            All; none for a text without any of the words.
+        shares : ndarray of shape (n_items, n_columns), float64
+            The rows sum up to the columns of the text: each has its weighted sum, and an equal part of what is added.
+
+        Examples
+        --------
+        >>> estimates = TEstimates(cv=2).fit(["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2])
+        >>> items, columns, shares = estimates.column_shares("bad wine, good beer")
+        >>> items, shares[:, columns.index("estimate_0")].round(1).tolist()
+        (['bad', 'bad wine', 'good', 'wine'], [-0.3, 0.3, 1.3, 0.5])
+        """
+        X = _scaled(self._rows(check_texts([text])), self.metrics_.places)
+        shares = X.data[:, None] * self.metrics_.coef[X.indices] + self.metrics_.offset / max(X.nnz, 1)
+        columns = self.get_feature_names_out().tolist() if X.nnz else []
+        return self.items_[X.indices].tolist(), columns, shares[:, : len(columns)]
+
     def _begin(self, texts: list[str], y: Array) -> csr_array:
         self.range_ = scale_ends(y, self.target_range)
-        items, X = learn_items(map(words_and_pairs, texts))
+        items, found = learn_items([words_and_pairs(text)] for text in texts)
         if not items:
             raise ValueError(f"No word occurs in the {len(texts)} texts: give others.")
         self._lookup = make_lookup("\n".join(sorted(items)))
-        return with_columns(X, items, self._lookup.places)
+        return with_columns(found.of_parts, items, self._lookup.places)
 
     def _learn_from_all(self, rows: csr_array, y: Array) -> None:
         names = self.__dict__.pop("_lookup").items.split("\n")
@@ -169,17 +200,17 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
 
     def _learn(self, rows: csr_array, y: Array) -> WordEstimates:
         eta = word_sums("", rows, y, self.range_).metrics().eta[:, _CHOSEN_BY].max(axis=1)
-        places = np.sort(np.argsort(-eta, kind="stable")[: min(self.n_words, np.count_nonzero(eta))])
-        M = distances(y, *self.range_)
-        return WordEstimates(places, *_solve(_scaled(rows, places), M - M.mean(axis=0), self.shrinkage))
+        places = np.sort(np.argsort(-eta, kind="stable")[: min(self.n_items, np.count_nonzero(eta))])
+        return WordEstimates(places, *_solve(_scaled(rows, places), distances(y, *self.range_), self.shrinkage))
 
     def _columns(self, rows: csr_array, metrics: WordEstimates) -> Array:
-        return _scaled(rows, metrics.places) @ metrics.coef - metrics.offset
+        return _scaled(rows, metrics.places) @ metrics.coef + metrics.offset
 
     def _rows(self, texts: list[str]) -> csr_array:
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self._items)
-        return presence((words_and_pairs(text, self._lookup.places) for text in texts), self._lookup.places)
+        places = self._lookup.places
+        return presence(([words_and_pairs(text, places)] for text in texts), places).of_parts
 
     def __getstate__(self) -> Any:
         return {key: value for key, value in super().__getstate__().items() if key != "_lookup"}

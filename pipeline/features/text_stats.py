@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from functools import lru_cache
-from itertools import pairwise
 from statistics import fmean, pstdev
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from sklearn.utils import Tags
 from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SentimentIntensityAnalyzer
 
 from pipeline.progress import progress_bar
-from pipeline.text import check_texts, normalised, sentences, undoubled, words
+from pipeline.text import check_texts, normalised, short_sentences, undoubled, words
 
 _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
@@ -25,7 +24,6 @@ _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
-_LONG_SENTENCE, _PIECE = 40, 20
 _LETTERS = re.compile(r"[^\W\d_]+")
 # The letters that are capital in any English text.
 _CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|(?<!['\w])i\b")
@@ -167,7 +165,7 @@ def _sentiment(text: str) -> dict[str, float]:
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
     text = _in_both_cases(normalised(text))
-    tokens, parts = words(text), [piece for sentence in sentences(text) for piece in _pieces(sentence)]
+    tokens, parts = words(text), short_sentences(text)
     lower = [token.lower() for token in tokens]
     return {
         **_lengths(text, tokens, parts),
@@ -190,22 +188,6 @@ def _in_both_cases(text: str) -> str:
     if sum(char.isupper() for char in letters) <= _ALL_CAPITALS * len(letters):
         return text
     return _CAPITALISED.sub(lambda start: start.group().upper(), text.lower())
-
-
-def _pieces(sentence: str) -> list[str]:
-    """Return a sentence in pieces of about equally many words, whole where it is not long.
-
-    Examples
-    --------
-    >>> [len(piece.split()) for piece in _pieces("so good " * 21)]
-    [21, 21]
-    """
-    tokens = sentence.split()
-    if len(tokens) <= _LONG_SENTENCE:
-        return [sentence]
-    n_pieces = round(len(tokens) / _PIECE)
-    ends = [len(tokens) * place // n_pieces for place in range(n_pieces + 1)]
-    return [" ".join(tokens[start:end]) for start, end in pairwise(ends)]
 
 
 def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Container
-from itertools import chain
 from numbers import Integral
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.utils._param_validation import Interval
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_target
-from pipeline.features.presence import Lookup, learn_items, make_lookup, merged, presence, with_columns
+from pipeline.features.presence import Lookup, Parts, Presence, learn_items, make_lookup, presence, with_columns
 from pipeline.features.word_sums import WordMetrics, WordSums, word_sums
 
 
@@ -129,9 +128,8 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     def _begin(self, texts: list[str], y: Array) -> Any:
         self.range_ = self._scale_ends(y)
-        parts = [self._parts_of(text) for text in texts]
-        items, X = learn_items(chain.from_iterable(parts))
-        df = np.bincount(merged(X, parts).indices, minlength=len(items))
+        items, found = learn_items(map(self._parts_of, texts))
+        df = np.bincount(found.of_texts().indices, minlength=len(items))
         names = [item for item, n in zip(items, df.tolist(), strict=True) if n >= self.min_df]
         if self.know_how is not None:
             names = list({*names, *self.know_how.names})
@@ -139,7 +137,8 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
             none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
             raise ValueError(f"{none}: lower min_df or give more.")
         self._lookup = make_lookup("\n".join(sorted(names)))
-        return self._arranged(with_columns(X, items, self._lookup.places), parts)
+        X = with_columns(found.of_parts, items, self._lookup.places)
+        return self._arranged(found._replace(of_parts=X))
 
     def _scale_ends(self, y: Array) -> tuple[float, float]:
         if self.know_how is None:
@@ -152,16 +151,16 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
     def _rows(self, texts: list[str]) -> Any:
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self.sums_.items)
-        parts = [self._parts_of(text, self._lookup.places) for text in texts]
-        return self._arranged(presence(chain.from_iterable(parts), self._lookup.places), parts)
+        places = self._lookup.places
+        return self._arranged(presence((self._parts_of(text, places) for text in texts), places))
 
-    def _parts_of(self, text: str, known: Container[str] = ()) -> list[list[str]]:
+    def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
         """Return the items of each part of a text that gets a row of its own: the text itself, or its sentences."""
         return [self.items_of(text, known)]
 
-    def _arranged(self, X: csr_array, parts: list[list[list[str]]]) -> Any:
+    def _arranged(self, found: Presence) -> Any:
         """Return the rows of texts from those of their parts."""
-        return X
+        return found.of_parts
 
     def _in_texts(self, rows: Any) -> csr_array:
         """Return which text has which item."""

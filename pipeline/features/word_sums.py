@@ -1,16 +1,20 @@
 """Sums over texts from which the S/N ratios of words follow; the sums of two groups of texts add up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from pipeline.features.out_of_fold import Array
+from pipeline.taguchi.arrays import checked
 
 # Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
 ORIGINS = (0, 25, 50, 75)
+_SUMS = ("mean", "squares", "df", "L")
 
 
 class WordMetrics(NamedTuple):
@@ -131,6 +135,11 @@ class WordSums:
         df[there], L[there] = self.df[source[there]], self.L[source[there]]
         return replace(self, items=items, df=df, L=L)
 
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all but the range as arrays; `word_sums_from_arrays` takes them back."""
+        items = np.frombuffer(self.items.encode(), dtype=np.uint8)
+        return {"items": items, "n": np.array(self.n), **{name: getattr(self, name) for name in _SUMS}}
+
     def metrics(self, error: float = 0.0) -> WordMetrics:
         r"""Return sensitivity and S/N ratio of each item against each of the target's distances.
 
@@ -211,3 +220,42 @@ def word_sums(
         rare = X.T @ (weight > 0).astype(np.float64) < min_df
         df[rare], L[rare] = 0, 0
     return WordSums(items, target_range, n, mean, (weighted * M).sum(axis=0), df, L)
+
+
+def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: tuple[float, float]) -> WordSums:
+    """Return the sums whose arrays `WordSums.to_arrays` gave.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        ``items`` (UTF-8, one item a line, as uint8), ``n`` (), ``mean`` and ``squares`` of shape (4,), ``df`` of shape
+        (n_items,) and ``L`` of shape (n_items, 4). Other names do not count.
+    target_range : (low, high)
+        Ends of the target's scale.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing, has another shape or is not finite, if the items do not ascend or are no UTF-8, or if an
+        item has no text or more texts than there are, or if a
+        sum is larger than the scale allows.
+    """
+    items = arrays.get("items", np.empty(0))
+    if items.dtype != np.uint8 or items.ndim != 1:
+        raise ValueError(f"items must be a row of bytes, got {items.dtype} of shape {items.shape}.")
+    # Bytes that are no UTF-8 raise a ValueError, too.
+    names = items.tobytes().decode().split("\n")
+    if "" in names or any(first >= second for first, second in pairwise(names)):
+        raise ValueError("items must be words in ascending order, each once.")
+    n = float(checked(arrays, "n", [()], least=0))
+    mean, squares = (checked(arrays, name, [(len(ORIGINS),)], least=0) for name in ("mean", "squares"))
+    df = checked(arrays, "df", [(len(names),)], least=0)
+    if not 0 < df.min() <= df.max() <= n * (1 + 1e-12):
+        raise ValueError(f"df must be above 0 and not above n={n:g}, got {df.min():g} to {df.max():g}.")
+    L = checked(arrays, "L", [(len(names), len(ORIGINS))])
+    width = target_range[1] - target_range[0]
+    in_widths = {"mean": mean / width, "squares": squares / (n * width**2), "L": np.abs(L) / (width * df[:, None])}
+    for name, share in in_widths.items():
+        if share.max() > 1 + 1e-9:
+            raise ValueError(f"{name} must be sums of distances of at most {width:g}, the width of the scale.")
+    return WordSums("\n".join(names), target_range, n, mean, squares, df, L)

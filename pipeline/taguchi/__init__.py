@@ -4,6 +4,7 @@ from pipeline.taguchi.class_moments import ClassMoments, class_moments
 from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate
+from pipeline.taguchi.mean import MeanRegressor
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.msr import MSRRegressor
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
@@ -22,6 +23,7 @@ __all__ += ["ClassMoments", "class_moments"]
 __all__ += [
     "Contributions",
     "MahalanobisTaguchi",
+    "MeanRegressor",
     "RTMethod",
     "UnitSpaceClassifier",
     "UnitSpaceClassifierCV",

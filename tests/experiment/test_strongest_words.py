@@ -11,7 +11,8 @@ from pipeline.features.t_metrics import words_and_pairs
 
 def test_it_has_the_words_of_the_sample_with_their_counts_and_values() -> None:
     reviews = load_sample()
-    table = strongest_words(TMetrics().fit(reviews["text"], reviews["stars"]), n=10)
+    metrics = TMetrics().fit(reviews["text"], reviews["stars"])
+    table = strongest_words(metrics.sums_, metrics.metrics_, n=10)
     assert (table["difference"] > 0).tolist() == [True] * 10 + [False] * 10
     for direction in (table[:10], table[10:]):
         assert direction["sn_db"].is_monotonic_decreasing
@@ -26,7 +27,8 @@ def test_it_has_the_words_of_the_sample_with_their_counts_and_values() -> None:
 
 
 def test_nothing_that_carries_nothing_is_in_it() -> None:
-    table = strongest_words(TMetrics(cv=2).fit(["a b", "b", "c b", "b c"], [1, 5, 3, 3]))
+    metrics = TMetrics(cv=2).fit(["a b", "b", "c b", "b c"], [1, 5, 3, 3])
+    table = strongest_words(metrics.sums_, metrics.metrics_)
     assert "b" not in table["item"].tolist()
     assert "c" not in table["item"].tolist()
 

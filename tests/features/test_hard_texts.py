@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from pooling_cases import ALL
 
-from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, SentenceMetrics, TextStats, TMetrics
+from pipeline.features import (
+    AttentionPooling,
+    RTMetrics,
+    SentenceEmbedding,
+    SentenceMetrics,
+    TEstimates,
+    TextStats,
+    TMetrics,
+)
 from pipeline.features.t_metrics import words_and_pairs
 
-NAMES = ["TextStats", "TMetrics", "SentenceMetrics", "RTMetrics", "SentenceEmbedding", *ALL]
-STATISTICS = NAMES[:4]
+NAMES = ["TextStats", "TMetrics", "SentenceMetrics", "TEstimates", "RTMetrics", "SentenceEmbedding", *ALL]
+STATISTICS = NAMES[:5]
 
 COMPOSED = [
     "Très bon café, crème brûlée géniale",
@@ -30,6 +38,7 @@ def transformer(name, model):
         "TextStats": TextStats(),
         "TMetrics": TMetrics(cv=2),
         "SentenceMetrics": SentenceMetrics(cv=2),
+        "TEstimates": TEstimates(cv=2),
         "RTMetrics": RTMetrics(model, cv=2),
         "SentenceEmbedding": SentenceEmbedding(model),
     }

@@ -14,7 +14,7 @@ from text_checks import check_text_transformer
 
 from pipeline.deal import deal_folds
 from pipeline.experiment.columns import fit_transform
-from pipeline.features import RTMetrics, SentenceMetrics, TMetrics
+from pipeline.features import RTMetrics, SentenceMetrics, TEstimates, TMetrics
 
 # One letter a word: the tiny encoder knows them all.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -25,11 +25,11 @@ def random_texts(n, n_words=6):
     return [" ".join("".join(rng.choice(list(LETTERS), 3)) for _ in range(n_words)) for _ in range(n)]
 
 
-@pytest.fixture(params=["words", "sentences", "tokens"])
+@pytest.fixture(params=["words", "sentences", "estimates", "tokens"])
 def metrics(request, tiny_encoder):
     if request.param == "tokens":
         return RTMetrics(model=tiny_encoder, cv=3)
-    return TMetrics(cv=3) if request.param == "words" else SentenceMetrics(cv=3)
+    return {"words": TMetrics, "sentences": SentenceMetrics, "estimates": TEstimates}[request.param](cv=3)
 
 
 def largest_correlation(columns, target):

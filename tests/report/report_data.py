@@ -74,9 +74,10 @@ def build(
 def _write_manifests(paths: DatasetPaths, sides: dict[str, Line]) -> None:
     described = {side: {"feature_sets": [line.features], "models": [line.model]} for side, line in sides.items()}
     inputs = {str(paths.reviews): file_digest(paths.reviews)}
+    settings = {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}}
     for directory, stage, config in (
         (paths.reports, "score", {"seed": 1, "feature_sets": FEATURES}),
-        (paths.curves, "curves", {"seed": 1, "sizes": {str(size): n for size, n in SIZES.items()}, "sides": described}),
+        (paths.curves, "curves", {**settings, "sides": described, "know_how": {"rows": 30}}),
         (paths.robustness, "robustness", {"seed": 1, "n_reviews": 400}),
     ):
         write_json(directory / MANIFEST, {"stage": stage, "config": config, "inputs": inputs})
@@ -187,8 +188,10 @@ def _curves(
         | {"ahead_small": t_name, "ahead_large": "attention"},
         {"a": "both", "b": "attention", "found": 0.12, "ahead_small": "both", "ahead_large": "both"},
     ]
+    known = [row | {"n_train": size} for row in measured for size in (0, 30) if row["n_train"] == 100]
+    differences = [row | {"n_train": size} for row in contrasts for size in (0, 30) if row["n_train"] == 100]
     made = {"curves": curves, "sides": measured, "contrasts": contrasts, "crossovers": crossovers}
-    return {**made, "know_how": [], "know_how_contrasts": []}
+    return {**made, "know_how": known, "know_how_contrasts": differences}
 
 
 def _robustness(

@@ -1,10 +1,13 @@
 """The tables of the sections hold the numbers of the results."""
 
+import pandas as pd
 from report_data import SIDES
 
+from pipeline.project.conf import ReportConfig
 from pipeline.report.costs import frontier
 from pipeline.report.curves import contrast_table, sides_by_size
 from pipeline.report.items import _item_lines
+from pipeline.report.page import render
 from pipeline.report.results import Results
 from pipeline.report.robustness import change_table, slice_tables
 
@@ -15,6 +18,17 @@ def test_sides_by_size_has_a_row_a_side_and_a_column_a_size(results: Results) ->
     assert table.columns[1:] == [str(size) for size in sorted(set(results.sides["n_train"]))]
     first = results.sides.iloc[0]
     assert table.rows[0][1] == f"{first.qwk:.2f} ({first.qwk_low:.2f} to {first.qwk_high:.2f})"
+
+
+def test_curves_with_know_how_are_told_apart_and_start_with_no_review(results: Results, page: str) -> None:
+    assert "<h3>With know-how from elsewhere</h3>" in page
+    assert "which count as 30 reviews together" in page
+    table = sides_by_size(results.know_how, ", each side with know-how,")
+    assert table.columns[1:] == ["0", "30"]
+    assert "QWK (95% interval), each side with know-how, by number of training reviews" in page
+    without = Results(results.paths)
+    vars(without)["know_how"] = pd.DataFrame()
+    assert "know-how" not in render("d", without, [], ReportConfig(n_plots=1, n_items=1, n_mistakes=1))
 
 
 def test_every_contrast_has_its_interval_and_its_corrected_p_value(results: Results, page: str) -> None:

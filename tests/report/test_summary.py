@@ -14,7 +14,7 @@ def test_the_summary_is_markdown_with_whole_tables(results: Results, paths: Data
     for sentence in SENTENCES:
         assert sentence in summary
     blocks = re.findall(r"(?:^\|.*\n)+", summary, re.MULTILINE)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(widths) == 1

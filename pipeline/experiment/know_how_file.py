@@ -1,0 +1,133 @@
+"""Know-how made, added and shown for the command line."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.strongest_words import strongest_words
+from pipeline.experiment.usable import Rejected, find_usable
+from pipeline.features.word_sums import WordSums
+from pipeline.know_how.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
+from pipeline.scale import Scale
+from pipeline.sources.columns import ColumnNames
+from pipeline.sources.raw import read_files
+from pipeline.taguchi import TMethodRegressor
+
+_DIGITS = {"n_texts": 0, "sn_db": 1}
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn what the library refuses into the error that the command line prints."""
+    try:
+        yield
+    except ValueError as error:
+        raise PipelineError(first_line(error)) from None
+
+
+def make(
+    file: Path, columns: ColumnNames, encoding: str | None, scale: str | None, origin: str, licence: str, min_texts: int
+) -> KnowHow:
+    """Return the know-how of all usable reviews in a file, or in the files of a directory.
+
+    Raises
+    ------
+    PipelineError
+        If the file cannot be read, or its reviews do not suffice.
+    """
+    with _one_line():
+        given = Scale.parse(scale) if scale else None
+        (usable,), rating = find_usable([read_files(file, columns, encoding)], given, str(file))
+        rejected = Rejected()
+        reviews, _ = usable.read(np.ones(len(usable.stars), dtype=bool), rejected)
+        if len(rejected):
+            first = rejected.first or {}
+            reason = f"the first in line {first['line']}: {first['reason']}"
+            logger.warning("%s: %d of %d rows are left out, %s", file, len(rejected), usable.n_read, reason)
+        texts, stars = reviews["text"], reviews["stars"]
+        return make_know_how(texts, stars, origin=origin, licence=licence, min_texts=min_texts, scale=rating.scale)
+
+
+def add(files: list[str]) -> KnowHow:
+    """Return the sum of know-how in files.
+
+    Raises
+    ------
+    PipelineError
+        If a file cannot be read, or the scales differ.
+    """
+    with _one_line():
+        first, *others = map(load_know_how, files)
+        return sum(others, first)
+
+
+def save(know_how: KnowHow, out: Path) -> str:
+    """Write know-how to a file; return what to say about it."""
+    know_how.save(out)
+    return f"{out}: {_counts(know_how)}, {out.stat().st_size / 1e6:.1f} MB"
+
+
+def show(file: str, n: int) -> str:
+    """Return what a file of know-how holds: where it comes from, its strongest words, its columns.
+
+    Raises
+    ------
+    PipelineError
+        If it cannot be read.
+    """
+    with _one_line():
+        know_how = load_know_how(file)
+    about = know_how.about
+    stars = zip(know_how.columns.classes, know_how.columns.weight, strict=True)
+    lines = [
+        f"origin:   {about.origin}",
+        f"licence:  {about.licence or 'none given'}",
+        f"holds:    {_counts(know_how)}, made by version {about.version}",
+        f"scale:    {know_how.scale}; " + ", ".join(f"{weight:g} x {star:g}" for star, weight in stars),
+    ]
+    for feature, sums in know_how.words.items():
+        words = _strongest(feature, sums, n)
+        for title, some in (("up", words[words["difference"] > 0]), ("down", words[words["difference"] < 0])):
+            lines += ["", f"{feature}: the strongest words that pull {title}", _shown(some)]
+    columns = column_ratios(know_how)
+    text = "\n".join([*lines, "", "columns, in the order of their S/N ratios", _shown(columns)])
+    # What a file brings along moves no cursor of a terminal.
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+
+
+def _strongest(feature: str, sums: WordSums, n: int) -> pd.DataFrame:
+    """Return the words with the largest S/N ratios, as the feature learns them from the sums."""
+    return strongest_words(sums, WORD_FEATURES[feature]().fit_sums(sums).metrics_, n)
+
+
+def column_ratios(know_how: KnowHow) -> pd.DataFrame:
+    """Return the columns with their sensitivities and S/N ratios (Ta), the largest first.
+
+    Returns
+    -------
+    DataFrame
+        column; beta, in units of the column per star; sn_db, in dB.
+    """
+    model = TMethodRegressor("all").fit_moments(know_how.columns)
+    table = pd.DataFrame({"column": know_how.names, "beta": model.beta_, "sn_db": model.sn_ratio_})
+    return table.sort_values("sn_db", ascending=False, kind="stable", ignore_index=True)
+
+
+def _counts(know_how: KnowHow) -> str:
+    items = sum(len(sums.df) for sums in know_how.words.values())
+    about = know_how.about
+    return f"{about.n_texts} reviews, {items} words and phrases in {about.min_texts} or more reviews"
+
+
+def _shown(table: pd.DataFrame) -> str:
+    """Return a table for the terminal."""
+    numbers = table.select_dtypes("number").columns
+    formats = {name: f"{{:.{_DIGITS.get(name, 2)}f}}".format for name in numbers}
+    return table.to_string(index=False, formatters=formats)

@@ -1,0 +1,306 @@
+"""What reviews teach, as sums in a small file: to read new reviews with, and to add to reviews at hand."""
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, get_type_hints
+
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import check_consistent_length
+
+from pipeline import __version__
+from pipeline.errors import first_line
+from pipeline.evaluation.ordinal import ExpectedStarRegressor
+from pipeline.features.sentence_metrics import SentenceMetrics
+from pipeline.features.text_stats import TextStats
+from pipeline.features.word_items import WordItemsTransformer
+from pipeline.features.word_sums import WordSums, word_sums_from_arrays
+from pipeline.know_how.sums_file import FileArrays, read_sums, write_sums
+from pipeline.scale import FIVE_STARS, Scale
+from pipeline.shipped import SAMPLE_KNOW_HOW
+from pipeline.taguchi import ClassMoments, MeanRegressor, TMethodRegressor, UnitSpaceClassifierCV, class_moments
+from pipeline.text import check_texts
+
+# The features whose sums are kept; the columns of all of them follow those of the text statistics. Metrics of whole
+# texts beside those of sentences would double the file, and gain nothing up to some hundred reviews.
+WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"sentence_metrics": SentenceMetrics}
+_COLUMNS = "columns"
+
+
+@dataclass(frozen=True)
+class About:
+    """Where know-how comes from.
+
+    Parameters
+    ----------
+    origin, licence : str
+        Of the reviews; several are separated by "; ".
+    n_texts : int
+        How many they are.
+    min_texts : int
+        In how many texts a word is at least.
+    scale : str
+        The scale of the stars, as `Scale.parse` reads it.
+    version : str
+        Version of this package that made the sums.
+    """
+
+    origin: str
+    licence: str
+    n_texts: int
+    min_texts: int
+    scale: str
+    version: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KnowHow:
+    """What reviews teach, as sums without a review: those of two groups of reviews add up with ``+``.
+
+    Make it with `make_know_how`, read it with `load_know_how`.
+
+    Parameters
+    ----------
+    words : dict of str to WordSums
+        The sums of the words, by the name of the feature that reads them.
+    columns : ClassMoments
+        The sums of the columns of all features side by side, for each star.
+    about : About
+        Origin, licence, counts and scale.
+
+    Examples
+    --------
+    The sample that comes with the package reads reviews without a training review:
+
+    >>> from pipeline.know_how import load_know_how
+    >>> sample = load_know_how("sample")
+    >>> reader = sample.reader()
+    >>> reader.predict(["Rude staff, cold food.", "The room was small, the bed fine.", "Great food!"]).round().tolist()
+    [1.0, 3.0, 5.0]
+
+    Your reviews, however few, are added to it by a fit:
+
+    >>> model = sample.pipeline().fit(["Cold fries. The burger was fine."], [3])
+    """
+
+    words: dict[str, WordSums]
+    columns: ClassMoments
+    about: About
+
+    def __repr__(self) -> str:
+        about = self.about
+        return f"KnowHow(origin={about.origin!r}, n_texts={about.n_texts}, scale={about.scale!r})"
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the stars."""
+        return Scale.parse(self.about.scale)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, each behind the name of its feature."""
+        features: list[tuple[str, Any]] = [("text_stats", TextStats()), *((n, WORD_FEATURES[n]()) for n in self.words)]
+        return tuple(f"{name}: {column}" for name, each in features for column in each.get_feature_names_out())
+
+    def __add__(self, other: "KnowHow | int") -> "KnowHow":
+        if isinstance(other, int) and other == 0:
+            return self
+        if not isinstance(other, KnowHow):
+            return NotImplemented
+        if self.about.scale != other.about.scale:
+            raise ValueError(
+                f"Know-how must be of one scale, got {self.about.scale} and {other.about.scale}: make one of them anew "
+                "from stars that are converted."
+            )
+        words = {name: sums + other.words[name] for name, sums in self.words.items()}
+        about = About(
+            origin=_joined(self.about.origin, other.about.origin),
+            licence=_joined(self.about.licence, other.about.licence),
+            n_texts=self.about.n_texts + other.about.n_texts,
+            min_texts=min(self.about.min_texts, other.about.min_texts),
+            scale=self.about.scale,
+            version=__version__,
+        )
+        return KnowHow(words, self.columns + other.columns, about)
+
+    __radd__ = __add__
+
+    def pipeline(self, rows: float = 30) -> Pipeline:
+        """Return text features and T-methods that add this know-how to the reviews they are fitted on.
+
+        The model is the mean of Ta's estimate and of the expected star of unit spaces; on a scale with parts of stars
+        it is Ta alone.
+
+        Parameters
+        ----------
+        rows : float, default=30
+            As how many rows the sums of the columns count. The sums of the words count in full: each text as one.
+
+        Returns
+        -------
+        Pipeline
+            Not fitted. One review is enough for ``fit(texts, stars)``; it predicts numbers on the scale.
+        """
+        words = [(name, WORD_FEATURES[name](know_how=sums)) for name, sums in self.words.items()]
+        return _pipeline(words, self._model(self.columns.counting_as(rows)))
+
+    def reader(self) -> Pipeline:
+        """Return text features and T-methods that have learned from this know-how alone.
+
+        Returns
+        -------
+        Pipeline
+            Fitted: ``predict(texts)`` gives numbers on the scale. Another ``fit`` forgets the know-how.
+        """
+        words = [(name, WORD_FEATURES[name]().fit_sums(sums)) for name, sums in self.words.items()]
+        model = self._model(None)
+        model.estimators_ = [_fitted(estimator, self.columns) for _, estimator in model.estimators]
+        return _pipeline(words, model)
+
+    def _model(self, known: ClassMoments | None) -> MeanRegressor:
+        estimates: list[tuple[str, Any]] = [
+            ("Ta", TMethodRegressor("all", clip=(self.scale.low, self.scale.high), know_how=known))
+        ]
+        if all(float(value).is_integer() for value in self.scale.values):
+            estimates.append(("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV(know_how=known))))
+        return MeanRegressor(estimates)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a safetensors file: the sums, and a header that says what they are.
+
+        Equal know-how makes equal files. A file is either complete or not there.
+
+        Parameters
+        ----------
+        path : path-like
+            By convention with the suffix ``.safetensors``.
+        """
+        arrays = {f"{_COLUMNS}.{name}": array for name, array in self.columns.to_arrays().items()}
+        for feature, sums in self.words.items():
+            arrays |= {f"{feature}.{name}": array for name, array in sums.to_arrays().items()}
+        write_sums(path, arrays, {"about": vars(self.about), "columns": self.names})
+
+
+def _pipeline(words: list[tuple[str, Any]], model: MeanRegressor) -> Pipeline:
+    return Pipeline([("features", FeatureUnion([("text_stats", TextStats()), *words])), ("model", model)])
+
+
+def _fitted(estimator: Any, sums: ClassMoments) -> Any:
+    """Return a T-method, or unit spaces read as a regressor, that have learned from sums alone."""
+    if isinstance(estimator, TMethodRegressor):
+        return estimator.fit_moments(sums)
+    estimator.classifier_, estimator.classes_per_star_ = estimator.classifier.fit_moments(sums), 1
+    return estimator
+
+
+def make_know_how(
+    texts: Any, stars: Any, *, origin: str, licence: str = "", min_texts: int = 5, scale: Scale = FIVE_STARS
+) -> KnowHow:
+    """Sum up what reviews teach.
+
+    The sums hold no review, and no word or phrase that fewer than `min_texts` of them have: no name, no rare
+    phrase. They do hold, for each star, the number of reviews, and means and products of the text statistics and the
+    metrics of words: from the sums of few reviews (about as many as there are columns) single statistics, such as the
+    length of the longest review, can be worked out. So a star needs `min_texts` reviews, too.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The reviews.
+    stars : array-like of shape (n_texts,)
+        Their stars.
+    origin : str
+        Where they come from; it stands in the file.
+    licence : str, default=""
+        Under which they may be used; it stands in the file.
+    min_texts : int, default=5
+        How many reviews must have a word, and a star.
+    scale : Scale, default=FIVE_STARS
+        Of the stars.
+
+    Returns
+    -------
+    KnowHow
+        The columns of words are computed out of fold, so that a review's stars are not read from its words.
+
+    Raises
+    ------
+    ValueError
+        If a text or a star is none, if there are fewer than five reviews, if no word is in `min_texts` of them, or if a
+        star has fewer than `min_texts`.
+
+    Examples
+    --------
+    >>> from pipeline import load_sample
+    >>> reviews = load_sample()[::3]
+    >>> make_know_how(reviews.text, reviews.stars, origin="a third of the sample", licence="BSD-3-Clause")
+    KnowHow(origin='a third of the sample', n_texts=200, scale='1..5')
+    """
+    texts, stars = check_texts(texts), scale.check(stars)
+    check_consistent_length(texts, stars)
+    if min_texts < 1:
+        raise ValueError(f"min_texts must be 1 or more, got {min_texts}.")
+    for star in scale.values:
+        if 0 < (n := int((stars == star).sum())) < min_texts:
+            raise ValueError(
+                f"{n} of the reviews have {star:g} stars, fewer than min_texts={min_texts}: their sums would tell too "
+                "much of each. Leave them out, or lower min_texts."
+            )
+    limits = (scale.low, scale.high)
+    words = {name: kind(min_df=min_texts, target_range=limits) for name, kind in WORD_FEATURES.items()}
+    columns = FeatureUnion([("text_stats", TextStats()), *words.items()]).fit_transform(texts, stars)
+    about = About(origin, licence, len(texts), min_texts, scale.written, __version__)
+    return KnowHow({name: each.sums_ for name, each in words.items()}, class_moments(columns, stars), about)
+
+
+def load_know_how(path: str | PathLike[str]) -> KnowHow:
+    """Read know-how from a file; no code that a file may hold is run.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that `KnowHow.save` wrote, or "sample" for the know-how of the embedded sample.
+
+    Returns
+    -------
+    KnowHow
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or damaged, holds something else, or comes from another version of the features.
+    """
+    where = SAMPLE_KNOW_HOW if path == "sample" else path
+    header, arrays = read_sums(where)
+    try:
+        return _from_file(header, arrays)
+    except ValueError as error:
+        raise ValueError(f"{where} is no know-how of this version ({first_line(error)}): make it anew.") from None
+
+
+def _from_file(header: dict[str, Any], arrays: FileArrays) -> KnowHow:
+    about = header.get("about")
+    kinds = get_type_hints(About)
+    if not isinstance(about, dict) or {name: type(value) for name, value in about.items()} != kinds:
+        raise ValueError(f"about must hold {', '.join(kinds)}")
+    if min(about["n_texts"], about["min_texts"]) < 1:
+        raise ValueError("n_texts and min_texts must be 1 or more")
+    scale = Scale.parse(about["scale"])
+    parts = {name: _part(arrays, name) for name in (*WORD_FEATURES, _COLUMNS)}
+    columns = ClassMoments.from_arrays(parts.pop(_COLUMNS))
+    scale.check(columns.classes, "classes")
+    words = {name: word_sums_from_arrays(part, (scale.low, scale.high)) for name, part in parts.items()}
+    know_how = KnowHow(words, columns, About(**about))
+    if header.get("columns") != list(know_how.names) or columns.n_items != len(know_how.names):
+        raise ValueError(f"version {about['version']:.20} has made other columns")
+    return know_how
+
+
+def _part(arrays: FileArrays, feature: str) -> FileArrays:
+    """Return the arrays of one feature, by their names in it."""
+    start = f"{feature}."
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+
+
+def _joined(*lists: str) -> str:
+    """Return all that stands in lists separated by semicolons, each once."""
+    return "; ".join(dict.fromkeys(part for each in lists for part in each.split("; ") if part))
