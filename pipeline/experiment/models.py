@@ -136,6 +136,12 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
             ("unit spaces", ExpectedStarRegressor(UnitSpaceClassifierCV(limit_items=True))),
         ]
     ),
+    "unit spaces recalibrated": lambda: ExpectedStarRegressor(
+        UnitSpaceClassifierCV(recalibrate=True, limit_items=True)
+    ),
+    "unit spaces recalibrated (median star)": lambda: MedianStarRegressor(
+        UnitSpaceClassifierCV(recalibrate=True, limit_items=True)
+    ),
     "unit spaces (automatic shrinkage)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("shrunk", limit_items=True)),
     "unit spaces (unshrunk)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("pooled", limit_items=True)),
     "unit spaces (own covariances)": lambda: ExpectedStarRegressor(UnitSpaceClassifier("own", limit_items=True)),

@@ -268,7 +268,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         self.coef_ = self.intercept_ = None
         if self.covariance != "own":
             centers = (spaces.means - spaces.center) / self.scale_[0] @ self._root[0]
-            self._store_weights(centers @ self._root[0].T / self.scale_[0], (centers**2).sum(axis=1))
+            at_center = np.log(self.class_prior_) - (centers**2).sum(axis=1) / 2
+            self._store_weights(centers @ self._root[0].T / self.scale_[0], at_center)
         return self
 
     def _warn_of_few_rows(self, spaces: ClassSpaces, shrinkage: tuple[float, ...]) -> None:

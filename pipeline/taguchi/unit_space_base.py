@@ -316,11 +316,11 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         n = spaces.n if prior == "empirical" else np.ones(len(spaces.n))
         self.class_prior_ = n / n.sum()
 
-    def _store_weights(self, coef: Array, squared: Array) -> None:
-        """Store the linear form of the log-posterior; `squared` are the squared distances of the centres."""
+    def _store_weights(self, coef: Array, at_center: Array) -> None:
+        """Store the linear form of the log-posterior."""
         self.coef_ = coef
         # From the centre, so that a large offset of an item costs no digits.
-        self._at_center = np.log(self.class_prior_) - squared / 2
+        self._at_center = at_center
         self.intercept_ = self._at_center - coef @ self.center_
 
     def _numbers(self, method: str) -> Array:

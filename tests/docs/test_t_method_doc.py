@@ -21,6 +21,7 @@ from pipeline.taguchi import (
     MahalanobisTaguchi,
     TMethodRegressor,
     UnitSpaceClassifier,
+    UnitSpaceClassifierCV,
     class_moments,
     sensitivity_and_sn_ratio,
     t_moments,
@@ -260,3 +261,21 @@ def test_shrinking_gives_new_ordinary_rows_their_distance_back():
     # The mean of the formula in `MahalanobisTaguchi` is 5.
     assert squared.mean(axis=0)[0] > 4
     assert squared.mean(axis=0)[1] == pytest.approx(1, abs=0.4)
+
+
+def test_probabilities_that_are_too_certain_are_repaired():
+    rng = np.random.default_rng(0)
+    y, new_y = rng.integers(1, 6, size=(2, 400))
+
+    def items(y):
+        # 40 copies of one measurement: without correlations they count as 40.
+        return (y + rng.normal(size=len(y)))[:, None] + 0.5 * rng.normal(size=(len(y), 40))
+
+    X, new = items(y), items(new_y)
+
+    def brier_score(model):
+        return ((model.fit(X, y).predict_proba(new) - np.eye(5)[new_y - 1]) ** 2).sum(axis=1).mean()
+
+    right = brier_score(UnitSpaceClassifier(shrinkage=0.0))
+    assert brier_score(UnitSpaceClassifierCV([1.0])) > 1.25 * right
+    assert brier_score(UnitSpaceClassifierCV([1.0], recalibrate=True)) < 1.03 * right

@@ -111,7 +111,12 @@ class TestUnitSpaces:
     @given(
         seed=seeds,
         make=st.sampled_from(
-            [UnitSpaceClassifier, lambda: UnitSpaceClassifier("pooled", prior="uniform"), UnitSpaceClassifierCV]
+            [
+                UnitSpaceClassifier,
+                lambda: UnitSpaceClassifier("pooled", prior="uniform"),
+                UnitSpaceClassifierCV,
+                lambda: UnitSpaceClassifierCV(recalibrate=True),
+            ]
         ),
         far=st.sampled_from(DISTANCES),
     )

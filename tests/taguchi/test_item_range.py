@@ -32,7 +32,7 @@ UNIT_SPACES = [
     UnitSpaceClassifier("own", 0.5),
     UnitSpaceClassifierCV(shrinkages=(0.3, 1.0), cv=2),
 ]
-MODELS = [*T_METHODS, MSRRegressor(), *UNIT_SPACES]
+MODELS = [*T_METHODS, MSRRegressor(), *UNIT_SPACES, UnitSpaceClassifierCV(cv=2, recalibrate=True)]
 FITTED = st.sampled_from(MODELS)
 
 

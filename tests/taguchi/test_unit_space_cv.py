@@ -7,6 +7,7 @@ import pytest
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -22,19 +23,28 @@ def test_contract(estimator, check):
     check(estimator)
 
 
+def largest_as_good(errors):
+    """Return the largest candidate whose errors do not differ from the smallest ones in a t test of pairs."""
+    best = errors.mean(axis=1).argmin()
+    equal = np.isclose(errors.mean(axis=1), errors[best].mean(), rtol=1e-9, atol=0)
+    return max(
+        shrinkage for i, shrinkage in enumerate(GRID) if equal[i] or ttest_rel(errors[i], errors[best]).pvalue >= 0.05
+    )
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), p=st.sampled_from([1, 3, 10, 80]))
 def test_probabilities_and_choice_are_those_of_the_plain_classifier_and_a_loop(seed, p):
     (X, y), (new, _) = stars(seed, p=p), stars(seed + 1, p=p)
     model = UnitSpaceClassifierCV(GRID).fit(X, y)
     truth = np.eye(3)[y - 1]
-    errors = np.zeros(len(GRID))
+    errors = np.zeros((len(GRID), len(X)))
     for train, test in KFold(5, shuffle=True, random_state=0).split(X):
         for i, shrinkage in enumerate(GRID):
             plain = UnitSpaceClassifier("shrunk", shrinkage=shrinkage).fit(X[train], y[train])
-            errors[i] += ((plain.predict_proba(X[test]) - truth[test]) ** 2).sum()
-    np.testing.assert_allclose(model.scores_, errors / len(X), rtol=1e-7, atol=1e-12)
-    assert model.scores_[GRID.index(model.shrinkage_)] <= model.scores_.min() * (1 + 1e-9)
+            errors[i, test] = ((plain.predict_proba(X[test]) - truth[test]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(model.scores_, errors.mean(axis=1), rtol=1e-7, atol=1e-12)
+    assert model.shrinkage_ == largest_as_good(errors)
     plain = UnitSpaceClassifier("shrunk", shrinkage=model.shrinkage_).fit(X, y)
     np.testing.assert_allclose(model.predict_proba(new), plain.predict_proba(new), atol=1e-9)
     np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-7 * np.abs(plain.coef_).max())
@@ -69,6 +79,23 @@ def test_of_equal_candidates_the_larger_one_is_taken():
     X, y = np.array([[1.0], [2.0], [3.0], [7.0], [8.0], [9.0]]), [1, 1, 1, 5, 5, 5]
     # A single item has no correlations to shrink.
     assert UnitSpaceClassifierCV([0.1, 0.9, 0.4], cv=3).fit(X, y).shrinkage_ == 0.9
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_row_that_cannot_be_held_out_speaks_against_nothing(n):
+    X, y = stars(0)
+    model = UnitSpaceClassifierCV([0.1, 0.7, 0.3]).fit(X[:n], y[:n])
+    assert model.shrinkage_ == 0.7
+    assert np.isnan(model.scores_).all() == (n == 1)
+    # Two rows that count as one.
+    assert UnitSpaceClassifierCV([0.1, 0.7, 0.3]).fit(X[:2], y[:2], [0.5, 0.5]).shrinkage_ == 0.7
+
+
+def test_a_row_that_is_held_out_twice_counts_once():
+    X, y = stars(0)
+    once, twice = (UnitSpaceClassifierCV(GRID, cv=list(KFold(3).split(X)) * times).fit(X, y) for times in (1, 2))
+    np.testing.assert_allclose(once.scores_, twice.scores_)
+    assert once.shrinkage_ == twice.shrinkage_
 
 
 @pytest.mark.parametrize("wrong", [[0.0, 0.5], [1.1], [], [[0.1, 0.2]]])
