@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Container
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,10 @@ _SENTENCE_END = regex.compile(
     regex.VERSION1,
 )
 
+_LONG_SENTENCE, _PIECE = 40, 20
+# Of two letters, the ending of "we'll" is one.
+_LONG_ENOUGH = 3
+_REPEATED, _DOUBLED = re.compile(r"([^\W\d_])\1{2,}"), re.compile(r"([^\W\d_])\1")
 _ENTITY_IN_A_WORD = re.compile(rf"(?<=[^\W\d_]){_ENTITY}(?=[^\W\d_])")
 
 # Most texts are ASCII, where the same rules are short and take a third of the time.
@@ -98,6 +104,28 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [word.span() for word in _WORD.finditer(text)]
 
 
+def undoubled(word: str, known: Container[str]) -> str:
+    """Return a word with fewer repeated letters if that makes it known; a known word, and any other, as it is.
+
+    Examples
+    --------
+    >>> known = {"good", "so", "disappointed"}
+    >>> [undoubled(word, known) for word in ("sooooo", "goood", "dissappointed", "good", "goat")]
+    ['so', 'good', 'disappointed', 'good', 'goat']
+    """
+    if word in known or len(word) < _LONG_ENOUGH:
+        return word
+    shorter = _REPEATED.sub(r"\1\1", word)
+    places = [pair.start() for pair in _DOUBLED.finditer(shorter)]
+    candidates = [shorter, *(shorter[:place] + shorter[place + 1 :] for place in places)]
+    return next((candidate for candidate in candidates if candidate in known), word)
+
+
+def as_known(found: list[str], known: Container[str]) -> list[str]:
+    """Return words, each `undoubled` where any are known."""
+    return [undoubled(word, known) for word in found] if known else found
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of `text`, normalised, split at end marks and line breaks.
 
@@ -111,6 +139,28 @@ def sentences(text: str) -> list[str]:
     text = normalised(text)
     parts = (_ASCII_SENTENCE_END if text.isascii() else _SENTENCE_END).split(text)
     return [part.strip() for part in parts if part.strip()]
+
+
+def short_sentences(text: str) -> list[str]:
+    """Return the sentences of `text`, those of more than 40 words between spaces in pieces of about 20.
+
+    A text without punctuation has sentences, too, then.
+
+    Examples
+    --------
+    >>> [len(piece.split()) for piece in short_sentences("No way. " + "so good " * 21)]
+    [2, 21, 21]
+    """
+    return [piece for sentence in sentences(text) for piece in _pieces(sentence)]
+
+
+def _pieces(sentence: str) -> list[str]:
+    tokens = sentence.split()
+    if len(tokens) <= _LONG_SENTENCE:
+        return [sentence]
+    n_pieces = round(len(tokens) / _PIECE)
+    ends = [len(tokens) * place // n_pieces for place in range(n_pieces + 1)]
+    return [" ".join(tokens[start:end]) for start, end in pairwise(ends)]
 
 
 def text_problem(value: object) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text import check_texts, normalised, sentences, text_problem, word_spans, words
+from pipeline.text import (
+    check_texts,
+    normalised,
+    sentences,
+    short_sentences,
+    text_problem,
+    undoubled,
+    word_spans,
+    words,
+)
 
 MIXED = st.text(alphabet=st.sampled_from(list("abcXÉ'’.,!?…。！？、\n\t \"()「」味は最高カ々3😀-_")), max_size=60)
 
@@ -276,3 +285,37 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_place(half: str) -> None:
 def test_what_is_a_text_has_no_problem() -> None:
     assert [text_problem(text) for text in ("", "good", "😀", "\0", "味")] == [None] * 5
     assert text_problem(None) == "not a string: NoneType"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("gooood", "good"),
+        ("soo", "so"),
+        ("dissappointed", "disappointed"),
+        ("ggood", "good"),
+        ("lliittle", "lliittle"),  # one doubled letter alone is looked at
+        ("ll", "ll"),
+        ("11oo", "11oo"),
+        ("too", "too"),
+        ("", ""),
+    ],
+)
+def test_fewer_repeated_letters_make_a_known_word(word: str, expected: str) -> None:
+    assert undoubled(word, {"good", "so", "disappointed", "little", "l", "too", "to", "1oo"}) == expected
+
+
+@given(st.text("abo", max_size=8), st.sets(st.text("abo", max_size=5)))
+def test_a_word_stays_or_becomes_a_known_one(word: str, known: set[str]) -> None:
+    result = undoubled(word, known)
+    assert result == word or (result in known and word not in known)
+    assert [letter for letter, _ in groupby(result)] == [letter for letter, _ in groupby(word)]
+
+
+@given(st.lists(st.sampled_from(["so", "good.", "Don't", "味", "!", "a\nb"]), max_size=200).map(" ".join))
+def test_short_sentences_are_the_sentences_with_the_long_ones_cut(text: str) -> None:
+    pieces = short_sentences(text)
+    assert " ".join(pieces).split() == " ".join(sentences(text)).split()
+    assert max((len(piece.split()) for piece in pieces), default=0) <= 40
+    if all(len(sentence.split()) <= 40 for sentence in sentences(text)):
+        assert pieces == sentences(text)

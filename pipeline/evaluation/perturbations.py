@@ -1,12 +1,17 @@
-"""Changed texts, to see which models they mislead: _typos, shouting, truncation, shuffled words."""
+"""Changed texts, to see which models they mislead: typos, capitals, other spelling, sentences cut or added."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import regex
 
+from pipeline.evaluation.british import british
 from pipeline.text import word_spans, words
 
 _TYPO_RATE = 1 / 20
+_PUNCTUATION = regex.compile(r"\p{P}[\p{P}\p{M}]*")
+_BOILERPLATE = "Review collected from a verified visit."
+_ADDED_SENTENCE = "We sat at a table near the window."
 
 
 def _typos(text: str, rng: np.random.Generator) -> str:
@@ -68,13 +73,79 @@ def _shuffled(text: str, rng: np.random.Generator) -> str:
     alone = np.array([len(words(word * 2)) == 2 for word in found], dtype=bool)
     for chosen in (alone, ~alone):
         found[chosen] = rng.permutation(found[chosen])
+    return _woven(found, _between(text, spans))
+
+
+def _between(text: str, spans: list[tuple[int, int]]) -> list[str]:
+    """Return what stands before, between and behind the words."""
     gaps = np.array([0, *np.ravel(spans), len(text)], dtype=int).reshape(-1, 2)
-    between = [text[start:end] for start, end in gaps]
+    return [text[start:end] for start, end in gaps]
+
+
+def _woven(found: Iterable[str], between: list[str]) -> str:
     return "".join(gap + word for gap, word in zip(between, [*found, ""], strict=True))
 
 
+def _no_punctuation(text: str, rng: np.random.Generator | None = None) -> str:
+    """Return the text without punctuation marks; those inside a word stay, and no two words grow into one.
+
+    Line breaks stay, and so do currencies and emoji.
+
+    Examples
+    --------
+    >>> _no_punctuation("Don't go! (Well-done steak, $30...)")
+    "Don't go Well done steak $30"
+    """
+    spans = word_spans(text)
+    first, *inner = _between(text, spans)
+    last = inner.pop() if inner else ""
+    gaps = [_PUNCTUATION.sub("", first), *map(_without_marks, inner), _PUNCTUATION.sub("", last)]
+    return _woven((text[start:end] for start, end in spans), gaps[: len(spans) + 1])
+
+
+def _without_marks(gap: str) -> str:
+    bare = _PUNCTUATION.sub("", gap)
+    return bare if bare == gap or any(map(str.isspace, bare)) else f"{bare} "
+
+
+def _british(text: str, rng: np.random.Generator | None = None) -> str:
+    """Return the text with British spelling, see `british`."""
+    return british(text)
+
+
+def _boilerplate(text: str, rng: np.random.Generator | None = None) -> str:
+    """Return the text behind a sentence that a platform may put before every review.
+
+    Examples
+    --------
+    >>> _boilerplate("Good food.")
+    'Review collected from a verified visit. Good food.'
+    """
+    return f"{_BOILERPLATE} {text}"
+
+
+def _added_sentence(text: str, rng: np.random.Generator | None = None) -> str:
+    """Return the text and one more sentence that praises and blames nothing.
+
+    Examples
+    --------
+    >>> _added_sentence("Good food.")
+    'Good food. We sat at a table near the window.'
+    """
+    return f"{text} {_ADDED_SENTENCE}"
+
+
 _Change = Callable[[str, np.random.Generator], str]
-CHANGES: dict[str, _Change] = {"typos": _typos, "shouting": _shouting, "truncated": _truncated, "shuffled": _shuffled}
+CHANGES: dict[str, _Change] = {
+    "typos": _typos,
+    "shouting": _shouting,
+    "truncated": _truncated,
+    "shuffled": _shuffled,
+    "no_punctuation": _no_punctuation,
+    "british": _british,
+    "boilerplate": _boilerplate,
+    "added_sentence": _added_sentence,
+}
 
 
 def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
@@ -83,7 +154,11 @@ def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
     Parameters
     ----------
     texts : sequence of str
-    change : {"typos", "shouting", "truncated", "shuffled"}
+    change : {"typos", "shouting", "truncated", "shuffled", "no_punctuation", "british", "boilerplate", \
+"added_sentence"}
+        About one letter in twenty swapped, dropped or doubled; capitals and doubled exclamation marks; the first half
+        of the words; the words in random order; no marks but those inside words; British spelling of English words; a
+        platform's sentence in front; one neutral sentence behind.
     seed : int
         Decides the random changes.
 

@@ -1,6 +1,6 @@
 """S/N metrics by sentence: what the sentences of a text say, and how they differ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any, Self
@@ -13,7 +13,7 @@ from pipeline.features.out_of_fold import Array
 from pipeline.features.presence import Counts, Parts, Presence
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
-from pipeline.text import check_texts, sentences, words
+from pipeline.text import as_known, check_texts, short_sentences, words
 
 _ALL_SERIES = [f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS]
 _SERIES = ["t_0", "t_50"]
@@ -21,8 +21,11 @@ _SERIES = ["t_0", "t_50"]
 _ERROR = 3.0
 
 
-def sentence_items(text: str) -> Parts:
+def sentence_items(text: str, known: Container[str] = ()) -> Parts:
     """Return the items of each sentence that has a word: words, pairs, triples and pairs around any one word.
+
+    Long sentences are read in pieces, see `short_sentences`, and a word that is not `known` with fewer repeated letters
+    if that makes it known, see `undoubled`.
 
     Examples
     --------
@@ -31,7 +34,7 @@ def sentence_items(text: str) -> Parts:
     >>> sentence_items("Not so good")[0][3:]
     ['not so', 'so good', 'not so good', 'not * good']
     """
-    split = ([word.lower() for word in words(sentence)] for sentence in sentences(text))
+    split = (as_known([word.lower() for word in words(sentence)], known) for sentence in short_sentences(text))
     return [_items(sentence) for sentence in split if sentence]
 
 
@@ -178,9 +181,9 @@ class SentenceMetrics(WordItemsTransformer):
     """
 
     @staticmethod
-    def items_of(text: str) -> list[str]:
+    def items_of(text: str, known: Container[str] = ()) -> list[str]:
         """Return the items of a text's sentences, each as often as it occurs."""
-        return list(chain.from_iterable(sentence_items(text)))
+        return list(chain.from_iterable(sentence_items(text, known)))
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns.
@@ -233,8 +236,8 @@ class SentenceMetrics(WordItemsTransformer):
     def _metrics_of(self, sums: WordSums) -> WordMetrics:
         return sums.metrics(error=_ERROR)
 
-    def _parts_of(self, text: str) -> Parts:
-        return sentence_items(text)
+    def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
+        return sentence_items(text, known)
 
     def _arranged(self, found: Presence) -> _SentenceRows:
         return _SentenceRows(found.of_parts, found.n_parts, found.of_texts())

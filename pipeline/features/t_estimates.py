@@ -209,7 +209,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     def _rows(self, texts: list[str]) -> csr_array:
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self._items)
-        return presence(([words_and_pairs(text)] for text in texts), self._lookup.places).of_parts
+        places = self._lookup.places
+        return presence(([words_and_pairs(text, places)] for text in texts), places).of_parts
 
     def __getstate__(self) -> Any:
         return {key: value for key, value in super().__getstate__().items() if key != "_lookup"}

@@ -1,5 +1,6 @@
 """The T-method instead of word embeddings: words are items, a text is the sum of their S/N ratios."""
 
+from collections.abc import Container
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.features.out_of_fold import Array
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics
 from pipeline.taguchi.integrated import in_db
-from pipeline.text import check_texts, words
+from pipeline.text import as_known, check_texts, words
 
 _NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
@@ -22,15 +23,17 @@ _WEIGHTED = ["mean", "balance"]
 _NO_SUMS = ["log_n_items", "sd", "strongest_up", "strongest_down"]
 
 
-def words_and_pairs(text: str) -> list[str]:
+def words_and_pairs(text: str, known: Container[str] = ()) -> list[str]:
     """Return the words of a text in lower case, and each two that follow one another.
+
+    A word that is not `known` is read with fewer repeated letters if that makes it known, see `undoubled`.
 
     Examples
     --------
     >>> words_and_pairs("Not good")
     ['not', 'good', 'not good']
     """
-    single = [word.lower() for word in words(text)]
+    single = as_known([word.lower() for word in words(text)], known)
     return single + [f"{first} {second}" for first, second in pairwise(single)]
 
 
@@ -110,7 +113,8 @@ class TMetrics(WordItemsTransformer):
                                     that of a text without any
     =============================== ==========================================================================
 
-    Sums are taken over sqrt(n), as for n errors that are independent; with 1/n long texts would look undecided.
+    Sums are taken over sqrt(n), as for n errors that are independent; with 1/n long texts would look undecided. A new
+    word that becomes a learned one with fewer repeated letters ("soooo", "dissappointed") is read as that one.
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: it is computed out of fold, as in
@@ -157,9 +161,9 @@ class TMetrics(WordItemsTransformer):
     """
 
     @staticmethod
-    def items_of(text: str) -> list[str]:
+    def items_of(text: str, known: Container[str] = ()) -> list[str]:
         """Return the words of a text and its pairs of neighbouring words, each as often as it occurs."""
-        return words_and_pairs(text)
+        return words_and_pairs(text, known)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns.

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import regex
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SentimentIntensityAnalyzer
 
 from pipeline.progress import progress_bar
-from pipeline.text import check_texts, normalised, sentences, words
+from pipeline.text import check_texts, normalised, short_sentences, undoubled, words
 
 _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
@@ -22,6 +22,11 @@ _NEGATION = re.compile(
 )
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
+# More capitals than this, and they are how the text is typed, not what it stresses.
+_ALL_CAPITALS = 0.9
+_LETTERS = re.compile(r"[^\W\d_]+")
+# The letters that are capital in any English text.
+_CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|(?<!['\w])i\b")
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
 _FIRST_PERSON = {"i", "me", "my", "mine", "we", "us", "our", "i'm", "i've", "i'd", "i'll", "we're", "we've", "we'd"}
 
@@ -33,8 +38,14 @@ class TextStats(TransformerMixin, BaseEstimator):
     letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
     and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
     and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral. VADER reads the first
-    2,000 words. Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no
-    skin tone, and a decomposed text has the statistics of the composed one.
+    2,000 words, and a word that repeats letters as the shorter one that it knows ("Soooo gooood").
+
+    Capitals count as emphasis where a text has both cases: a text with more than nine capitals in ten letters is read
+    in small ones, with a capital at the start of each sentence and in "I". A sentence of more than 40 words between
+    spaces is read as several of about 20 words, so that a text without punctuation has sentences, too.
+
+    Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no skin tone, and a
+    decomposed text has the statistics of the composed one.
 
     References
     ----------
@@ -119,19 +130,42 @@ def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
     return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
 
 
+@lru_cache(maxsize=1)
+def _vader_vocabulary() -> set[str]:
+    return {*_vader()[0].lexicon, *NEGATE, *BOOSTER_DICT}
+
+
+@lru_cache(maxsize=2**14)
+def _known(token: str) -> str:
+    """Return a token of VADER with the word of its lexicon in place of one that repeats letters.
+
+    Examples
+    --------
+    >>> [_known(token) for token in ("Soooo", "GOOOD,", "dissappointed!")]
+    ['so', 'GOOD,', 'disappointed!']
+    """
+
+    def shorter(found: re.Match[str]) -> str:
+        word = found.group()
+        short = undoubled(word.lower(), _vader_vocabulary())
+        return word if short == word.lower() else short.upper() if word.isupper() else short
+
+    return _LETTERS.sub(shorter, token)
+
+
 def _sentiment(text: str) -> dict[str, float]:
     # VADER divides by the number of its tokens, its time grows with their square, and an emoji is several of them.
     vader, names = _vader()
     tokens = (text if text.isascii() else text.translate(names)).split()[:_VADER_WORDS]
     if not tokens:
         return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
-    return vader.polarity_scores(" ".join(tokens))
+    return vader.polarity_scores(" ".join(map(_known, tokens)))
 
 
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
-    text = normalised(text)
-    tokens, parts = words(text), sentences(text)
+    text = _in_both_cases(normalised(text))
+    tokens, parts = words(text), short_sentences(text)
     lower = [token.lower() for token in tokens]
     return {
         **_lengths(text, tokens, parts),
@@ -140,6 +174,20 @@ def _statistics(text: str) -> dict[str, float]:
         **_meanings(lower),
         **_sentiments(text, parts),
     }
+
+
+def _in_both_cases(text: str) -> str:
+    """Return the text, one that is in capitals as a sentence is usually written.
+
+    Examples
+    --------
+    >>> _in_both_cases("NO WAY! I'LL COME BACK")
+    "No way! I'll come back"
+    """
+    letters = [char for char in text if char.isalpha()]
+    if sum(char.isupper() for char in letters) <= _ALL_CAPITALS * len(letters):
+        return text
+    return _CAPITALISED.sub(lambda start: start.group().upper(), text.lower())
 
 
 def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]:
@@ -180,7 +228,7 @@ def _marks(text: str, n_words: int) -> dict[str, float]:
         "ellipses": len(re.findall(r"\.{2,}|…", text)),
         "commas_per_word": _share(_count(text, ",、，،"), n_words),
         "quotation_marks": _count(text, '"「」'),
-        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text)),
+        "repeated_letters": len(re.findall(r"([^\W\d_])\1{2,}", text, re.IGNORECASE)),
         "repeated_marks": len(re.findall(r"([!?])[!?]+", text)),
     }
 

@@ -1,6 +1,7 @@
 """The base of transformers whose items are words: they learn from sums over texts, their own and those of know-how."""
 
 from abc import abstractmethod
+from collections.abc import Container
 from numbers import Integral
 from typing import Any, Self
 
@@ -92,8 +93,8 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     @staticmethod
     @abstractmethod
-    def items_of(text: str) -> list[str]:
-        """Return the items of a text."""
+    def items_of(text: str, known: Container[str] = ()) -> list[str]:
+        """Return the items of a text; a word that is none of the `known` items may be a longer spelling of one."""
 
     @property
     def items_(self) -> npt.NDArray[np.object_]:
@@ -150,11 +151,12 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
     def _rows(self, texts: list[str]) -> Any:
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self.sums_.items)
-        return self._arranged(presence(map(self._parts_of, texts), self._lookup.places))
+        places = self._lookup.places
+        return self._arranged(presence((self._parts_of(text, places) for text in texts), places))
 
-    def _parts_of(self, text: str) -> Parts:
+    def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
         """Return the items of each part of a text that gets a row of its own: the text itself, or its sentences."""
-        return [self.items_of(text)]
+        return [self.items_of(text, known)]
 
     def _arranged(self, found: Presence) -> Any:
         """Return the rows of texts from those of their parts."""

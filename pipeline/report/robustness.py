@@ -12,14 +12,16 @@ from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table, wide_table
 from pipeline.scale import FIVE_STARS, Scale
 
+_IN_WORDS = {"none": "unchanged", "british": "British spelling"}
 _DIFFERENCE = cell(interval, "difference", "low", "high", sign=True)
 
 
 def change_table(changes: pd.DataFrame) -> Table:
-    """Return QWK on the reviews as they are, and by how much each change lowers it."""
+    """Return QWK on the reviews as they are, and by how much each change lowers it; a column for each side."""
     reviews = changes["n_reviews"].max() if len(changes) else 0
     caption = f"QWK on {reviews} held-out reviews as they are, and its difference after a change (95%)"
-    return wide_table(caption, changes.replace({"change": {"none": "unchanged"}}), "side", "change", _change_cell)
+    names = changes["change"].replace(_IN_WORDS).str.replace("_", " ")
+    return wide_table(caption, changes.assign(change=names), "change", "side", _change_cell)
 
 
 def _change_cell(row: Any) -> str:

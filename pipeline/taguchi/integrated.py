@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array, Floating, ItemEstimator, blocks, by_block, rounded
 from pipeline.taguchi.contributions import Contributions, linear_contributions
+from pipeline.taguchi.item_range import limited
 from pipeline.taguchi.summation import is_sparse
 
 
@@ -38,6 +39,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
     eta_: Floating
     sn_ratio_: Floating
     coef_: Floating
+    item_limits_: Array | None
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -58,7 +60,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
             In units of the target; the target at the centre where no item carries anything.
         """
         check_is_fitted(self, "coef_")
-        X = self._check_items(X)
+        X = limited(self._check_items(X), self.item_limits_)
         shape = np.shape(self.target_center_)
         y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
         for target in np.ndindex(shape):
@@ -79,6 +81,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
             Named tuple of float64 arrays: `base` (n_samples,), `items` and `slopes` (n_samples, n_features) and `rest`
             (n_samples,). ``base + items.sum(axis=1) + rest`` is the prediction. A recalibration is part of base and
             items; what `clip` cuts off is the rest. Where items are missing, those that are there share the estimate.
+            With `limit_items` an item beyond its limits adds what it adds there.
 
         Raises
         ------
@@ -97,7 +100,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
         [4.13, 5.0]
         """
         check_is_fitted(self, "coef_")
-        X = self._check_items(X)
+        X = limited(self._check_items(X), self.item_limits_)
         if shape := np.shape(self.target_center_):
             raise ValueError(f"contributions needs a target of one dimension, got {shape[0]} columns: fit each alone.")
         return self._contributed(X.toarray() if is_sparse(X) else X)

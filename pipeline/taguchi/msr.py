@@ -19,6 +19,7 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
+from pipeline.taguchi.item_range import find_item_range, limited
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 
@@ -41,6 +42,8 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Stop once the cross-validated squared error falls by no more than this share of itself.
     max_iter : int, default=1000
         Steps at most.
+    limit_items : bool, default=False
+        As in `TMethodRegressor`.
 
     Attributes
     ----------
@@ -52,6 +55,8 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Units of the target per unit of the item.
     n_iter_ : int
         Steps made.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
+        As in `TMethodRegressor`.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -78,13 +83,15 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         "tol": [Interval(Real, 0, 1, closed="both")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "limit_items": ["boolean"],
     }
 
     center_: Array
 
-    def __init__(self, tol: float = 1e-4, max_iter: int = 1000):
+    def __init__(self, tol: float = 1e-4, max_iter: int = 1000, limit_items: bool = False):
         self.tol = tol
         self.max_iter = max_iter
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the coefficients.
@@ -132,6 +139,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         coef, self.n_iter_ = _advance(items, target, train.astype(np.float64), self.tol, self.max_iter)
         self.center_, self.target_center_ = center, target_center
         self.coef_ = rounded(coef / scale, X.dtype)
+        self.item_limits_ = find_item_range(X).limits() if self.limit_items else None
         return self
 
     def predict(self, X: Any) -> Floating:
@@ -146,7 +154,7 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         -------
         y_pred : ndarray of shape (n_samples,), with the dtype of `X`
         """
-        X, coef = self._new_items(X), self.coef_.astype(np.float64)
+        X, coef = limited(self._new_items(X), self.item_limits_), self.coef_.astype(np.float64)
         y_pred = by_block(lambda rows: self.target_center_ + (rows - self.center_) @ coef, X)
         return y_pred.astype(X.dtype, copy=False)
 

@@ -12,6 +12,7 @@ from pipeline.taguchi.base import EPS, Array, words
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.item_range import ItemRange, find_item_range, refuse_limits
 from pipeline.taguchi.know_how import (
     KnowHow,
     as_t_moments,
@@ -99,6 +100,10 @@ class TMethodRegressor(IntegratedEstimator):
         scale have the middle of the whole scale. `TMoments` keep the unit space that they were made with (sums without
         signal rows are unit space); of their targets the rule knows the range. A list holds one for each of several
         targets. Sums of rows that are in the fit, too, would count these rows twice.
+    limit_items : bool, default=False
+        Whether `predict` takes an item that lies far beyond its range in the training rows at the end of that range,
+        so that no single item can carry a prediction away. Since few rows show less of the range than there is, it
+        reaches 10/n of its width farther at each end, with n training rows. Sums, and so `know_how`, tell no range.
 
     Attributes
     ----------
@@ -127,6 +132,9 @@ class TMethodRegressor(IntegratedEstimator):
         values are missing.
     target_range_ : ndarray of shape (2,)
         Smallest and largest training target, those of the know-how included.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value with which each item is read, NaN for one that no row has; None without
+        `limit_items`. They are the same for all targets.
     moments_ : TMoments
         The sums from which all estimates are made.
     n_features_in_ : int
@@ -186,9 +194,11 @@ class TMethodRegressor(IntegratedEstimator):
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
+        "limit_items": ["boolean"],
         "know_how": [None, TMoments, ClassMoments, list],
     }
 
+    _item_range: ItemRange | None
     recalibration_: Array
     shrinkage_: float | Array
     target_range_: Array
@@ -203,6 +213,7 @@ class TMethodRegressor(IntegratedEstimator):
         recalibrate: bool = False,
         clip: Literal["range"] | tuple[float, float] | None = None,
         know_how: KnowHow | list[KnowHow] | None = None,
+        limit_items: bool = False,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -211,6 +222,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.recalibrate = recalibrate
         self.clip = clip
         self.know_how = know_how
+        self.limit_items = limit_items
 
     @property
     def n_unit_space_(self) -> float | Array:
@@ -263,6 +275,7 @@ class TMethodRegressor(IntegratedEstimator):
         for part in moments:
             if problem := _problem(part):
                 raise ValueError(problem)
+        self._item_range = self._range_of(X, sample_weight)
         self._keep(moments, interval, several=y.ndim > 1)
         return self._learn(X.dtype, (X, y, check_weights(sample_weight, X)))
 
@@ -302,12 +315,21 @@ class TMethodRegressor(IntegratedEstimator):
                 "The full covariance and recalibrate need products of items, which the fit before did not keep: "
                 "begin with partial_fit."
             )
+        item_range = self._range_of(X, sample_weight)
+        if before and item_range is not None:
+            if self._item_range is None:
+                raise ValueError(
+                    "limit_items=True needs the range of each item, which the fit before did not keep: fit all rows "
+                    "again."
+                )
+            item_range = self._item_range + item_range
         known = None if before else self.know_how
         moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, known)
         if before:
             before = before if moments[0].has_gram else [part.without_gram() for part in before]
             moments = [a + b for a, b in zip(before, moments, strict=True)]
         # Rows of the unit space alone would make a Ta that the next rows make a T(1) again.
+        self._item_range = item_range
         wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
         return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
@@ -329,10 +351,12 @@ class TMethodRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            As in `fit`, or if `gram` is needed and missing, or if there is `know_how`, which is part of the total here.
+            As in `fit`, or if `gram` is needed and missing, or if there is `know_how`, which is part of the total here,
+            or `limit_items`.
         """
         self._check_parameters()
         refuse_know_how(self.know_how)
+        refuse_limits(self.limit_items)
         several = isinstance(moments, list)
         placed = [in_unit_space(part, self.unit_space) for part in _as_list(moments)]
         parts, intervals = map(list, zip(*placed, strict=True))
@@ -343,6 +367,7 @@ class TMethodRegressor(IntegratedEstimator):
                 raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
+        self._item_range = None
         self.n_features_in_ = parts[0].n_items
         interval = None if None in intervals else np.array(intervals if several else intervals[0])
         self._keep(parts, interval, several)
@@ -390,6 +415,12 @@ class TMethodRegressor(IntegratedEstimator):
         moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
         return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], interval
 
+    def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
+        """Return the ranges of the items where they are to be limited."""
+        if not self.limit_items:
+            return None
+        return find_item_range(X, None if weight is None else check_weights(weight, X))
+
     def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
         """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
         self.moments_ = moments if several else moments[0]
@@ -407,6 +438,7 @@ class TMethodRegressor(IntegratedEstimator):
             lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
         for part in moments:
             warn_of_few_rows(part, stacklevel=4)
+        self.item_limits_ = None if self._item_range is None else self._item_range.limits()
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
         return self

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pipeline.taguchi.base import EPS, AnyArray, Array, blocks
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
+from pipeline.taguchi.item_range import find_item_range
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
@@ -39,6 +40,8 @@ class TbRegressor(IntegratedEstimator):
     subtract_error : bool, default=True
         Whether the error variance is subtracted in the S/N ratio, as Taguchi does. As in the R package MTSYS, the
         origins and :math:`M_0` come from the S/N ratio with the subtraction in either case.
+    limit_items : bool, default=False
+        As in `TMethodRegressor`.
 
     Attributes
     ----------
@@ -52,6 +55,8 @@ class TbRegressor(IntegratedEstimator):
     target_center_ : float
         :math:`M_0`; the mean of the target where no item carries anything.
     beta_, eta_, sn_ratio_, coef_ : ndarray of shape (n_features_in_,)
+        As in `TMethodRegressor`.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
         As in `TMethodRegressor`.
     n_features_in_ : int
         Number of items.
@@ -74,12 +79,13 @@ class TbRegressor(IntegratedEstimator):
     ([0, -1], [10.07, 0.0])
     """
 
-    _parameter_constraints = {"subtract_error": ["boolean"]}  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {"subtract_error": ["boolean"], "limit_items": ["boolean"]}  # noqa: RUF012 - scikit-learn's own form
 
     origin_: npt.NDArray[np.int64]
 
-    def __init__(self, subtract_error: bool = True):
+    def __init__(self, subtract_error: bool = True, limit_items: bool = False):
         self.subtract_error = subtract_error
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn origins, sensitivities and S/N ratios.
@@ -118,6 +124,7 @@ class TbRegressor(IntegratedEstimator):
         ]
         for total in sums:
             warn_of_far_target(total.target_range, *total.unit.target[1:], total.unit.target[0], stacklevel=3)
+        self.item_limits_ = find_item_range(X, weight).limits() if self.limit_items else None
         self._store_estimates(estimates, y.ndim > 1, X.dtype)
         return self
 

@@ -107,6 +107,9 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Sums over rows from elsewhere, added to those of the rows in `fit`: ``counting_as(30)`` makes them count as 30
         rows. Classes, their shares and their covariances are those of both together; as with weights, both should
         count as many more rows than there are classes.
+    limit_items : bool, default=False
+        As in `TMethodRegressor`, for probabilities and what follows from them. `distance` has no limits: it is there
+        to find rows that lie far away.
 
     Attributes
     ----------
@@ -134,6 +137,8 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         Mean of all rows.
     constant_items_ : ndarray of int of shape (n_constant_items,)
         Columns of the items that are constant over all rows: they count for no class.
+    item_limits_ : ndarray of shape (2, n_features_in_) or None
+        Smallest and largest value with which each item is read; None without `limit_items`.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -172,6 +177,7 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         "covariance": [words(_Covariance)],
         "shrinkage": SHRINKAGE,
         "prior": [words(_Prior)],
+        "limit_items": ["boolean"],
         "know_how": [None, ClassMoments],
     }
 
@@ -183,11 +189,13 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         shrinkage: Shrinkage = "auto",
         prior: _Prior = "empirical",
         know_how: ClassMoments | None = None,
+        limit_items: bool = False,
     ):
         self.covariance = covariance
         self.shrinkage = shrinkage
         self.prior = prior
         self.know_how = know_how
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn the unit space of each class.

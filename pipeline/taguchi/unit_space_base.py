@@ -14,6 +14,7 @@ from pipeline.taguchi.base import AnyArray, Array, Floating, Indices, ItemEstima
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems, describe, find_constant, item_name
 from pipeline.taguchi.contributions import Contributions, expected_contributions
+from pipeline.taguchi.item_range import find_item_range, limited, refuse_limits
 from pipeline.taguchi.know_how import refuse_know_how
 from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
 
@@ -102,6 +103,8 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     log_det_: Array
     coef_: Array | None
     intercept_: Array | None
+    limit_items: bool
+    item_limits_: Array | None
     _root: Array
     _constant: ConstantItems
 
@@ -246,7 +249,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         >>> parts.base.tolist(), parts.items.round(2).tolist(), model.expected_class([[5.5, 1.0]]).round(2).tolist()
         ([3.0], [[1.61, 0.27]], [4.88])
         """
-        X = self._new_items(X)
+        X = limited(self._new_items(X), self.item_limits_)
         classes = self._numbers("contributions")
         if (coef := self.coef_) is None:
             raise ValueError(
@@ -270,6 +273,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
             # Newer scikit-learn has refused them by now.
             if not len(rows):
                 raise ValueError(f"Sample weights are zero in all {len(y)} rows: give one row or more a weight.")
+        self.item_limits_ = find_item_range(X[rows], weight).limits() if self.limit_items else None
         self.classes_, codes = np.unique(y[rows], return_inverse=True)
         return ClassRows(X, rows, codes, weight)
 
@@ -298,13 +302,14 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         Raises
         ------
         ValueError
-            If they are no `ClassMoments`, or if there is know-how beside them.
+            If they are no `ClassMoments`, or if there is know-how beside them, or limits of items.
         """
         refuse_know_how(know_how)
+        refuse_limits(self.limit_items)
         if not isinstance(sums, ClassMoments):
             raise ValueError(f"fit_moments needs ClassMoments, got {type(sums).__name__}: make them by class_moments.")
         self.__dict__.pop("feature_names_in_", None)
-        self.n_features_in_, self.classes_ = sums.n_items, sums.classes.copy()
+        self.n_features_in_, self.classes_, self.item_limits_ = sums.n_items, sums.classes.copy(), None
 
     def _store_spaces(self, spaces: ClassSpaces, constant: ConstantItems, prior: str = "empirical") -> None:
         self.means_, self.center_, self._constant = spaces.means, spaces.center, constant
@@ -328,6 +333,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
 
     def _log_posterior(self, X: AnyArray) -> Array:
         """Return the logarithm of each class's probability, up to one constant for each row."""
+        X = limited(X, self.item_limits_)
         if (coef := self.coef_) is None:
             return within_range(np.log(self.class_prior_) - (self._squared(X, self.root_) + self.log_det_) / 2)
         return within_range(by_block(lambda rows: (rows - self.center_) @ coef.T + self._at_center, X))

@@ -38,6 +38,8 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     recalibrate : bool, default=False
         Whether a second unit space of each class reads the probabilities of the first, see the notes. It repairs
         probabilities that are too certain; with fewer than about 100 rows the order of the rows suffers.
+    limit_items : bool, default=False
+        As in `UnitSpaceClassifier`.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         The chosen one.
     scores_ : ndarray of shape (n_shrinkages,)
         Brier score of each candidate; NaN where no row can be held out.
-    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_
+    classes_, class_prior_, means_, scale_, log_det_, coef_, intercept_, center_, constant_items_, item_limits_
         As in `UnitSpaceClassifier` with the default covariance and prior. With `recalibrate`, `coef_` and `intercept_`
         are those of both stages together, all others those of the first, and so is `distance`.
     root_ : ndarray of shape (1, n_features_in_, n_items)
@@ -88,6 +90,7 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's form
         "shrinkages": ["array-like"],
         "cv": ["cv_object"],
+        "limit_items": ["boolean"],
         "know_how": [None, ClassMoments],
         "recalibrate": ["boolean"],
     }
@@ -101,11 +104,13 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         cv: Any = 5,
         know_how: ClassMoments | None = None,
         recalibrate: bool = False,
+        limit_items: bool = False,
     ):
         self.shrinkages = shrinkages
         self.cv = cv
         self.know_how = know_how
         self.recalibrate = recalibrate
+        self.limit_items = limit_items
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the shrinkage, and learn the unit space of each class.

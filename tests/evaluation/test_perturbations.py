@@ -4,10 +4,24 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.perturbations import _TYPO_RATE, CHANGES, _shouting, _shuffled, _truncated, _typos, change_all
+from pipeline.evaluation.perturbations import (
+    _TYPO_RATE,
+    CHANGES,
+    _added_sentence,
+    _boilerplate,
+    _british,
+    _no_punctuation,
+    _shouting,
+    _shuffled,
+    _truncated,
+    _typos,
+    change_all,
+)
+from pipeline.features import TextStats
 from pipeline.text import word_spans, words
 
 # Spaces of every kind, apostrophes that join, scripts with and without spaces, letters whose case is not one letter.
@@ -16,6 +30,7 @@ TEXTS = st.one_of(AWKWARD, st.text(st.characters(exclude_categories=["Cs"]), max
 SEEDS = st.integers(0, 2**32)
 REVIEWS = [
     "The ramen isn't superb! We waited 40 minutes.",
+    "My favorite color is gray.",
     "ラーメンは最高！また行きたい。",
     "味道很好，但是abc太贵def了",
     "👩‍🍳😀",
@@ -87,6 +102,32 @@ def test_about_one_letter_in_twenty_slips_a_third_of_them_each_way() -> None:
     swapped = sum(result.count(pair) for pair in ("ba", "cb", "dc", "ed", "fe", "gf", "hg", "ih", "ji", "aj"))
     for n in (doubled, dropped, swapped):
         assert abs(n - expected) < 5 * np.sqrt(expected)
+
+
+@given(TEXTS)
+@example("味!味b’!c!!Don't")
+def test_without_punctuation_every_word_stays_and_no_mark_between_them(text: str) -> None:
+    result = _no_punctuation(text)
+    assert words(result) == words(text)
+    assert not regex.search(r"\p{P}", "".join(between_words(result)))
+    assert result.count("\n") == text.count("\n")
+    assert _no_punctuation(result) == result
+
+
+@given(TEXTS)
+def test_a_sentence_before_or_behind_leaves_the_review_as_it_is(text: str) -> None:
+    assert _boilerplate(text).endswith(f". {text}")
+    assert _added_sentence(text).startswith(f"{text} ")
+    for sentence in (_boilerplate(""), _added_sentence("")):
+        assert TextStats().set_output(transform="pandas").transform([sentence])["vader"].tolist() == [0]
+
+
+@given(TEXTS)
+def test_british_spelling_changes_words_and_nothing_else(text: str) -> None:
+    result = _british(text)
+    assert not_letters(result) == not_letters(text)
+    assert len(words(result)) == len(words(text))
+    assert _british(result) == result
 
 
 @pytest.mark.parametrize("change", CHANGES)

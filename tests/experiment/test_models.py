@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from pipeline.experiment.models import BASELINES, MODELS
+from pipeline.experiment.models import _TAGUCHI_FAMILY, BASELINES, MODELS
 
 
 @pytest.fixture
@@ -87,3 +87,12 @@ def test_tfidf_reads_decomposed_texts_and_any_apostrophe_alike(texts, stars):
     model = BASELINES["TF-IDF + Ridge"]().fit(given, [*stars, 5, 1])
     assert typed != given
     assert model.predict(typed).tolist() == model.predict(given).tolist()
+
+
+@pytest.mark.parametrize("name", _TAGUCHI_FAMILY)
+def test_no_item_carries_a_model_of_taguchi_away(name, table):
+    X, y = table
+    model = MODELS[name]().fit(X, y)
+    far, farther = (model.predict(X[:9] * size) for size in (1e6, 1e9))
+    np.testing.assert_allclose(far, farther)
+    assert np.abs(far).max() < 30

@@ -155,6 +155,11 @@ class TestColumns:
         metrics = TMetrics().fit(texts, stars)
         np.testing.assert_array_equal(metrics.transform(["", "?!", "Xyzzy plugh"]), np.zeros((3, 17)))
 
+    def test_a_new_word_with_repeated_letters_is_read_as_the_known_one(self):
+        metrics = TMetrics().fit(["so good", "so bad", "good food", "bad food"], [5, 1, 4, 2])
+        as_typed, plain = metrics.transform(["Sooooo gooood", "so good"])
+        np.testing.assert_array_equal(as_typed, plain)
+
     def test_a_word_of_the_middle_shows_in_the_distance_from_it(self):
         texts = ["okay", "okay", "great", "great", "awful", "awful"]
         names = TMetrics().get_feature_names_out().tolist()

@@ -291,3 +291,60 @@ def test_60_000_characters_have_finite_statistics(text):
 def test_vader_reads_the_first_2000_words_emoji_included():
     assert statistics("good " + "so " * 2000)["vader"] == statistics("good " + "so " * 1999)["vader"]
     assert statistics("🍽 " * 1000 + "❤")["vader"] == 0 < statistics("🍽 " * 100 + "❤")["vader"]
+
+
+ORDINARY = ["No! I'll come back, and I mean it.", "The café was great.\nWould I go again? Never!", "Don't. :D so..."]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_a_text_in_capitals_has_the_statistics_of_the_ordinary_one(text):
+    assert statistics(text.upper()) == statistics(text)
+
+
+@settings(max_examples=30)
+@given(st.text(alphabet=st.sampled_from("abi .!?,'\n"), max_size=60))
+def test_capitals_alone_stress_nothing(text):
+    small, capitals = statistics(text), statistics(text.upper())
+    assert capitals["shouted_word_share"] == 0
+    assert {**capitals, "capital_share": 0} == small
+
+
+@pytest.mark.parametrize(
+    "text", ["great food. never", "The GREAT food", "ＢＢＱ味は最高です", "店はBBQ専門", "A b", ""]
+)
+def test_a_text_with_both_cases_or_none_stays_as_it_is(text):
+    letters = [char for char in text if char.isalpha()]
+    capitals = sum(map(str.isupper, letters))
+    assert statistics(text)["capital_share"] == pytest.approx(capitals / max(len(letters), 1))
+
+
+def test_a_word_in_capitals_is_stressed_where_others_are_not():
+    stressed, plain = statistics("The food was GREAT"), statistics("The food was great")
+    assert stressed["vader"] > plain["vader"]
+    assert statistics("THE FOOD WAS GREAT")["vader"] == plain["vader"]
+    assert stressed["shouted_word_share"] == 1 / 4
+
+
+def test_a_long_sentence_is_read_in_pieces_and_japanese_is_not():
+    parts = [statistics("so " * n) for n in (40, 41, 60)]
+    assert [part["n_sentences"] for part in parts] == [1, 2, 3]
+    assert [part["max_sentence_words"] for part in parts] == [40, 21, 20]
+    pieces = statistics("good " * 21 + "bad " * 21)
+    assert pieces["vader_first_sentence"] > 0 > pieces["vader_last_sentence"]
+    assert statistics("最高" * 40)["n_sentences"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("The food was goood.", "The food was good."),
+        ("It was SOOO BADDD, yes", "It was SO BAD, yes"),
+        ("Boooks", "Boooks"),
+    ],
+)
+def test_vader_reads_a_word_that_repeats_letters_as_the_one_it_knows(text, plain):
+    typed, usual = statistics(text), statistics(plain)
+    assert {name: typed[name] for name in NAMES if "vader" in name} == {
+        name: usual[name] for name in NAMES if "vader" in name
+    }
+    assert typed["repeated_letters"] == sum(letters in text.lower() for letters in ("ooo", "ddd"))

@@ -13,6 +13,7 @@ from project import ROOT
 from pipeline.digest import file_digest
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
+from pipeline.evaluation.perturbations import CHANGES
 from pipeline.experiment.line import Line
 from pipeline.files import MANIFEST, write_json, write_parquet
 from pipeline.project.paths import DatasetPaths
@@ -204,7 +205,7 @@ def _robustness(
     for side, line in sides.items():
         values = final[line]
         who = {"side": side, **line._asdict()}
-        for change, harm in (("none", 0), ("typos", 0.3), ("shouting", 0.1), ("truncated", 0.5), ("shuffled", 0.2)):
+        for change, harm in zip(("none", *CHANGES), (0, 0.3, 0.1, 0.5, 0.2, 0.1, 0, 0.05, 0.05), strict=True):
             harmed = values + harm * np.sin(7 * np.arange(len(stars)))
             found = qwk_difference(stars, harmed, values, n_resamples=100, seed=0)
             row = {**_interval(stars, harmed), **dict(zip(("difference", "low", "high"), found, strict=True))}

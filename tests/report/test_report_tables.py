@@ -42,9 +42,13 @@ def test_every_contrast_has_its_interval_and_its_corrected_p_value(results: Resu
 
 def test_a_change_shows_what_it_takes_from_the_unchanged_reviews(results: Results) -> None:
     table = change_table(results.changes)
-    assert table.columns == ["side", "unchanged", "typos", "shouting", "truncated", "shuffled"]
+    assert table.columns == ["change", *SIDES]
+    names = ["unchanged", "typos", "shouting", "truncated", "shuffled"]
+    names += ["no punctuation", "British spelling", "boilerplate", "added sentence"]
+    assert [row[0] for row in table.rows] == names
     typos = results.changes[results.changes["change"] == "typos"]
-    assert [row[2].split()[0].lstrip("+-") for row in table.rows] == [f"{abs(d):.2f}" for d in typos["difference"]]
+    shown = [cell.split()[0].lstrip("+-") for cell in table.rows[1][1:]]
+    assert shown == [f"{abs(d):.2f}" for d in typos["difference"]]
 
 
 def test_within_one_star_the_error_is_shown_and_not_the_agreement(results: Results) -> None:

@@ -77,8 +77,10 @@ def table_of(name: str, dataset: str = "sample") -> pd.DataFrame:
 
 def test_every_change_is_measured_for_every_side_on_the_same_reviews(here: Path) -> None:
     changes = table_of("changes")
-    assert changes["side"].tolist() == [side for side in SIDES for _ in range(5)]
-    assert changes["change"].tolist() == ["none", "typos", "shouting", "truncated", "shuffled"] * len(SIDES)
+    names = ["none", "typos", "shouting", "truncated", "shuffled"]
+    names += ["no_punctuation", "british", "boilerplate", "added_sentence"]
+    assert changes["side"].tolist() == [side for side in SIDES for _ in names]
+    assert changes["change"].tolist() == names * len(SIDES)
     assert (changes["n_reviews"] == 12).all()
     unchanged = changes.groupby("side")["qwk"].transform("first")
     np.testing.assert_allclose(changes["difference"], changes["qwk"] - unchanged, atol=1e-9)

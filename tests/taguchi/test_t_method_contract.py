@@ -214,6 +214,7 @@ class TestScikitLearn:
             "recalibrate": False,
             "clip": None,
             "know_how": None,
+            "limit_items": False,
         }
 
     def test_column_names_are_remembered_and_checked(self):
