@@ -130,7 +130,6 @@ class TMetrics(WordItemsTransformer):
         How the texts are dealt to the folds.
     target_range : (low, high), default=None
         Ends of the scale that the target is on, for the four points; None: its smallest and largest value in `fit`.
-
     know_how : WordSums, default=None
         Sums that were made elsewhere, added to those of the texts: another fit's `sums_`, with a weight that says as
         how many texts they count (see `WordSums.counting_as`). One text is enough then, and its target may be constant.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -47,7 +48,7 @@ def distances(y: Array, low: float, high: float) -> Array:
     return np.abs(y[:, None] - (low + (high - low) * np.array(ORIGINS) / 100))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WordSums:
     r"""What texts teach of their items (words, pairs of words), as sums; two groups of texts add up with ``+``.
 
@@ -75,6 +76,8 @@ class WordSums:
     >>> both = here + 0.5 * there
     >>> both.names, both.n, both.df.tolist()
     (['bad', 'good'], 3.0, [0.5, 1.5])
+    >>> both
+    WordSums(n_items=2, n=3, range=(1, 5))
     """
 
     items: str
@@ -84,6 +87,10 @@ class WordSums:
     squares: Array
     df: Array
     L: Array
+
+    def __repr__(self) -> str:
+        low, high = self.range
+        return f"WordSums(n_items={len(self.df)}, n={self.n:g}, range=({low:g}, {high:g}))"
 
     @property
     def names(self) -> list[str]:
@@ -113,6 +120,8 @@ class WordSums:
     __radd__ = __add__
 
     def __mul__(self, weight: float) -> "WordSums":
+        if not isinstance(weight, Real):
+            return NotImplemented
         if not 0 < weight < np.inf:
             raise ValueError(f"The weight of sums must be a number above 0, got {weight!r}.")
         w = float(weight)
@@ -236,9 +245,8 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
     Raises
     ------
     ValueError
-        If an array is missing, has another shape or is not finite, if the items do not ascend or are no UTF-8, or if an
-        item has no text or more texts than there are, or if a
-        sum is larger than the scale allows.
+        If an array is missing, has another shape or is not finite, if the items do not ascend or are no UTF-8, if an
+        item has no text or more texts than there are, or if a sum is larger than the scale allows.
     """
     items = arrays.get("items", np.empty(0))
     if items.dtype != np.uint8 or items.ndim != 1:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 
+from pipeline.features import TMetrics
 from pipeline.features.word_sums import WordSums, word_sums
 
 ITEMS = "abcdefgh"
@@ -116,6 +117,11 @@ class TestWeights:
         with pytest.raises(ValueError, match="must be a number above 0"):
             sums_of(["a"], [5]).counting_as(weight)
 
+    def test_what_is_no_number_is_no_weight(self):
+        for weight in ("2", None, [2]):
+            with pytest.raises(TypeError, match="unsupported operand|can't multiply"):
+                weight * sums_of(["a"], [5])
+
     def test_min_df_counts_texts_and_not_their_weights(self):
         sums = sums_of(["a", "ab", "b", "c"], [1, 2, 3, 5], min_df=2, weight=np.array([0.1, 0.2, 0.0, 9.0]))
         assert sums.df.tolist() == pytest.approx([0.3, 0, 0])
@@ -132,6 +138,11 @@ class TestItems:
     def test_the_same_items_need_nothing(self):
         sums = sums_of(["ab", "b"], [5, 2])
         assert sums.on_items("a\nb") is sums
+
+    def test_sums_in_an_estimator_are_shown_in_short(self):
+        sums = sums_of(["ab", "b"], [5, 1])
+        assert repr(sums) == "WordSums(n_items=2, n=2, range=(1, 5))"
+        assert repr(TMetrics(know_how=sums)) == "TMetrics(know_how=WordSums(n_items=2, n=2, range=(1, 5)))"
 
     def test_names(self):
         assert sums_of(["ab", "b"], [5, 2]).names == ["a", "b"]
