@@ -114,7 +114,7 @@ def _limited_sparse(X: Any, low: AnyArray, high: AnyArray) -> Any:
 
 
 def refuse_limits(limit_items: bool) -> None:
-    """Refuse limits of items where there are sums alone.
+    """Refuse limits of items where a model rests on sums.
 
     Raises
     ------

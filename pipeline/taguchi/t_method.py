@@ -103,7 +103,8 @@ class TMethodRegressor(IntegratedEstimator):
     limit_items : bool, default=False
         Whether `predict` takes an item that lies far beyond its range in the training rows at the end of that range,
         so that no single item can carry a prediction away. Since few rows show less of the range than there is, it
-        reaches 10/n of its width farther at each end, with n training rows. Sums, and so `know_how`, tell no range.
+        reaches 10/n of its width farther at each end, with n training rows. It needs rows alone: sums, and so
+        `know_how`, tell no range.
 
     Attributes
     ----------
@@ -259,9 +260,9 @@ class TMethodRegressor(IntegratedEstimator):
         ValueError
             If `unit_space_mask` is not a column of booleans, if the unit space is empty, if fewer than two rows remain
             as signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
-            overflow, or if values are missing with the full covariance. With `know_how`: if it is for other items, or
-            if its unit space cannot be that of the rows; rows and know-how together are what must suffice, and
-            `recalibrate` takes no missing values.
+            overflow, or if values are missing with the full covariance. With `know_how`: if it is for other items, if
+            its unit space cannot be that of the rows, or if items are to be limited; rows and know-how together are
+            what must suffice, and `recalibrate` takes no missing values.
         """
         self._check_parameters()
         least = 2 if self.know_how is None else 1
@@ -379,6 +380,8 @@ class TMethodRegressor(IntegratedEstimator):
 
     def _check_parameters(self) -> None:
         self._validate_params()
+        # A single row beside know-how would hold every item at its value.
+        refuse_limits(self.limit_items and self.know_how is not None)
         check_rule(self.unit_space)
         if self.clip is None or isinstance(self.clip, str):
             return

@@ -217,7 +217,7 @@ class UnitSpaceClassifier(BaseUnitSpaces):
         ------
         ValueError
             If `y` holds no classes but a continuous target, or if a weight is negative or all of them are 0; with
-            `know_how` also if the classes are no numbers or the items are others.
+            `know_how` also if the classes are no numbers, the items are others or to be limited.
         """
         self._validate_params()
         data = self._class_rows(X, y, sample_weight)

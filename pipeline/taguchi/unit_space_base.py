@@ -283,8 +283,9 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         Raises
         ------
         ValueError
-            If the classes of the rows are no numbers, or if the know-how has other items.
+            If the classes of the rows are no numbers, if the know-how has other items, or if items are to be limited.
         """
+        refuse_limits(self.limit_items)
         if self.classes_.dtype.kind not in "biuf":
             raise ValueError(
                 f"know_how needs classes that are numbers, got {self.classes_[:5].tolist()}: give their numbers."

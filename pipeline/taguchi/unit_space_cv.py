@@ -132,8 +132,8 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         ------
         ValueError
             If `y` holds no classes but a continuous target, if a shrinkage is not in (0, 1], or if a weight is negative
-            or all of them are 0; with `know_how` also if the classes are no numbers or the items are others; with
-            `recalibrate` also if there is know-how or if `cv` never holds out some row.
+            or all of them are 0; with `know_how` also if the classes are no numbers, the items are others or to be
+            limited; with `recalibrate` also if there is know-how or if `cv` never holds out some row.
         """
         self._validate_params()
         data = self._class_rows(X, y, sample_weight)
