@@ -134,6 +134,8 @@ def check_curves(config: CurvesConfig, score: ScoreConfig) -> None:
     if config.know_how:
         _check_know_how(config.know_how, score, where)
     n_tests = len(config.contrasts) * (len(config.sizes) + 1)
+    if config.know_how:
+        n_tests = max(n_tests, len(config.know_how.contrasts) * len(config.know_how.sizes))
     if n_tests * 2 / (1 + config.n_resamples) >= SURE:
         raise PipelineError(
             f"{where}: n_resamples: {n_tests} p-values adjusted by Holm cannot fall below {SURE} with "

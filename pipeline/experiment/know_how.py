@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.digest import file_digest, source_digest, value_digest
+from pipeline.digest import source_digest, value_digest
 from pipeline.experiment.columns import fit_transform, token_record
 from pipeline.experiment.fitting import Material
-from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.reviews import MIN_REVIEWS
-from pipeline.experiment.transformers import learns, learns_from_words, pools_tokens
+from pipeline.experiment.transformers import learns, learns_from_words, pools_tokens, table_digests
 from pipeline.experiment.usable import check
 from pipeline.features.word_sums import WordSums
 from pipeline.files import read_made_from, read_parquet, write_parquet
@@ -78,10 +77,8 @@ def make_know_how(
     str
         Digest of all that the columns come from.
     """
-    beside = value_digest(
-        [file_digest(paths.reviews), sample["text"].tolist(), sample["stars"].tolist(), source_digest(__name__)]
-    )
-    made_from = {part: value_digest([estimator_digest(each), beside]) for part, each in parts.items()}
+    known = value_digest(sample["text"].tolist(), sample["stars"].tolist(), source_digest(__name__))
+    made_from = {part: value_digest(each, known) for part, each in table_digests(parts, paths.reviews).items()}
     stale = {part: parts[part] for part in parts if read_made_from(paths.known(part)) != made_from[part]}
     with progress_bar(len(stale), "know-how", "feature") as bar, TemporaryDirectory() as directory:
         if stale:

@@ -239,6 +239,8 @@ def make_know_how(
     """
     texts, stars = check_texts(texts), scale.check(stars)
     check_consistent_length(texts, stars)
+    if not len(texts):
+        raise ValueError("There is no review to sum up: give five or more.")
     if min_texts < 1:
         raise ValueError(f"min_texts must be 1 or more, got {min_texts}.")
     for star in scale.values:
@@ -293,7 +295,7 @@ def _from_file(header: dict[str, Any], arrays: FileArrays) -> KnowHow:
     words = {name: word_sums_from_arrays(part, (scale.low, scale.high)) for name, part in parts.items()}
     know_how = KnowHow(words, columns, About(**about))
     if header.get("columns") != list(know_how.names) or columns.n_items != len(know_how.names):
-        raise ValueError(f"version {about['version']:.20} has made other columns")
+        raise ValueError(f"version {about['version']!r:.20} has made other columns")
     return know_how
 
 

@@ -119,6 +119,7 @@ def test_a_star_with_few_reviews_is_refused() -> None:
         (["good"] * 10, [1, 2], {}, "inconsistent numbers of samples"),
         (["good"] * 10, [3] * 10, {}, "constant"),
         (["good", "bad"], [1, 5], {"min_texts": 1}, "only 2 texts"),
+        ([], [], {}, "There is no review to sum up: give five or more"),
         (["!"] * 10, [1, 2] * 5, {}, "No word occurs in min_df=5"),
     ],
 )
@@ -202,6 +203,7 @@ def test_arrays_that_cannot_be_sums_are_refused(
         ({"about": {"origin": 1}}, "about must hold origin"),
         ({"columns": ["text_stats: n_chars"]}, "has made other columns"),
         ({"columns": None}, "has made other columns"),
+        ({"columns": None, "version": "\x1b[2J"}, r"version '\\x1b\[2J' has made other columns"),
         ({"scale": "1..4"}, "classes holds 5 at position 4"),
         ({"scale": "five"}, "'five' is no scale"),
         ({"n_texts": 0}, "n_texts and min_texts must be 1 or more"),

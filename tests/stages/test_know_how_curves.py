@@ -123,6 +123,7 @@ def test_the_sample_gets_no_know_how_from_itself(project: Path) -> None:
     [
         ({"rows": 0}, "know_how.rows: Input should be greater than 0, got '0'"),
         ({"contrasts": [["T-method", "nobody"]]}, "unknown side of know_how 'nobody'"),
+        ({"sizes": dict.fromkeys(range(60), 1)}, "60 p-values adjusted by Holm cannot fall below 0.05"),
         (
             {"sides": {"T-method": WORDS, "other models": OTHERS | {"models": ["PLS"]}}},
             "know_how: side other models: PLS takes no weights of rows: leave it out",
