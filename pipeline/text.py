@@ -43,8 +43,8 @@ _SENTENCE_END = regex.compile(
 )
 
 _LONG_SENTENCE, _PIECE = 40, 20
-# Of two letters, the ending of "we'll" is one.
-_LONG_ENOUGH = 3
+# Of two letters, the ending of "we'll" is one; what is longer than any word may have pairs without end.
+_LONG_ENOUGH, _TOO_LONG = 3, 50
 _REPEATED, _DOUBLED = re.compile(r"([^\W\d_])\1{2,}"), re.compile(r"([^\W\d_])\1")
 _ENTITY_IN_A_WORD = re.compile(rf"(?<=[^\W\d_]){_ENTITY}(?=[^\W\d_])")
 
@@ -116,6 +116,8 @@ def undoubled(word: str, known: Container[str]) -> str:
     if word in known or len(word) < _LONG_ENOUGH:
         return word
     shorter = _REPEATED.sub(r"\1\1", word)
+    if len(shorter) > _TOO_LONG:
+        return word
     places = [pair.start() for pair in _DOUBLED.finditer(shorter)]
     candidates = [shorter, *(shorter[:place] + shorter[place + 1 :] for place in places)]
     return next((candidate for candidate in candidates if candidate in known), word)

@@ -305,6 +305,13 @@ def test_fewer_repeated_letters_make_a_known_word(word: str, expected: str) -> N
     assert undoubled(word, {"good", "so", "disappointed", "little", "l", "too", "to", "1oo"}) == expected
 
 
+def test_a_string_longer_than_any_word_stays_as_it_is() -> None:
+    # Each of its pairs would be tried: time and memory of the square of its length.
+    string = "aab" * 100_000
+    assert undoubled(string, {string[1:]}) == string
+    assert undoubled("s" + "o" * 100_000, {"so"}) == "so"
+
+
 @given(st.text("abo", max_size=8), st.sets(st.text("abo", max_size=5)))
 def test_a_word_stays_or_becomes_a_known_one(word: str, known: set[str]) -> None:
     result = undoubled(word, known)
