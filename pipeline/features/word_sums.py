@@ -193,14 +193,7 @@ class WordSums:
         return WordMetrics(beta, eta, float(eta[:, 0].sum()))
 
 
-def word_sums(
-    items: str,
-    X: csr_array,
-    y: Array,
-    target_range: tuple[float, float],
-    min_df: int = 1,
-    weight: npt.NDArray[np.float64] | None = None,
-) -> WordSums:
+def word_sums(items: str, X: csr_array, y: Array, target_range: tuple[float, float], min_df: int = 1) -> WordSums:
     """Return the sums over texts.
 
     Parameters
@@ -215,20 +208,15 @@ def word_sums(
         Ends of its scale.
     min_df : int, default=1
         An item that fewer texts have counts as if none had it.
-    weight : ndarray of shape (n_texts,), default=None
-        How often each text counts; None: once.
     """
     targets = distances(y, *target_range)
-    weight = np.ones(len(y)) if weight is None else weight
-    n = float(weight.sum())
-    mean = np.average(targets, axis=0, weights=weight) if n else np.zeros(targets.shape[1])
+    # Beside know-how a fold may be left without a text.
+    mean = targets.mean(axis=0) if len(y) else np.zeros(len(ORIGINS))
     M = targets - mean
-    weighted = weight[:, None] * M
-    df, L = X.T @ weight, X.T @ weighted
-    if min_df > 1:
-        rare = X.T @ (weight > 0).astype(np.float64) < min_df
-        df[rare], L[rare] = 0, 0
-    return WordSums(items, target_range, n, mean, (weighted * M).sum(axis=0), df, L)
+    df, L = X.T @ np.ones(len(y)), X.T @ M
+    rare = df < min_df
+    df[rare], L[rare] = 0, 0
+    return WordSums(items, target_range, float(len(y)), mean, (M**2).sum(axis=0), df, L)
 
 
 def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: tuple[float, float]) -> WordSums:
