@@ -124,9 +124,10 @@ def _steps(model: Pipeline) -> list[tuple[str, Any]]:
 
 def _checked_steps(model: Any) -> tuple[list[tuple[str, Any]], list[Any], Any]:
     """Return the transformers of texts with their names, the selectors and the model of a pipeline."""
-    if not isinstance(model, Pipeline):
-        raise ValueError(f"explain needs a pipeline from texts to a model, got {type(model).__name__}.")
-    (name, first), *between, (_, estimator) = _steps(model)
+    steps = _steps(model) if isinstance(model, Pipeline) else []
+    if len(steps) < 2:
+        raise ValueError(f"explain needs a pipeline from texts to a model, got {type(model).__name__}: give both.")
+    (name, first), *between, (_, estimator) = steps
     if not hasattr(estimator, "contributions"):
         raise ValueError(
             f"explain needs a model whose items add up, a T-method or unit spaces, got {type(estimator).__name__}."

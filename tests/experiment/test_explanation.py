@@ -214,6 +214,8 @@ def test_what_does_not_add_up_is_refused_in_one_line(reviews: pd.DataFrame) -> N
         explain(linear, "good")
     with pytest.raises(ValueError, match="explain needs a pipeline from texts to a model, got LinearRegression"):
         explain(linear[-1], "good")
+    with pytest.raises(ValueError, match="explain needs a pipeline from texts to a model, got Pipeline: give both"):
+        explain(linear[-1:], "good")
     scaled = make_pipeline(TextStats(), StandardScaler(), TMethodRegressor()).fit(train["text"], train["stars"])
     with pytest.raises(ValueError, match="selections of their columns and a model, got StandardScaler between"):
         explain(scaled, "good")
