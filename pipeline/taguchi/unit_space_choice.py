@@ -9,8 +9,8 @@ from sklearn.model_selection import KFold, check_cv
 
 from pipeline.taguchi.base import AnyArray, Array, Indices, Mask
 from pipeline.taguchi.class_moments import ClassMoments
-from pipeline.taguchi.unit_space_base import ClassRows
 from pipeline.taguchi.unit_space_correlation import Linear, fitted, fitted_sums
+from pipeline.taguchi.unit_space_rows import ClassRows
 from pipeline.taguchi.unit_space_sums import sums_of
 
 # Of the t distribution, up to which a difference may be chance.

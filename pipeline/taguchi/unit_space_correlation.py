@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.taguchi.base import OVERFLOW, AnyArray, Array, Mask
 from pipeline.taguchi.class_moments import ClassMoments
-from pipeline.taguchi.unit_space_base import ClassRows, ClassSpaces, class_spaces, within_range
+from pipeline.taguchi.unit_space_rows import ClassRows, ClassSpaces, class_spaces, within_range
 from pipeline.taguchi.unit_space_sums import spaces_of
 
 

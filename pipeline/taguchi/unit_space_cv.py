@@ -7,9 +7,10 @@ import numpy as np
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems
-from pipeline.taguchi.unit_space_base import BaseUnitSpaces, ClassRows, ClassSpaces, constant_in_rows
+from pipeline.taguchi.unit_space_base import BaseUnitSpaces
 from pipeline.taguchi.unit_space_choice import Choice, Folds, choose, folds_of
 from pipeline.taguchi.unit_space_correlation import Correlation, Linear, fitted, fitted_sums
+from pipeline.taguchi.unit_space_rows import ClassRows, ClassSpaces, constant_in_rows
 from pipeline.taguchi.unit_space_sums import constant_items, sums_of
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from pipeline.taguchi.base import AnyArray, Array
 from pipeline.taguchi.class_moments import ClassMoments, class_moments
 from pipeline.taguchi.constant_items import ConstantItems
-from pipeline.taguchi.unit_space_base import ClassRows, ClassSpaces, spaces_from_scatter
+from pipeline.taguchi.unit_space_rows import ClassRows, ClassSpaces, spaces_from_scatter
 
 
 def sums_of(data: ClassRows, classes: AnyArray) -> ClassMoments:
