@@ -14,11 +14,13 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from pipeline.digest import value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.experiment.line import RAW_TEXT
 from pipeline.experiment.named import settings
 from pipeline.experiment.weighted import fit_weighted
+from pipeline.files import atomic_path
 
 if TYPE_CHECKING:
     from pipeline.encoder import TokenStates
@@ -69,6 +71,9 @@ class Material:
         For each feature that learns: returns the unfitted transformer.
     tokens : dict of str to TokenStates
         What those of them read that pool token states.
+    shared : Path, default=None
+        Directory where feature sets find columns that another one has learned from the same draw; None: each learns
+        its own.
     """
 
     texts: npt.NDArray[np.object_]
@@ -78,6 +83,7 @@ class Material:
     tables: dict[str, npt.NDArray[Any]]
     makers: dict[str, Callable[[], Any]]
     tokens: dict[str, "TokenStates"]
+    shared: Path | None = None
 
     @property
     def n_train(self) -> int:
@@ -100,12 +106,39 @@ class Material:
         parts = []
         for part in self.feature_sets[features]:
             if part in self.makers and len(rows) < self.n_train:
-                X: Any = self.tokens.get(part, self.texts)
-                transformer = self.makers[part]()
-                parts.append((transformer.fit_transform(X[train], self.stars[train]), transformer.transform(X[test])))
+                parts.append(self.learned(part, self.makers[part](), train, test))
             else:
                 parts.append((self.tables[part][train], self.tables[part][test]))
         return np.hstack([train for train, _ in parts]), np.hstack([test for _, test in parts])
+
+    def learned(
+        self, part: str, transformer: Any, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], kind: str = ""
+    ) -> tuple[Any, Any]:
+        """Return the columns of `train` and `test` by an unfitted transformer that learns from `train`.
+
+        Parameters
+        ----------
+        part : str
+            The feature.
+        transformer : transformer
+        train, test : ndarray of int
+            Positions of reviews.
+        kind : str, default=""
+            What tells this transformer from others of the feature.
+        """
+        n_sets = sum(part in parts for parts in self.feature_sets.values())
+        path = None
+        if self.shared is not None and n_sets > 1:
+            path = self.shared / f"{part}-{value_digest([kind, train.tolist()])[:24]}.npz"
+            if path.exists():
+                kept = np.load(path)
+                return kept["train"], kept["test"]
+        X: Any = self.tokens.get(part, self.texts)
+        columns = transformer.fit_transform(X[train], self.stars[train]), transformer.transform(X[test])
+        if path is not None:
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, train=columns[0], test=columns[1])
+        return columns
 
 
 def what_is_fitted(model: Any) -> str:

@@ -135,11 +135,12 @@ def beside_know_how(
         if part in known.words:
             transformer = material.makers[part]().set_params(know_how=known.words[part])
             if len(train):
-                drawn.append(transformer.fit_transform(material.texts[train], material.stars[train]))
+                own, others = material.learned(part, transformer, train, test, "know-how")
             else:
-                transformer.fit_sums(known.words[part])
-                drawn.append(np.empty((0, known.columns[part].shape[1])))
-            held_out.append(transformer.transform(material.texts[test]))
+                own = np.empty((0, known.columns[part].shape[1]))
+                others = transformer.fit_sums(known.words[part]).transform(material.texts[test])
+            drawn.append(own)
+            held_out.append(others)
         else:
             table = known.here.get(part, material.tables[part])
             drawn.append(table[train])

@@ -174,6 +174,7 @@ def _load_material(dataset: str, root: Path, made_from: str) -> Material:
         {part: table.drop(columns="review_id").to_numpy() for part, table in tables.items()},
         {part: partial(make_transformer, part, configs[part], scale) for part in learning},
         {part: token_record(transformers[part], tokens) for part in learning if pools_tokens(transformers[part])},
+        paths.shared / made_from[:24],
     )
 
 

@@ -27,8 +27,9 @@ class DatasetPaths:
         Directory of the prepare stage; the checked reviews; the rows that it did not take, with the reasons.
     features, feature_costs : Path
         Directory of the features stage; the seconds that each feature takes if it is made alone.
-    shards, tokens : Path
-        Finished parts of an encoding that is under way; the token states of all reviews.
+    shards, tokens, shared : Path
+        Finished parts of an encoding that is under way; the token states of all reviews; columns of draws that feature
+        sets share while the curves are under way.
     reports, curves, robustness : Path
         Directories of the stages from score on, of the curves and of the robustness stage.
     predictions, lines, models : Path
@@ -52,6 +53,7 @@ class DatasetPaths:
         self.feature_costs = self.features / "costs.json"
         self.shards = self.features / "shards"
         self.tokens = self.features / "tokens"
+        self.shared = self.features / "shared"
         self.reports = reports or Path("reports", dataset)
         self.predictions = self.reports / "predictions.parquet"
         self.lines = self.reports / "lines.json"

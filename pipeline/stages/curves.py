@@ -1,6 +1,7 @@
 """The curves stage: every model on growing draws of training reviews, and what may be claimed from that."""
 
 import logging
+import shutil
 import time
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,7 @@ def run(dataset: str) -> dict[str, Any]:
     results = run_pieces(context, pieces, "learning curves")
     plain = [result for result in results if not result.piece.know_how]
     sizes = curves.by_size(plain, {*score.models, *score.baselines})
+    shutil.rmtree(paths.shared, ignore_errors=True)
     needed = {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))}
     for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
         path_of_earlier_settings.unlink()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,20 @@ def test_with_all_training_reviews_the_columns_are_those_of_the_features_stage(t
     np.testing.assert_array_equal(np.vstack([train, test]), material.tables["part"])
     fewer, _ = material.columns("set", ROWS)
     assert np.abs(fewer - material.tables["part"][ROWS]).max() > 0
+
+
+def test_feature_sets_share_what_one_of_them_has_learned_from_a_draw(tmp_path: Path) -> None:
+    texts, stars = make_reviews()
+    alone = make_material(TMetrics, texts, stars, tmp_path)
+    both = replace(alone, feature_sets={"set": ["part"], "other": ["part"]}, shared=tmp_path / "shared")
+    expected = alone.columns("set", ROWS)
+    for features in ("set", "other"):
+        for columns, of_one in zip(both.columns(features, ROWS), expected, strict=True):
+            np.testing.assert_array_equal(columns, of_one)
+    assert len(list((tmp_path / "shared").iterdir())) == 1
+    fewer, _ = both.columns("set", ROWS[:-1])
+    assert len(fewer) == len(ROWS) - 1
+    assert len(list((tmp_path / "shared").iterdir())) == 2
 
 
 def test_a_classifier_that_is_read_twice_is_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
