@@ -124,7 +124,7 @@ class Material:
         train, test : ndarray of int
             Positions of reviews.
         kind : str, default=""
-            What tells this transformer from others of the feature.
+            What tells this transformer from the one of the settings: a digest of its know-how.
         """
         n_sets = sum(part in parts for parts in self.feature_sets.values())
         path = None

@@ -46,12 +46,15 @@ class KnowHowRows:
         Columns of the dataset's reviews, where a feature was learned from the embedded reviews alone.
     words : dict of str to WordSums
         Of the features that learn from words: they add these sums to those of a draw.
+    made_from : str
+        Digest of all that they come from.
     """
 
     stars: Array
     columns: dict[str, npt.NDArray[Any]]
     here: dict[str, npt.NDArray[Any]]
     words: dict[str, WordSums]
+    made_from: str
 
 
 def make_know_how(
@@ -96,8 +99,8 @@ def make_know_how(
     return value_digest(made_from)
 
 
-def read_know_how(paths: DatasetPaths, material: Material, sample: pd.DataFrame) -> KnowHowRows:
-    """Return what `make_know_how` has left."""
+def read_know_how(paths: DatasetPaths, material: Material, sample: pd.DataFrame, made_from: str) -> KnowHowRows:
+    """Return what `make_know_how` has left; `made_from` is what it returned."""
     stars, texts = sample["stars"].to_numpy(dtype=np.float64), sample["text"].tolist()
     columns, here, words = {}, {}, {}
     for part in material.tables:
@@ -109,7 +112,7 @@ def read_know_how(paths: DatasetPaths, material: Material, sample: pd.DataFrame)
             here[part] = table[len(sample) :]
         elif part in material.makers:
             words[part] = material.makers[part]().fit(texts, stars).sums_
-    return KnowHowRows(stars, columns, here, words)
+    return KnowHowRows(stars, columns, here, words, made_from)
 
 
 def beside_know_how(
@@ -135,7 +138,7 @@ def beside_know_how(
         if part in known.words:
             transformer = material.makers[part]().set_params(know_how=known.words[part])
             if len(train):
-                own, others = material.learned(part, transformer, train, test, "know-how")
+                own, others = material.learned(part, transformer, train, test, known.made_from)
             else:
                 own = np.empty((0, known.columns[part].shape[1]))
                 others = transformer.fit_sums(known.words[part]).transform(material.texts[test])

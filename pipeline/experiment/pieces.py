@@ -184,7 +184,7 @@ def _load_know_how(dataset: str, root: Path, made_from: str, known: str) -> Know
     reviews = read_parquet(paths.reviews, made_by="prepare")
     sample = foreign_sample(dataset, reviews)
     assert sample is not None  # noqa: S101 - there are no pieces with know-how without it
-    return read_know_how(paths, material, sample)
+    return read_know_how(paths, material, sample, known)
 
 
 @dataclass(frozen=True)
