@@ -131,8 +131,8 @@ class Material:
         if self.shared is not None and n_sets > 1:
             path = self.shared / f"{part}-{value_digest([kind, train.tolist()])[:24]}.npz"
             if path.exists():
-                kept = np.load(path)
-                return kept["train"], kept["test"]
+                with np.load(path) as kept:
+                    return kept["train"], kept["test"]
         X: Any = self.tokens.get(part, self.texts)
         columns = transformer.fit_transform(X[train], self.stars[train]), transformer.transform(X[test])
         if path is not None:

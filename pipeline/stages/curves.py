@@ -43,6 +43,8 @@ def run(dataset: str) -> dict[str, Any]:
     stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
     context, known_pieces = _with_know_how(context, reviews, config, n_train)
     pieces = [*curves.curve_pieces(config, score, n_train), *known_pieces]
+    # What a stopped run has left may come from another sample or other code.
+    shutil.rmtree(paths.shared, ignore_errors=True)
     results = run_pieces(context, pieces, "learning curves")
     plain = [result for result in results if not result.piece.know_how]
     sizes = curves.by_size(plain, {*score.models, *score.baselines})
