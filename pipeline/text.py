@@ -45,7 +45,9 @@ _SENTENCE_END = regex.compile(
 _LONG_SENTENCE, _PIECE = 40, 20
 # Of two letters, the ending of "we'll" is one; what is longer than any word may have pairs without end.
 _LONG_ENOUGH, _TOO_LONG = 3, 50
-_REPEATED, _DOUBLED = re.compile(r"([^\W\d_])\1{2,}"), re.compile(r"([^\W\d_])\1")
+_REPEATED = re.compile(r"([^\W\d_])\1{2,}")
+# English doubles a letter before these endings: "hopping" is no slip for "hoping".
+_DOUBLED = re.compile(r"([^\W\d_])\1(?!(?:ed|er|ers|ing|y|est)$)")
 _ENTITY_IN_A_WORD = re.compile(rf"(?<=[^\W\d_]){_ENTITY}(?=[^\W\d_])")
 
 # Most texts are ASCII, where the same rules are short and take a third of the time.
@@ -112,6 +114,8 @@ def undoubled(word: str, known: Container[str]) -> str:
     >>> known = {"good", "so", "disappointed"}
     >>> [undoubled(word, known) for word in ("sooooo", "goood", "dissappointed", "good", "goat")]
     ['so', 'good', 'disappointed', 'good', 'goat']
+    >>> undoubled("supper", {"super"})
+    'supper'
     """
     if word in known or len(word) < _LONG_ENOUGH:
         return word

@@ -126,9 +126,9 @@ class Material:
         kind : str, default=""
             What tells this transformer from the one of the settings: a digest of its know-how.
         """
-        n_sets = sum(part in parts for parts in self.feature_sets.values())
         path = None
-        if self.shared is not None and n_sets > 1:
+        # Pooled token states are wide, and no two sets of the curves have them in common.
+        if self.shared is not None and part not in self.tokens:
             path = self.shared / f"{part}-{value_digest([kind, train.tolist()])[:24]}.npz"
             if path.exists():
                 with np.load(path) as kept:
