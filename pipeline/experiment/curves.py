@@ -25,14 +25,21 @@ from pipeline.project.paths import CONF
 logger = logging.getLogger(__name__)
 
 
+def curve_models(config: CurvesConfig, score: ScoreConfig) -> dict[str, tuple[str, ...]]:
+    """Return the models that have a curve, by feature set: those that a side asks for; all of them where none does."""
+    models = {}
+    for features in config.feature_sets:
+        asked = {name for side in config.sides.values() if features in side.feature_sets for name in side.models}
+        models[features] = tuple(name for name in score.models if name in asked or not asked)
+    return models | ({RAW_TEXT: tuple(score.baselines)} if score.baselines else {})
+
+
 def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Piece]:
     """Return every draw x feature set below all training reviews; for all of them, the pieces of the leaderboard.
 
-    Such a piece may hold an ablation, too, that reads the same classifier; see `by_size`.
+    Such a piece may hold another line, too, that reads the same classifier; see `by_size`.
     """
-    models = {features: tuple(score.models) for features in config.feature_sets}
-    if score.baselines:
-        models[RAW_TEXT] = tuple(score.baselines)
+    models = curve_models(config, score)
     drawn = [
         Piece(features, names, n, repeat)
         for n, repeats in draw_sizes(config.sizes, n_train).items()
@@ -44,36 +51,43 @@ def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list
     return drawn + full
 
 
-def know_how_pieces(config: KnowHowConfig, n_train: int) -> list[Piece]:
-    """Return every draw x feature set of the curves with know-how, from no training review on."""
-    models: dict[str, list[str]] = defaultdict(list)
+def know_how_models(config: KnowHowConfig) -> dict[str, tuple[str, ...]]:
+    """Return the models that have a curve with know-how, by feature set."""
+    models: dict[str, tuple[str, ...]] = {}
     for side in config.sides.values():
         for features in side.feature_sets:
-            models[features] += [name for name in side.models if name not in models[features]]
+            models[features] = tuple(dict.fromkeys([*models.get(features, ()), *side.models]))
+    return models
+
+
+def know_how_pieces(config: KnowHowConfig, n_train: int) -> list[Piece]:
+    """Return every draw x feature set of the curves with know-how, from no training review on."""
     return [
-        Piece(features, tuple(names), n, repeat, know_how=config.rows)
+        Piece(features, names, n, repeat, know_how=config.rows)
         for n, repeats in sorted(config.sizes.items())
-        for features, names in models.items()
+        for features, names in know_how_models(config).items()
         for repeat in range(repeats if n else 1)
         if n < n_train
     ]
 
 
-def by_size(results: Sequence[PieceResult], models: Collection[str]) -> dict[int, dict[Line, list[PieceResult]]]:
+def by_size(
+    results: Sequence[PieceResult], models: Mapping[str, Collection[str]]
+) -> dict[int, dict[Line, list[PieceResult]]]:
     """Return the results of each line at each size, draw by draw; a line that refused a draw is left out there.
 
     Parameters
     ----------
     results : sequence of PieceResult
-    models : collection of str
-        Models that count; a piece may hold an ablation, too.
+    models : mapping of str to collection of str
+        By feature set, those that have a curve; a piece may hold another one, too.
     """
     sizes: dict[int, dict[Line, list[PieceResult]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[tuple[int, Line], str] = {}
     for result in sorted(results, key=lambda each: (each.piece.n_train, each.piece.repeat)):
         n_train, features = result.piece.n_train, result.piece.features
         for model in result.piece.models:
-            if model in models:
+            if model in models[features]:
                 sizes[n_train][Line(features, model)].append(result)
         refused |= {(n_train, Line(features, model)): why for model, why in result.refused.items()}
     for (n_train, line), why in refused.items():

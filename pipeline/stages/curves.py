@@ -17,7 +17,6 @@ from pipeline.experiment import curves
 from pipeline.experiment.know_how import foreign_sample, make_know_how
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
-from pipeline.experiment.models import MODELS
 from pipeline.experiment.pieces import Piece, RunContext, run_context, run_pieces
 from pipeline.experiment.transformers import make_transformers
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
@@ -47,7 +46,7 @@ def run(dataset: str) -> dict[str, Any]:
     shutil.rmtree(paths.shared, ignore_errors=True)
     results = run_pieces(context, pieces, "learning curves")
     plain = [result for result in results if not result.piece.know_how]
-    sizes = curves.by_size(plain, {*score.models, *score.baselines})
+    sizes = curves.by_size(plain, curves.curve_models(config, score))
     shutil.rmtree(paths.shared, ignore_errors=True)
     needed = {context.path(piece) for piece in (*pieces, *full_pieces(score, n_train))}
     for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
@@ -66,7 +65,7 @@ def run(dataset: str) -> dict[str, Any]:
     }
     if config.know_how and known_pieces:
         with_it = [result for result in results if result.piece.know_how]
-        lines_by_size = curves.by_size(with_it, MODELS)
+        lines_by_size = curves.by_size(with_it, curves.know_how_models(config.know_how))
         scores = {
             n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in lines_by_size.items()
         }

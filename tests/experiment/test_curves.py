@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation.scores import resample_reviews, score_lines
 from pipeline.evaluation.sides import Side
-from pipeline.experiment.curves import contrasts_frame, crossovers_frame, curves_frame
+from pipeline.experiment.curves import contrasts_frame, crossovers_frame, curve_models, curve_pieces, curves_frame
 from pipeline.experiment.line import Line
+from pipeline.project.conf import CurvesConfig, ScoreConfig
 
 
 def test_intervals_of_a_curve_hold_its_value_and_narrow_with_more_reviews():
@@ -72,3 +73,28 @@ def test_where_the_lead_never_changes_there_is_no_crossover_but_the_share_of_res
     # The lead changes where the noise is larger than the lead, either way: half a standard deviation.
     assert row["found"] == pytest.approx(0.617, abs=0.06)
     assert row["ahead_small"] == row["ahead_large"] == "a"
+
+
+def test_a_feature_set_meets_the_models_that_a_side_asks_for():
+    score = ScoreConfig(
+        seed=1,
+        n_resamples=100,
+        feature_sets={"a": ["a"], "b": ["b"], "c": ["c"]},
+        models=["T(1)", "Ta", "Ridge", "PLS"],
+        baselines=["mean"],
+    )
+    sides = {
+        "one": {"feature_sets": ["a"], "models": ["Ta", "T(1)"]},
+        "other": {"feature_sets": ["a", "b"], "models": ["Ridge"]},
+    }
+    config = CurvesConfig(
+        seed=1, n_resamples=100, sizes={10: 2}, feature_sets=["a", "b", "c"], sides=sides, contrasts=[["one", "other"]]
+    )
+    assert curve_models(config, score) == {
+        "a": ("T(1)", "Ta", "Ridge"),
+        "b": ("Ridge",),
+        "c": ("T(1)", "Ta", "Ridge", "PLS"),  # no side asks: all of them
+        "text": ("mean",),
+    }
+    drawn = {piece.features: piece.models for piece in curve_pieces(config, score, 40) if piece.n_train == 10}
+    assert drawn == curve_models(config, score)
