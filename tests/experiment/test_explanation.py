@@ -21,7 +21,7 @@ from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import make_model
 from pipeline.experiment.refits import from_raw_text
 from pipeline.experiment.saved import load, save
-from pipeline.features import SentenceMetrics, TextStats, TMetrics
+from pipeline.features import TextStats, TMetrics
 from pipeline.know_how import load_know_how
 from pipeline.scale import FIVE_STARS
 from pipeline.taguchi import TMethodRegressor, UnitSpaceClassifier
@@ -137,12 +137,15 @@ def test_know_how_explains_its_predictions(reviews: pd.DataFrame) -> None:
         for text, star in zip(texts, model.predict(texts), strict=True):
             table = explain(model, text)
             assert table["contribution"].sum() == pytest.approx(star, abs=1e-9)
-            columns = table[table["feature"] != ""].set_index(["feature", "item"])["value"]
-            # Each column once: metrics of sentences are no sums over words.
-            assert sorted(": ".join(names) for names in columns.index) == sorted(sample.names)
-            metrics = model["features"].named_transformers["sentence_metrics"].transform([text])[0]
-            names = SentenceMetrics().get_feature_names_out()
-            np.testing.assert_array_equal(columns["sentence_metrics"][names], metrics)
+            told = table[table["feature"] == "sentence_metrics"].set_index("item")["value"]
+            metrics = model["features"].named_transformers["sentence_metrics"]
+            items, columns, _ = metrics.column_shares(text)
+            # Its words in place of the columns that are sums over them, and the other columns.
+            others = [name for name in metrics.get_feature_names_out() if name not in columns]
+            assert sorted(told.index) == sorted([*items, *(others if items else metrics.get_feature_names_out())])
+            assert (told[items] == 1).all()
+            values = dict(zip(metrics.get_feature_names_out(), metrics.transform([text])[0], strict=True))
+            np.testing.assert_array_equal(told[others], [values[name] for name in others])
 
 
 def test_a_text_without_a_known_word_has_the_base_alone(model: BoundedRegressor) -> None:
