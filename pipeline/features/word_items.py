@@ -146,7 +146,12 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         known = self.know_how.range
         if self.target_range is not None and tuple(map(float, self.target_range)) != tuple(known):
             raise ValueError(f"target_range={self.target_range!r} must be the range of know_how, which is {known!r}.")
-        return scale_ends(y, known, "The range of know_how")
+        if not known[0] <= y.min() <= y.max() <= known[1]:
+            raise ValueError(
+                f"know_how is of targets from {known[0]:g} to {known[1]:g}, but the target goes from {y.min():g} to "
+                f"{y.max():g}: convert the target, or make know-how on its scale."
+            )
+        return known
 
     def _rows(self, texts: list[str]) -> Any:
         if "_lookup" not in vars(self):

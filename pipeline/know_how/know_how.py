@@ -1,6 +1,7 @@
 """What reviews teach, as sums in a small file: to read new reviews with, and to add to reviews at hand."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from os import PathLike
 from typing import Any, get_type_hints
 
@@ -25,6 +26,8 @@ from pipeline.text import check_texts
 # texts beside those of sentences would double the file, and gain nothing up to some hundred reviews.
 WORD_FEATURES: dict[str, type[WordItemsTransformer]] = {"sentence_metrics": SentenceMetrics}
 _COLUMNS = "columns"
+# As many as there are folds, so that each review gets columns from others.
+_FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ def _fitted(estimator: Any, sums: ClassMoments) -> Any:
 
 
 def make_know_how(
-    texts: Any, stars: Any, *, origin: str, licence: str = "", min_texts: int = 5, scale: Scale = FIVE_STARS
+    texts: Any, stars: Any, *, origin: str, licence: str = "", min_texts: int = 5, scale: Scale | str = FIVE_STARS
 ) -> KnowHow:
     """Sum up what reviews teach.
 
@@ -216,8 +219,8 @@ def make_know_how(
         Under which they may be used; it stands in the file.
     min_texts : int, default=5
         How many reviews must have a word, and a star.
-    scale : Scale, default=FIVE_STARS
-        Of the stars.
+    scale : Scale or str, default=FIVE_STARS
+        Of the stars; a str such as "1..10" is read by `Scale.parse`.
 
     Returns
     -------
@@ -227,8 +230,8 @@ def make_know_how(
     Raises
     ------
     ValueError
-        If a text or a star is none, if there are fewer than five reviews, if no word is in `min_texts` of them, or if a
-        star has fewer than `min_texts`.
+        If a text or a star is none, if there are fewer than five reviews, if no word is in `min_texts` of them, if a
+        star has fewer than `min_texts`, or if `min_texts` is no whole number, `origin` or `licence` no text.
 
     Examples
     --------
@@ -237,18 +240,23 @@ def make_know_how(
     >>> make_know_how(reviews.text, reviews.stars, origin="a third of the sample", licence="BSD-3-Clause")
     KnowHow(origin='a third of the sample', n_texts=200, scale='1..5')
     """
+    scale = Scale.parse(scale) if isinstance(scale, str) else scale
     texts, stars = check_texts(texts), scale.check(stars)
     check_consistent_length(texts, stars)
-    if not len(texts):
-        raise ValueError("There is no review to sum up: give five or more.")
-    if min_texts < 1:
-        raise ValueError(f"min_texts must be 1 or more, got {min_texts}.")
-    for star in scale.values:
-        if 0 < (n := int((stars == star).sum())) < min_texts:
-            raise ValueError(
-                f"{n} of the reviews have {star:g} stars, fewer than min_texts={min_texts}: their sums would tell too "
-                "much of each. Leave them out, or lower min_texts."
-            )
+    if len(texts) < _FEWEST:
+        raise ValueError(f"Know-how is the sum of {_FEWEST} reviews or more, got {len(texts)}.")
+    if not isinstance(min_texts, Integral) or min_texts < 1:
+        raise ValueError(f"min_texts must be a whole number of 1 or more, got {min_texts!r}.")
+    for name, value in (("origin", origin), ("licence", licence)):
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be a text, got {value!r}.")
+    counts = {star: int((stars == star).sum()) for star in scale.values}
+    if few := [f"{n} of {star:g}" for star, n in counts.items() if 0 < n < min_texts]:
+        raise ValueError(
+            f"Fewer reviews of a star than min_texts={min_texts} ({', '.join(few)} stars): their sums would tell too "
+            "much of each. Leave them out, or lower min_texts."
+        )
+    min_texts = int(min_texts)
     limits = (scale.low, scale.high)
     words = {name: kind(min_df=min_texts, target_range=limits) for name, kind in WORD_FEATURES.items()}
     columns = FeatureUnion([("text_stats", TextStats()), *words.items()]).fit_transform(texts, stars)

@@ -25,8 +25,8 @@ def words_from_table(
 
     so that `WordSums.metrics` gives ``L / S_T = value`` back. `SentenceMetrics` trusts few rows less, and reads
     ``L / (S_T + 3)``. n is 12 times the largest `rows`: then a value as wide as the scale still leaves
-    :math:`S_\beta < S_T`, and a list counts for little beside texts. The other distances of the target follow it by
-    their regression on it over the scale.
+    :math:`S_\beta < S_T`. These n texts lower the S/N ratios of words that the list does not hold. The other distances
+    of the target follow it by their regression on it over the scale.
 
     Parameters
     ----------

@@ -105,7 +105,9 @@ def test_words_in_the_file_are_in_as_many_texts_as_it_says(few: KnowHow) -> None
 
 def test_a_star_with_few_reviews_is_refused() -> None:
     rare = FEW.groupby("stars").head(3)
-    with pytest.raises(ValueError, match=r"^3 of the reviews have 1 stars, fewer than min_texts=5: .* lower min_texts"):
+    with pytest.raises(
+        ValueError, match=r"^Fewer reviews of a star than min_texts=5 \(3 of 1, .*\): .* lower min_texts"
+    ):
         make_know_how(rare["text"], rare["stars"], origin="x")
     assert make_know_how(rare["text"], rare["stars"], origin="x", min_texts=3).columns.weight.tolist() == [3] * 5
 
@@ -114,18 +116,21 @@ def test_a_star_with_few_reviews_is_refused() -> None:
     ("texts", "stars", "options", "message"),
     [
         ("one text", [1], {}, "Expected a sequence of texts, got the single string"),
-        (["good"] * 10, [1, 2] * 5, {"min_texts": 0}, "min_texts must be 1 or more, got 0"),
+        (["good"] * 10, [1, 2] * 5, {"min_texts": 0}, "min_texts must be a whole number of 1 or more, got 0"),
         (["good"] * 10, [1, 6] * 5, {}, "stars holds 6 at position 1"),
         (["good"] * 10, [1, 2], {}, "inconsistent numbers of samples"),
         (["good"] * 10, [3] * 10, {}, "constant"),
-        (["good", "bad"], [1, 5], {"min_texts": 1}, "only 2 texts"),
-        ([], [], {}, "There is no review to sum up: give five or more"),
+        (["good"] * 10, [1, 2] * 5, {"min_texts": 2.5}, "min_texts must be a whole number of 1 or more, got 2.5"),
+        (["good"] * 10, [1, 2] * 5, {"origin": None}, "origin must be a text, got None"),
+        (["good"] * 10, [1, 2] * 5, {"scale": "2..5"}, "no value of the scale 2 to 5"),
+        (["good", "bad"], [1, 5], {"min_texts": 1}, "Know-how is the sum of 5 reviews or more, got 2"),
+        ([], [], {}, "Know-how is the sum of 5 reviews or more, got 0"),
         (["!"] * 10, [1, 2] * 5, {}, "No word occurs in min_df=5"),
     ],
 )
 def test_reviews_that_teach_nothing_are_refused(texts: Any, stars: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_know_how(texts, stars, origin="x", **options)
+        make_know_how(texts, stars, **{"origin": "x", **options})
 
 
 # What is no such file -------------------------------------------------------------------------------------------------
