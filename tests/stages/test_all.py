@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from project import ROOT, SMALL_SCORE, make_project
+from project import ROOT, SMALL_CURVES, SMALL_SCORE, make_project
 
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.line import Line
@@ -175,7 +175,15 @@ def test_the_last_point_of_a_curve_is_the_leaderboard(reports: Path) -> None:
     curves = pd.read_csv(reports / "curves/curves.csv")
     leaderboard = pd.read_csv(reports / "leaderboard.csv").set_index(["features", "model"])
     full = curves[curves["n_train"] == curves["n_train"].max()]
-    assert len(full) == 2 * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
+    asked = {
+        (features, model)
+        for side in SMALL_CURVES["sides"].values()
+        for features in side["feature_sets"]
+        for model in side["models"]
+    }
+    asked |= {("text", model) for model in SMALL_SCORE["baselines"]}
+    assert set(zip(full["features"], full["model"], strict=True)) == asked
+    assert len(full) == len(asked)
     for row in full.to_dict("records"):
         assert row["qwk"] == pytest.approx(leaderboard.loc[(row["features"], row["model"]), "qwk"], abs=1e-9)
         assert row["n_draws"] == 1

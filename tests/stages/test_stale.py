@@ -131,6 +131,7 @@ def test_a_change_in_a_stage_remakes_that_stage(project: Path) -> None:
 def test_a_model_that_is_added_is_the_only_one_that_is_fitted(project: Path) -> None:
     features, draws = features_of(project), draws_of(project)
     edit(project, "conf/score.yaml", lambda text: text.replace("- Ridge", "- Ridge\n- T(2)"))
+    edit(project, "conf/curves.yaml", lambda text: text.replace("    - T(1)\n", "    - T(1)\n    - T(2)\n"))
     assert ran(project, "curves") == ["score", "curves"]
     assert features_of(project) == features
     for name, figures in draws_of(project).items():
