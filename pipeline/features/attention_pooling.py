@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
-from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.backend import BackendChoice, Precision
 from pipeline.encoder.layers import check_first_token, check_layer, check_tokens, state_size
 from pipeline.encoder.spans import token_spans
 from pipeline.features import t_attention
@@ -155,7 +155,7 @@ class AttentionPooling(EncoderTransformer):
         random_state: Any = 0,
         model: str | Path = BUNDLED,
         revision: str | None = None,
-        backend: BackendName = "torch",
+        backend: BackendChoice = "auto",
         precision: Precision = "float32",
     ):
         self.weights = weights

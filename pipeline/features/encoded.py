@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.encoder import BUNDLED, Backend, Pooling, Texts, TokenPooling, TokenStates, encode, load_encoder
-from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.backend import BackendChoice, Precision, choose_backend
 from pipeline.encoder.batches import check_sentence
 from pipeline.encoder.load import check_extra
 from pipeline.text import check_texts
@@ -25,7 +25,7 @@ _CALIBRATION_TEXTS = 300
 ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "model": [str, Path],
     "revision": [str, None],
-    "backend": [StrOptions(set(get_args(BackendName)))],
+    "backend": [StrOptions(set(get_args(BackendChoice)))],
     "precision": [StrOptions(set(get_args(Precision)))],
 }
 
@@ -38,7 +38,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     model: str | Path
     revision: str | None
-    backend: BackendName
+    backend: BackendChoice
     precision: Precision
     calibration_: list[str]
 
@@ -149,8 +149,9 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return load_encoder(self.model, self.revision)
 
     def make_backend(self) -> Backend:
-        """Return what runs the encoder; with int8 once it is fitted, since the training texts calibrate it."""
-        return Backend(self.backend, self.precision, tuple(getattr(self, "calibration_", ())))
+        """Return what runs the encoder here; with int8 once it is fitted, since the training texts calibrate it."""
+        device = self.load().device.type if self.backend == "auto" else "cpu"
+        return choose_backend(self.backend, self.precision, tuple(getattr(self, "calibration_", ())), device)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
@@ -174,9 +175,11 @@ class SentenceEmbedding(EncoderTransformer):
         `truncate_dim`. A directory whose files change is read anew.
     revision : str, default=None
         Commit on the hub.
-    backend : {"torch", "openvino"}, default="torch"
-        What runs the encoder. "torch" uses a GPU where there is one; "openvino" is for CPUs and needs the extra
-        ``t-method-vs-attention[openvino]``.
+    backend : {"auto", "torch", "openvino"}, default="auto"
+        What runs the encoder. "torch" is the reference and uses a GPU where there is one; "openvino" is for CPUs and
+        needs the extra ``t-method-vs-attention[openvino]``. "auto" decides whenever the encoder runs: OpenVINO on an
+        x86 processor without a GPU, where it is installed and runs the model as torch does; else torch. The vectors
+        are the same to rounding.
     precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
         "openvino": 300 of the training texts calibrate it, and are kept in `calibration_`.
@@ -195,7 +198,7 @@ class SentenceEmbedding(EncoderTransformer):
         self,
         model: str | Path = BUNDLED,
         revision: str | None = None,
-        backend: BackendName = "torch",
+        backend: BackendChoice = "auto",
         precision: Precision = "float32",
     ):
         self.model = model
