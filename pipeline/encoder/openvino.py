@@ -152,5 +152,12 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the warnings of a trace and the progress bars of the quantiser from the terminal."""
-    with quiet_transformers(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
-        yield
+    root = logging.getLogger()
+    level, handlers, filters = root.level, root.handlers[:], root.filters[:]
+    try:
+        with quiet_transformers(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        # A conversion that fails leaves the root logger as OpenVINO has set it.
+        root.setLevel(level)
+        root.handlers[:], root.filters[:] = handlers, filters

@@ -46,9 +46,17 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def pooling(self) -> TokenPooling:
         """Return how the token states become one vector."""
 
-    def learn(self, texts: Texts, y: Any) -> TokenPooling:
-        """Learn from the training texts, and return the pooling for these very texts: `pooling`, or one out of fold."""
-        return self.pooling()
+    def learn(self, texts: Texts, y: Any) -> tuple[TokenPooling, Texts]:
+        """Learn from the training texts, and return what makes their vectors.
+
+        Returns
+        -------
+        pooling : TokenPooling
+            For these very texts: `pooling`, or one out of fold.
+        texts : sequence of str, or TokenStates
+            What it pools: the texts, or their token states where learning has recorded them.
+        """
+        return self.pooling(), texts
 
     @property
     def learns(self) -> bool:
@@ -97,8 +105,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of shape (n_texts, n_dimensions), float32
         """
-        texts = _check(X)
-        pooling = self.fit_pooling(texts, y)
+        pooling, texts = self._fit(X, y)
         return encode(self.load(), texts, [pooling], backend=self.make_backend())[0]
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
@@ -129,6 +136,10 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         TokenPooling
             From `pooling`; where weights are learned from the target, each text has those of the other folds.
         """
+        return self._fit(X, y)[0]
+
+    def _fit(self, X: Any, y: Any) -> tuple[TokenPooling, Texts]:
+        """Fit, and return the pooling of the training texts with what it pools."""
         self._validate_params()
         texts = _check(X)
         self.__dict__.pop("calibration_", None)
@@ -139,9 +150,9 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             self.calibration_ = [texts[row] for row in rows]
         self.make_backend()
         encoder = self.load()
-        pooling = self.learn(texts, y)
+        pooling, pooled = self.learn(texts, y)
         self._n_features_out = pooling.size(encoder)
-        return pooling
+        return pooling, pooled
 
     def load(self) -> Any:
         """Return the encoder."""
@@ -210,10 +221,10 @@ class SentenceEmbedding(EncoderTransformer):
         """Return the pooling that the encoder ends in."""
         return Pooling("sentence")
 
-    def learn(self, texts: Texts, y: Any) -> TokenPooling:
+    def learn(self, texts: Texts, y: Any) -> tuple[TokenPooling, Texts]:
         """Learn nothing, but refuse an encoder whose embedding cannot be had."""
         check_sentence(self.load(), self.make_backend())
-        return self.pooling()
+        return super().learn(texts, y)
 
 
 def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt.NDArray[Any]]:
