@@ -124,7 +124,7 @@ class TextStats(TransformerMixin, BaseEstimator):
         return tags
 
 
-class _Vader(SentimentIntensityAnalyzer):  # type: ignore[misc]
+class _Vader(SentimentIntensityAnalyzer):
     """VADER whose time grows with the length of a text, not with its square.
 
     What it asks of the words around one it would find in a copy of all words, in small letters, made for each.
@@ -132,11 +132,11 @@ class _Vader(SentimentIntensityAnalyzer):  # type: ignore[misc]
 
     def _negation_check(self, valence: float, tokens: list[str], start_i: int, i: int) -> float:
         first = max(0, i - _AROUND)
-        return super()._negation_check(valence, tokens[first : i + _AROUND], start_i, i - first)  # type: ignore[no-any-return]
+        return super()._negation_check(valence, tokens[first : i + _AROUND], start_i, i - first)
 
     def _special_idioms_check(self, valence: float, tokens: list[str], i: int) -> float:
         first = max(0, i - _AROUND)
-        return super()._special_idioms_check(valence, tokens[first : i + _AROUND], i - first)  # type: ignore[no-any-return]
+        return super()._special_idioms_check(valence, tokens[first : i + _AROUND], i - first)
 
 
 @lru_cache(maxsize=1)
