@@ -1,0 +1,90 @@
+"""Work as Ray tasks, on the cluster that RAY_ADDRESS names or on one that is started here and ends with this process."""
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.workers import n_cores
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+# How often a task is begun anew when its worker or its node is lost. Pieces are short, and what is finished is kept.
+_RETRIES = 5
+
+
+def join_cluster() -> None:
+    """Join the cluster that RAY_ADDRESS names, or start one here with a worker for each core; once per process.
+
+    Raises
+    ------
+    PipelineError
+        If no cluster answers there.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    # Workers write what they say to Ray's files: the terminal has one bar and our lines.
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address:
+            ray.init(address, **quiet)
+        else:
+            ray.init("local", num_cpus=n_cores(), include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        where = f"RAY_ADDRESS={address}" if address else "this machine"
+        raise PipelineError(
+            f"no Ray cluster to be had from {where} ({first_line(error)}): start one (ray start --head) and name its "
+            "address, or leave out ENGINE=ray"
+        ) from None
+
+
+def n_workers() -> int:
+    """Return how many cores the cluster has now."""
+    join_cluster()
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    """Yield what a function makes of each item, in the order in which they are done: a task on one core for each.
+
+    Raises
+    ------
+    PipelineError
+        If an item's worker is lost again and again, perhaps for lack of memory.
+    """
+    join_cluster()
+    task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
+    pending = [task.remote(function, item) for item in items]
+    try:
+        while pending:
+            (done,), pending = ray.wait(pending, num_returns=1)
+            yield pickle.loads(_answer(done))  # noqa: S301 - what `_call` has made
+    finally:
+        for reference in pending:
+            ray.cancel(reference, force=True)
+
+
+def _call(function: Callable[[_Item], Any], item: _Item) -> bytes:
+    # Arrays that Ray itself hands over are read-only, which not every fitted model takes.
+    return pickle.dumps(function(item), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _answer(reference: Any) -> bytes:
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        # Ray's own text is a traceback with addresses of processes.
+        raise error.cause from None
+    except RayError as error:
+        raise PipelineError(
+            f"Ray gave up after {_RETRIES} retries ({type(error).__name__}: {first_line(error)}), perhaps for lack of "
+            "memory: what is finished is kept; run again, with more memory per core"
+        ) from None
