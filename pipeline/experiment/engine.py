@@ -1,17 +1,28 @@
 """Where work runs: in processes of this machine, or on a Ray cluster. The one place that knows which of them it is."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.encoder.pooling import TokenPooling
 from pipeline.errors import PipelineError, needs_extra
 from pipeline.experiment import workers
+from pipeline.features import encoded
+from pipeline.features.encoded import EncoderTransformer
 
 Engine = Literal["processes", "ray"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+# So many texts are done before a cluster has begun.
+_FEW = 2000
 
 _engine: Engine = "processes"
 
@@ -80,3 +91,31 @@ def n_workers() -> int:
 
         return ray_tasks.n_workers()
     return workers.n_cores()
+
+
+def transform(transformer: Any, X: Any) -> tuple[npt.NDArray[Any], float]:
+    """Return what a fitted transformer makes of texts or token states, and the seconds that it takes on one core.
+
+    Under Ray many texts are cut into blocks.
+    """
+    if on_ray() and isinstance(X, list) and len(X) > _FEW:
+        from pipeline.experiment import ray_blocks
+
+        return ray_blocks.transform(transformer, X)
+    started = time.perf_counter()
+    return np.asarray(transformer.transform(X)), time.perf_counter() - started
+
+
+def encode_together(
+    transformers: Mapping[str, EncoderTransformer],
+    poolings: Mapping[str, TokenPooling],
+    texts: list[str],
+    cache: Path,
+    records: Mapping[tuple[Any, ...], Mapping[int, Path]],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what `pipeline.features.encoded.encode_together` does; under Ray the encoders run on the cluster."""
+    if on_ray():
+        from pipeline.experiment import ray_blocks
+
+        ray_blocks.fill_shards(transformers, poolings, texts, cache, records)
+    return encoded.encode_together(transformers, poolings, texts, cache, records)

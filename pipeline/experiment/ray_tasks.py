@@ -1,9 +1,12 @@
-"""Work as Ray tasks, on the cluster that RAY_ADDRESS names or on one that is started here and ends with this process."""
+"""Work as Ray tasks, on the cluster that RAY_ADDRESS names or on one that is started here and ends with us."""
 
 import logging
 import os
 import pickle
+import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import ray
@@ -17,6 +20,9 @@ _Result = TypeVar("_Result")
 
 # How often a task is begun anew when its worker or its node is lost. Pieces are short, and what is finished is kept.
 _RETRIES = 5
+_SECONDS_TO_LISTEN = 20
+# Nothing is reported to Ray's makers, and what its core has to say does not go through our bar.
+_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 def join_cluster() -> None:
@@ -29,21 +35,46 @@ def join_cluster() -> None:
     """
     if ray.is_initialized():
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     address = os.environ.get("RAY_ADDRESS")
     # Workers write what they say to Ray's files: the terminal has one bar and our lines.
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
-            ray.init(address, **quiet)
-        else:
-            ray.init("local", num_cpus=n_cores(), include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            _check_listens(address)
+        with _silent():
+            if address:
+                ray.init(address, **quiet)
+            else:
+                ray.init("local", num_cpus=n_cores(), include_dashboard=False, **quiet)
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         where = f"RAY_ADDRESS={address}" if address else "this machine"
         raise PipelineError(
             f"no Ray cluster to be had from {where} ({first_line(error)}): start one (ray start --head) and name its "
             "address, or leave out ENGINE=ray"
         ) from None
+
+
+def _check_listens(address: str) -> None:
+    """Fail at once where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_LISTEN).close()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep off the terminal what no logger of Python's sees: Ray's core says that it will be quiet."""
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def n_workers() -> int:
