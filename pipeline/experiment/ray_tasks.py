@@ -112,10 +112,15 @@ def _answer(reference: Any) -> bytes:
     try:
         return ray.get(reference)
     except RayTaskError as error:
-        # Ray's own text is a traceback with addresses of processes.
-        raise error.cause from None
+        if not isinstance(error.cause, RayError):
+            # Ray's own text is a traceback with addresses of processes.
+            raise error.cause from None
+        raise PipelineError(
+            f"a worker of Ray cannot do its work ({first_line(error.cause)}): every node needs this package, in the "
+            "same version, and the files of this directory under the same path"
+        ) from None
     except RayError as error:
         raise PipelineError(
-            f"Ray gave up after {_RETRIES} retries ({type(error).__name__}: {first_line(error)}), perhaps for lack of "
-            "memory: what is finished is kept; run again, with more memory per core"
+            f"a worker of Ray was lost {_RETRIES + 1} times, perhaps for lack of memory ({type(error).__name__}: "
+            f"{first_line(error)}): what is finished is kept; run again, with more memory for each core"
         ) from None
