@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pipeline.encoder.pooling import TokenPooling
 from pipeline.errors import PipelineError, needs_extra
 from pipeline.experiment import workers
+from pipeline.experiment.near_identical import near_identical_groups
 from pipeline.features import encoded
 from pipeline.features.encoded import EncoderTransformer
 
@@ -23,6 +24,7 @@ _Result = TypeVar("_Result")
 
 # So many texts are done before a cluster has begun.
 _FEW = 2000
+_JOINED_AT_EASE = 500_000
 
 _engine: Engine = "processes"
 
@@ -104,6 +106,15 @@ def transform(transformer: Any, X: Any) -> tuple[npt.NDArray[Any], float]:
         return ray_blocks.transform(transformer, X)
     started = time.perf_counter()
     return np.asarray(transformer.transform(X)), time.perf_counter() - started
+
+
+def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.int32]:
+    """Return `near_identical_groups`; under Ray, of more texts than one machine joins at ease, by MinHash first."""
+    if on_ray() and len(texts) > _JOINED_AT_EASE:
+        from pipeline.experiment.near_identical_minhash import near_identical_groups_by_minhash
+
+        return near_identical_groups_by_minhash(texts, threshold)
+    return near_identical_groups(texts, threshold)
 
 
 def encode_together(

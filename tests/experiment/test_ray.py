@@ -17,15 +17,17 @@ import yaml
 from project import ROOT, make_project, run_cli
 from ray_work import Counted, die, encoded_by, fail
 
+from pipeline import load_sample
 from pipeline.errors import PipelineError
 from pipeline.experiment import engine
+from pipeline.experiment.near_identical import near_identical_groups
 from pipeline.features import SentenceEmbedding, TextStats
 from pipeline.features.encoded import encode_together
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from pipeline.experiment import ray_blocks, ray_tasks  # noqa: E402
+from pipeline.experiment import near_identical_minhash, ray_blocks, ray_tasks  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
@@ -298,3 +300,14 @@ def test_a_transformer_maps_over_blocks_in_their_order(cluster: Cluster) -> None
     assert seconds > 0
     with pytest.raises(ValueError, match=r"^Expected str, got int"):
         ray_blocks.transform(stats, ["Good.", 7])
+
+
+def test_near_identical_texts_are_found_block_by_block(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = load_sample().text.tolist()[:60]
+    texts += [text.replace("the", "a") for text in texts]
+    monkeypatch.setattr(near_identical_minhash, "_TEXTS_OF_A_BLOCK", 50)
+    monkeypatch.setattr(engine, "_JOINED_AT_EASE", 100)
+    with engine.using("ray"):
+        found = engine.find_near_identical(texts, 0.5)
+    np.testing.assert_array_equal(found, near_identical_groups(texts, 0.5))
+    assert len(np.unique(found)) < 100
