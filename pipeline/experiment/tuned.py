@@ -180,7 +180,7 @@ def _predicted(estimator: Any, name: str, values: Sequence[Any], fold: _Fold, y:
     if isinstance(estimator, KNeighborsRegressor):
         return _neighbours(values, *fold.rotated, y)
     train, test = fold.scaled if isinstance(estimator, HistGradientBoostingRegressor) else fold.rotated
-    model, predicted = clone(estimator), []
+    model, predicted = clone(estimator), list[Array | None]()
     if isinstance(estimator, LogisticRegression):
         # Along C each solution is the start of the next.
         model.set_params(warm_start=True)

@@ -262,6 +262,7 @@ def encode_together(
     texts: list[str],
     cache: Path | None = None,
     records: Mapping[tuple[Any, ...], Mapping[int, Path]] | None = None,
+    finish: bool = True,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the vectors that poolings make of the texts, one forward pass for all that share an encoder.
 
@@ -277,6 +278,8 @@ def encode_together(
         Directory for finished shards, see `pipeline.encoder.encode`.
     records : mapping, default=None
         For encoders, see `encoder_of`: the layers whose token states are kept, and where.
+    finish : bool, default=True
+        Whether the records are put together, see `pipeline.encoder.encode`.
     """
     sharing: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for name, transformer in transformers.items():
@@ -285,7 +288,8 @@ def encode_together(
     for key in dict.fromkeys([*sharing, *(records or {})]):
         (model, revision, backend), names = key, sharing.get(key, [])
         wanted, kept = [poolings[name] for name in names], (records or {}).get(key)
-        arrays = encode(load_encoder(model, revision), texts, wanted, backend=backend, cache=cache, records=kept)
+        encoder = load_encoder(model, revision)
+        arrays = encode(encoder, texts, wanted, backend=backend, cache=cache, records=kept, finish=finish)
         results.update(zip(names, arrays, strict=True))
     return results
 
