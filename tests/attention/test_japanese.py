@@ -79,6 +79,7 @@ def test_features(kind: str, models: dict[str, str]) -> None:
     assert "".join(TEXT[start:end] for start, end in zip(inside["start"], inside["end"], strict=True)) == TEXT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "missing"),
     [("wordpiece", "fugashi"), ("character", "unidic_lite"), ("rinna", "sentencepiece"), ("rinna", "google.protobuf")],
