@@ -54,6 +54,7 @@ def test_contributions_add_up_to_the_prediction(seed, weights, far):
     assert parts.items.shape == parts.slopes.shape == X.shape
 
 
+@pytest.mark.slow
 @given(seed=seeds, weights=WEIGHTS)
 def test_each_contribution_is_the_mean_of_those_to_the_parts(seed, weights):
     X, y = rows(seed)
