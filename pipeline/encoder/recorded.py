@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _ARRAYS = ("states", "ids", "starts", "lengths")
 # Reading costs little beside encoding: as many tokens at once as keep the overhead small.
 _TOKENS_AT_ONCE = 16_384
+# Bytes of states that are kept in memory.
+_AT_HAND = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class TokenStates:
     Parameters
     ----------
     states : memmap of shape (n_tokens, n_dimensions), float16
-        Text by text.
+        Text by text; float32 in memory where they are `at_hand`.
     ids : ndarray of int32 of shape (n_tokens,)
         Token ids.
     starts, lengths : ndarray of int of shape (n_texts,)
@@ -49,7 +51,7 @@ class TokenStates:
     ([4], [4, 7])
     """
 
-    states: npt.NDArray[np.float16]
+    states: npt.NDArray[np.float16 | np.float32]
     ids: npt.NDArray[np.int32]
     starts: npt.NDArray[np.intp]
     lengths: npt.NDArray[np.intp]
@@ -90,6 +92,17 @@ class TokenStates:
         """Return where the tokens of a text are in `states` and `ids`."""
         return slice(int(self.starts[row]), int(self.starts[row] + self.lengths[row]))
 
+    def at_hand(self) -> "TokenStates":
+        """Return the texts with their states in memory as float32, unless these are many: for repeated reading."""
+        n_tokens = int(self.lengths.sum())
+        if not n_tokens or n_tokens * self.states.shape[1] * 4 > _AT_HAND:
+            return self
+        places = np.concatenate(
+            [np.arange(start, start + n) for start, n in zip(self.starts, self.lengths, strict=True)]
+        )
+        starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        return replace(self, states=self.states[places].astype(np.float32), ids=self.ids[places], starts=starts)
+
     def batches(self, encoder: "SentenceTransformer", layers: Collection[int]) -> Iterator[TokenBatch]:
         """Yield the texts as `token_batches` does, those of similar length together, under the layers' given names.
 
@@ -111,7 +124,7 @@ class TokenStates:
 
         tokens = [self.of(row) for row in rows]
         ids = pad_sequence([torch.from_numpy(self.ids[part].astype(np.int64)) for part in tokens], batch_first=True)
-        states = [torch.from_numpy(self.states[part].astype(np.float32)) for part in tokens]
+        states = [torch.from_numpy(self.states[part].astype(np.float32, copy=False)) for part in tokens]
         lengths = torch.from_numpy(self.lengths[rows].astype(np.int64))
         mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
         padded = pad_sequence(states, batch_first=True)
