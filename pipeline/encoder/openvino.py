@@ -64,6 +64,11 @@ def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: se
     return forward
 
 
+def computes_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 as such; where it does not, it is no faster."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:
     """Return the models that were made for a backend, to be added to."""
     last = _MODELS.setdefault(encoder, {})
