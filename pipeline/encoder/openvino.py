@@ -56,8 +56,9 @@ def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: se
         for inputs in batches:
             if not idle:
                 yield _wait(running, idle, encoder.device)
-            running.append(idle.pop())
-            running[-1].start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
+            request = idle.pop()
+            request.start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
+            running.append((request, inputs["attention_mask"].cpu()))
         while running:
             yield _wait(running, idle, encoder.device)
 
@@ -79,11 +80,15 @@ def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:
 
 def _wait(running: "deque[Any]", idle: list[Any], device: torch.device) -> Seen:
     """Return the results of the request that began first, which is then idle, on the encoder's device."""
-    request, seen = running.popleft(), Seen({}, {}, {})
+    (request, mask), seen = running.popleft(), Seen({}, {}, {})
     request.wait()
+    empty = ~mask.bool().any(dim=1)
     for output in request.model_outputs:
         kind, layer = output.any_name.split(".")
-        getattr(seen, kind)[int(layer)] = torch.from_numpy(request.get_tensor(output).data.copy()).to(device)
+        values = torch.from_numpy(request.get_tensor(output).data.copy())
+        # A softmax over no token at all is not a number: some tokenizers make none of an empty text.
+        values[empty] = 0
+        getattr(seen, kind)[int(layer)] = values.to(device)
     idle.append(request)
     return seen
 
