@@ -4,6 +4,7 @@
 #   TEXT= STARS= ID= CATEGORY=      columns that are called otherwise
 #   SCALE=1..10                     stars that do not go from 1 to 5: LOW..HIGH, or 'LOW..HIGH step STEP'
 #   ENCODING=cp932                  CSV and JSON that are not in UTF-8
+#   ENGINE=ray                      work on the Ray cluster that RAY_ADDRESS names, else on one that is started here
 #
 # prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before. A stage runs
 # where its code, its settings or its data have changed (pipeline/project/fingerprint.py); one that was killed goes on where it stood.
@@ -21,6 +22,7 @@ ID =
 CATEGORY =
 SCALE =
 ENCODING =
+ENGINE =
 PORT = 5000
 PYTHON = python3
 
@@ -35,11 +37,11 @@ plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|/*$$||; 
 stem = $(basename $(patsubst %.gz,%,$(patsubst %.zst,%,$(1))))
 dataset := $(or $(call plain,$(NAME)),$(call stem,$(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 
-known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING PORT PYTHON PY
+known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score curves robustness report log test bench lint ui clean help
+.PHONY: all prepare features score curves robustness report log test test-quick bench lint ui clean help
 .DEFAULT_GOAL := help
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
@@ -50,15 +52,22 @@ options := $(strip --data $(call quoted,$(source)) --name $(call quoted,$(datase
 	$(if $(ID),--id $(call quoted,$(ID))) $(if $(CATEGORY),--category $(call quoted,$(CATEGORY))) \
 	$(if $(SCALE),--scale $(call quoted,$(SCALE))) $(if $(ENCODING),--encoding $(call quoted,$(ENCODING))))
 
-all prepare features score curves robustness report: | $(VENV)/.run
-	@$(PY) -m pipeline all $(options) $(if $(filter-out all,$@),--until $@)
+engine := $(if $(ENGINE),--engine $(call quoted,$(ENGINE)))
+
+all prepare features score curves robustness report: | $(VENV)/$(if $(filter ray,$(ENGINE)),.ray,.run)
+	@$(PY) -m pipeline all $(options) $(engine) $(if $(filter-out all,$@),--until $@)
 
 # Once more, if need be to another server.
 log: report
 	@$(PY) -m pipeline log --dataset $(call quoted,$(dataset))
 
+# A worker for each core, up to eight: each holds a gigabyte.
 test: lint
-	$(PY) -m pytest --cov
+	$(PY) -m pytest -n auto --maxprocesses 8 --cov
+
+# Without what starts processes or servers, runs stages or takes more than a second.
+test-quick: | $(VENV)/.dev
+	$(PY) -m pytest -n auto --maxprocesses 8 -m "not slow and not ray"
 
 bench: | $(VENV)/.dev
 	$(PY) -m tests.bench
@@ -78,13 +87,17 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | bench | lint | clean"
+	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | test-quick | bench | lint | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "error: Python 3.11 or newer is needed, got $$($(PYTHON) --version 2>&1): use make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[pipeline]'
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
