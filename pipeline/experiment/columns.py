@@ -15,7 +15,7 @@ from pipeline.digest import files_digest, value_digest
 from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
 from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment.engine import encode_together, transform
+from pipeline.experiment.engine import encode_together, pinned, transform
 from pipeline.experiment.transformers import learns, pools_tokens
 from pipeline.features.encoded import EncoderTransformer, encoder_of
 from pipeline.project.paths import FEATURES_CONF
@@ -97,6 +97,7 @@ def _encode(
             transformer.fit(train["text"].tolist(), train["stars"].to_numpy())
     with _naming_conf():
         poolings = {name: each.pooling() for name, each in encoded.items()}
+        encoded = {name: pinned(each) for name, each in encoded.items()}
         missing = [each for each in pooling.values() if not has_token_record(each, tokens)]
         return {**encode_together(encoded, poolings, reviews["text"].tolist(), cache, _record_paths(missing, tokens))}
 
@@ -121,7 +122,7 @@ def _record_paths(transformers: list[Any], directory: Path) -> dict[tuple[Any, .
     """Return, for each encoder that transformers share, the layers that they pool and where their states are kept."""
     paths: dict[tuple[Any, ...], dict[int, Path]] = defaultdict(dict)
     for transformer in transformers:
-        paths[encoder_of(transformer)][transformer.layer] = _record_path(transformer, directory)
+        paths[encoder_of(pinned(transformer))][transformer.layer] = _record_path(transformer, directory)
     return dict(paths)
 
 

@@ -117,6 +117,15 @@ def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.in
     return near_identical_groups(texts, threshold)
 
 
+def pinned(transformer: EncoderTransformer) -> EncoderTransformer:
+    """Return a transformer that runs by the same backend on every machine that may encode for it."""
+    if on_ray():
+        from pipeline.experiment import ray_blocks
+
+        return ray_blocks.pinned(transformer)
+    return transformer
+
+
 def encode_together(
     transformers: Mapping[str, EncoderTransformer],
     poolings: Mapping[str, TokenPooling],

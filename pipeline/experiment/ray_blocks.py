@@ -1,9 +1,11 @@
 """Blocks of texts through Ray Data: by actors that keep an encoder, one a GPU, or by tasks on one core each."""
 
+import copy
 import logging
 import pickle
+import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ import numpy.typing as npt
 import ray
 import ray.data
 
+from pipeline.encoder import load_encoder
 from pipeline.encoder.pooling import TokenPooling
+from pipeline.encoder.shards import encoder_key
+from pipeline.errors import PipelineError
 from pipeline.experiment.fitting import one_thread
 from pipeline.experiment.ray_tasks import join_cluster, n_workers
-from pipeline.features.encoded import EncoderTransformer, encode_together
+from pipeline.features.encoded import EncoderTransformer, encode_together, encoder_of
 from pipeline.progress import progress_bar
 
 # A finished file of the encoder holds so many texts, see `pipeline.encoder.encode`: a block is some such files.
@@ -47,11 +52,12 @@ def fill_shards(
     join_cluster()
     # The encoder reads a text once, and cuts what is left into shards.
     unique = list(dict.fromkeys(texts))
-    gpus, cores = int(ray.cluster_resources().get("GPU", 0)), _cores_of_nodes()
+    gpus, cores = _n_gpus(), _cores_of_nodes()
     n_actors = gpus or len(cores)
     shards = -(-len(unique) // _TEXTS_OF_A_SHARD)
     size = _TEXTS_OF_A_SHARD * min(_MOST_SHARDS, max(1, shards // (_BLOCKS_PER_WORKER * n_actors)))
-    encode = _Encode(dict(transformers), dict(poolings), cache, dict(records), Path.cwd())
+    keys = _keys(transformers, records)
+    encode = _Encode(dict(transformers), dict(poolings), cache, dict(records), Path.cwd(), keys)
     resources: dict[str, Any] = {"num_gpus": 1} if gpus else {"num_cpus": min(cores)}
     pool = ray.data.ActorPoolStrategy(size=min(n_actors, -(-len(unique) // size)), max_tasks_in_flight_per_actor=2)
     with progress_bar(len(unique), "encode", "review") as bar:
@@ -67,6 +73,24 @@ def transform(transformer: Any, texts: list[str]) -> tuple[npt.NDArray[Any], flo
     return np.concatenate(columns), sum(seconds)
 
 
+def pinned(transformer: EncoderTransformer) -> EncoderTransformer:
+    """Return a transformer that runs by torch, if it leaves that open and the cluster has GPUs: all nodes agree."""
+    join_cluster()
+    is_open = str(transformer.backend) == "auto" and transformer.precision != "int8"
+    return copy.copy(transformer).set_params(backend="torch") if is_open and _n_gpus() else transformer
+
+
+def _keys(transformers: Mapping[str, EncoderTransformer], encoders: Iterable[tuple[Any, ...]]) -> dict[Any, str]:
+    """Return for each encoder the sha256 of all that decides on its token states."""
+    wanted = [*map(encoder_of, transformers.values()), *encoders]
+    return {each: encoder_key(load_encoder(each[0], each[1]), each[2]) for each in dict.fromkeys(wanted)}
+
+
+def _n_gpus() -> int:
+    """Return how many GPUs the cluster has."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
 def _cores_of_nodes() -> list[int]:
     """Return how many cores each node has that has one."""
     cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
@@ -76,13 +100,21 @@ def _cores_of_nodes() -> list[int]:
 class _Encode:
     """Encodes a block into the cache; a process keeps its encoder from block to block."""
 
-    def __init__(self, transformers: Any, poolings: Any, cache: Path, records: Any, root: Path):
+    def __init__(
+        self, transformers: Any, poolings: Any, cache: Path, records: Any, root: Path, keys: Mapping[Any, str]
+    ):
         self.arguments = transformers, poolings, cache, records
-        self.root = root
+        self.root, self.keys, self.checked = root, keys, False
 
     def __call__(self, texts: list[str]) -> int:
         transformers, poolings, cache, records = self.arguments
         with chdir(self.root):
+            if not self.checked and _keys(transformers, records) != self.keys:
+                raise PipelineError(
+                    f"the encoder on {socket.gethostname()} is another one than here, or runs with other packages: "
+                    "install the same versions, and the same model, on every node"
+                )
+            self.checked = True
             encode_together(transformers, poolings, texts, cache, records, finish=False)
         return len(texts)
 
