@@ -37,7 +37,7 @@ def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ray() -> Any:
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
