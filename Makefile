@@ -41,7 +41,7 @@ known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING E
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score curves robustness report log test bench lint ui clean help
+.PHONY: all prepare features score curves robustness report log test test-quick bench lint ui clean help
 .DEFAULT_GOAL := help
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
@@ -61,8 +61,13 @@ all prepare features score curves robustness report: | $(VENV)/$(if $(filter ray
 log: report
 	@$(PY) -m pipeline log --dataset $(call quoted,$(dataset))
 
+# A worker for each core, up to eight: each holds a gigabyte.
 test: lint
-	$(PY) -m pytest --cov
+	$(PY) -m pytest -n auto --maxprocesses 8 --cov
+
+# Without what starts processes or servers, runs stages or takes more than a second.
+test-quick: | $(VENV)/.dev
+	$(PY) -m pytest -n auto --maxprocesses 8 -m "not slow and not ray"
 
 bench: | $(VENV)/.dev
 	$(PY) -m tests.bench
@@ -82,7 +87,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | bench | lint | clean"
+	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | test-quick | bench | lint | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

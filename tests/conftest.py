@@ -1,8 +1,13 @@
 """Shared by all test modules: a dozen reviews, an encoder that is small enough to be built on the spot, a browser."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
+
+# One thread and one process for each test, set before anything computes: the cores are shared by pytest's workers, and
+# arithmetic on more threads than there are cores is many times slower.
+os.environ |= {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 
 import hypothesis
 import pytest
@@ -14,6 +19,12 @@ collect_ignore_glob = ["*conftest.py"]
 # A busy machine is slow now and then; that is no failure.
 hypothesis.settings.register_profile("project", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ class TestAtomicPath:
             raise ValueError("too early")
         assert names(tmp_path) == []
 
+    @pytest.mark.slow
     def test_a_killed_process_leaves_the_old_content_and_the_next_one_cleans_up(self, tmp_path):
         path = tmp_path / "table.json"
         files.write_json(path, {"reviews": 1})
@@ -82,6 +83,7 @@ with atomic_path(Path(sys.argv[1])) as temporary, temporary.open("w") as file:
         assert json.loads(path.read_text()) == {"reviews": 2}
         assert names(tmp_path) == ["table.json"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["table.json", "[1] star*?.json"])
     def test_two_processes_write_the_same_file_at_the_same_time(self, tmp_path, name):
         """Each waits in its block until the other is in its block too."""

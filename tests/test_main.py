@@ -201,6 +201,7 @@ def test_wrong_input_ends_in_one_line_and_exit_code_2(
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -258,6 +259,7 @@ def encoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_a_feature_without_its_token_record_is_not_scored(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,6 +304,7 @@ def test_unknown_names_in_the_curves_stop_before_any_work(
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_one_line_and_the_old_result(project: Project) -> None:
     """A limit on the size of files stands in for a full disk: the same calls fail, with another number."""
 

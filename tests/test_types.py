@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from project import ROOT
+
+pytestmark = pytest.mark.slow
 
 ARRAY = r"numpy\.ndarray\[.*float64"
 FLOATING = r"numpy\.ndarray\[.*numpy\.floating"
@@ -76,11 +78,12 @@ def said(tmp_path_factory):
     expressions = [*REVEALED, *WRONG]
     lines = [f"reveal_type({each})" if each in REVEALED else each for each in expressions]
     (folder / "program.py").write_text(IMPORTS + "\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "mypy.ini").write_text("[mypy]\n[mypy-sklearn.*,joblib.*]\nignore_missing_imports = True\n")
+    # With the settings and the cache of make lint, which has just read the same libraries.
+    project = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", "cache", "program.py"],
+        [sys.executable, "-m", "mypy", *project, "program.py"],
         cwd=folder,
-        env={"MYPYPATH": str(Path(__file__).parents[1])},
+        env={"MYPYPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

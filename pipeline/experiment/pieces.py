@@ -17,12 +17,13 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.draws import draw
 from pipeline.experiment.columns import token_record
 from pipeline.experiment.engine import in_parallel, n_workers
-from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, what_is_fitted
+from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, recalibrates, what_is_fitted
 from pipeline.experiment.know_how import KnowHowRows, beside_know_how, foreign_sample, read_know_how
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import BASELINES, MODELS, check_models, make_model
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.transformers import learns, make_transformer, make_transformers, pools_tokens, table_digests
+from pipeline.experiment.tuned import sharing_folds
 from pipeline.files import read_manifest, read_parquet, reading, write_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
@@ -255,7 +256,9 @@ def _run_piece(context: RunContext, piece: Piece) -> tuple[Piece, pd.DataFrame, 
     """
     with chdir(context.root), one_thread():
         material, (table, kept) = context.material(), _read_kept(context, piece)
-        models = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
+        made = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
+        # First those that hold what others are.
+        models = dict(sorted(made.items(), key=lambda item: not recalibrates(item[1])))
         stars = material.stars[material.is_train]
         rows: npt.NDArray[np.intp] = draw(stars, piece.n_train, piece.repeat, context.seed)
         train: tuple[Any, ...]
@@ -267,7 +270,8 @@ def _run_piece(context: RunContext, piece: Piece) -> tuple[Piece, pd.DataFrame, 
                 train = columns, stars[rows]
         except ValueError as error:
             raise PipelineError(f"{piece.features}, {piece.n_train} training reviews: {first_line(error)}") from None
-        results = fit_models(models, train, test, piece.features)
+        with sharing_folds():
+            results = list(fit_models(models, train, test, piece.features))
         for name, result in zip(models, results, strict=True):
             kept[name] = {"made_from": context.models[name]}
             if isinstance(result, Fitted):

@@ -34,6 +34,7 @@ class TestCommand:
         assert run_cli(monkeypatch, "attend", "the dog", "--model", gpt2) == 0
         assert re.search(r"^the  1\.00  0\.00$", capsys.readouterr().out.replace("  the", "the"), re.MULTILINE)
 
+    @pytest.mark.slow
     def test_reads_a_model_of_the_hub_at_a_commit(self, tmp_path: Path, gpt2: str) -> None:
         files = {path.name: path.read_bytes() for path in Path(gpt2).iterdir()}
         commit = "0123456789abcdef0123456789abcdef01234567"

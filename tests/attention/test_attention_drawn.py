@@ -15,6 +15,8 @@ from pipeline.attention.maps import AttentionMap, attention_map, moved
 from pipeline.attention.view import fonts, terminal
 from pipeline.attention.view.plots import heat_map, word_by_layer
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(figure: Any, kind: str = "png") -> Any:
     """Render with all warnings as errors: a glyph that is missing warns."""

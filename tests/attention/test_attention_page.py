@@ -15,6 +15,8 @@ from pipeline.attention.maps import AttentionMap, attention_map
 from pipeline.attention.view import page as attention_page
 from pipeline.attention.view.page import render
 
+pytestmark = pytest.mark.slow
+
 SENTENCE = "The dog chased the cat"
 HOSTILE = '</script><img src=x onerror=alert(1)> & "quotes" {{ 7 * 7 }} \''
 

@@ -1,12 +1,12 @@
 """Models of Japanese: MeCab's words and sentencepiece's pieces, where they lie in the text, and what they need."""
 
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from project import ROOT, run_cli
+from project import run_cli
 from tiny_models import save_japanese_bert, save_rinna
 
 from pipeline.attention.maps import attention_map
@@ -83,14 +83,19 @@ def test_features(kind: str, models: dict[str, str]) -> None:
     ("kind", "missing"),
     [("wordpiece", "fugashi"), ("character", "unidic_lite"), ("rinna", "sentencepiece"), ("rinna", "google.protobuf")],
 )
-def test_without_the_extra_the_error_names_it(kind: str, missing: str, models: dict[str, str]) -> None:
-    program = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
-        f"sys.argv = ['pipeline', 'attend', {TEXT!r}, '--model', {models[kind]!r}]\n"
-        "from pipeline.__main__ import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    what = f"The tokenizer of {models[kind]!r} needs {missing}"
-    assert done.stderr.splitlines()[-1] == f'error: {what}: pip install "t-method-vs-attention[japanese]"'
-    assert "Traceback" not in done.stderr
+def test_without_the_extra_the_error_names_it(
+    kind: str,
+    missing: str,
+    models: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    # In a place where no encoder has been loaded from yet.
+    model = shutil.copytree(models[kind], tmp_path / "model")
+    assert run_cli(monkeypatch, "attend", TEXT, "--model", str(model)) == 2
+    said = capsys.readouterr().err
+    what = f"The tokenizer of {str(model)!r} needs {missing}"
+    assert said.splitlines()[-1] == f'error: {what}: pip install "t-method-vs-attention[japanese]"'
+    assert "Traceback" not in said

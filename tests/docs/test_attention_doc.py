@@ -19,6 +19,8 @@ from pipeline.attention import scaled_dot_product_attention
 from pipeline.attention.maps import attention_map, moved
 from pipeline.features import AttentionPooling
 
+pytestmark = pytest.mark.slow
+
 Names = dict[str, Any]
 
 DOCS = ROOT / "docs"

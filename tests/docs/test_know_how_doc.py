@@ -12,6 +12,8 @@ from project import ROOT, run_cli
 from pipeline import load_sample
 from pipeline.know_how import load_know_how
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/know-how.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, flags=re.DOTALL)
 COMMANDS = re.findall(r"^\$ python -m pipeline (.*)$", PAGE, flags=re.MULTILINE)

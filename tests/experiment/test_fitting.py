@@ -208,6 +208,7 @@ def test_a_model_that_refuses_the_draw_is_an_error_that_names_it_and_the_others_
     assert isinstance(fitted, Fitted)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the system does not tell peak memory")
 def test_the_peak_memory_of_a_fit_is_seen() -> None:
     rng = np.random.default_rng(0)
@@ -220,10 +221,18 @@ def test_the_peak_memory_of_a_fit_is_seen() -> None:
 
 def test_one_thread_is_one_thread_and_gives_the_others_back() -> None:
     import torch
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     before = torch.get_num_threads()
-    with one_thread():
-        assert torch.get_num_threads() == 1
-        assert {each["num_threads"] for each in threadpool_info()} == {1}
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2):
+            limits = [each["num_threads"] for each in threadpool_info()]
+            assert max(limits) == 2
+            with one_thread():
+                assert torch.get_num_threads() == 1
+                assert {each["num_threads"] for each in threadpool_info()} == {1}
+            assert torch.get_num_threads() == 2
+            assert [each["num_threads"] for each in threadpool_info()] == limits
+    finally:
+        torch.set_num_threads(before)

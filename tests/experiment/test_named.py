@@ -45,6 +45,7 @@ def test_another_setting_is_another_digest() -> None:
     assert len({estimator_digest(model) for model in models}) == len(models)
 
 
+@pytest.mark.slow
 def test_every_model_has_a_digest_of_its_own_which_another_process_finds_too() -> None:
     digests = {name: estimator_digest(make()) for name, make in {**MODELS, **BASELINES}.items()}
     assert len(set(digests.values())) == len(digests)

@@ -189,6 +189,7 @@ def test_every_row_is_either_a_review_or_rejected(rows: list[dict[str, Any]]) ->
     assert all(row["reason"] for row in rejected)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(train=st.lists(ROW, max_size=12), test=st.lists(ROW, max_size=12), seed=st.integers(0, 99))
 def test_prepare_accounts_for_every_row_of_both_files(

@@ -20,6 +20,7 @@ from pipeline.features.token_weights import document_frequency, idf_weights, len
 
 
 class TestVectors:
+    @pytest.mark.slow
     @pytest.mark.parametrize("weights", ALL)
     @settings(max_examples=20)
     @given(texts=st.lists(st.text(max_size=30), min_size=1, max_size=5))
@@ -304,6 +305,7 @@ class TestOutOfFold:
         columns = clone(fitted[weights]).fit_transform(REVIEWS)
         np.testing.assert_array_equal(columns, fitted[weights].transform(REVIEWS))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("weights", ["sn-ratio", "t-method"])
     def test_random_stars_leave_no_trace_out_of_fold(self, weights: str) -> None:
         vocabulary = load_encoder().tokenizer.get_vocab()

@@ -21,6 +21,7 @@ from pipeline.features import AttentionPooling, TextStats
 
 
 class TestFeaturize:
+    @pytest.mark.slow
     def test_the_stage_gives_fit_transform_for_training_and_transform_for_the_others(
         self, tiny_encoder: str, tmp_path: Path
     ) -> None:
@@ -64,6 +65,7 @@ class TestFeaturize:
         np.testing.assert_array_equal(loaded.transform(texts), fitted[weights].transform(texts))
         pd.testing.assert_frame_equal(loaded.explain(texts[0]), fitted[weights].explain(texts[0]))
 
+    @pytest.mark.slow
     def test_skops_keeps_the_texts_that_calibrate_int8(
         self, tiny_encoder: str, tmp_path: Path, texts: list[str]
     ) -> None:
@@ -131,6 +133,7 @@ class TestScikitLearn:
         best = clone(search.best_estimator_).fit(REVIEWS, STARS)
         np.testing.assert_allclose(search.predict(["good food"]), best.predict(["good food"]))
 
+    @pytest.mark.slow
     def test_a_fit_with_other_weights_forgets_the_one_before(self, tiny_encoder: str) -> None:
         of_all = {"query_", "log_weights_"}
         of = dict.fromkeys(["idf", "length", "trained"], of_all) | {

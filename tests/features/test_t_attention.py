@@ -291,6 +291,7 @@ class TestPooling:
 
 
 class TestWordPooling:
+    @pytest.mark.slow
     def test_weights_are_what_a_loop_over_the_texts_gives(self, tiny_encoder: str) -> None:
         ids, _ = tokens_of(tiny_encoder)
         folds = deal_folds(STARS, 3, 0)

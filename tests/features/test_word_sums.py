@@ -48,6 +48,7 @@ class TestAddition:
         np.testing.assert_allclose(added.beta, both.beta, atol=1e-9)
         np.testing.assert_allclose(added.eta / (1 + added.eta), both.eta / (1 + both.eta), atol=1e-9)
 
+    @pytest.mark.slow
     @given(groups(), groups(), groups(), st.floats(0.01, 100))
     def test_order_and_brackets_do_not_matter(self, first, second, third, weight):
         a, b, c = sums_of(*first), sums_of(*second), weight * sums_of(*third)

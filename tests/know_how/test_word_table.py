@@ -65,6 +65,7 @@ def test_the_mean_of_a_list_is_that_of_the_texts_it_is_added_to(texts: list[str]
     assert shifted.L[place, 0] < both.L[place, 0]
 
 
+@pytest.mark.slow
 @given(share=VALUES, rows=st.floats(0.5, 1e4))
 def test_sentence_metrics_trust_a_value_of_few_rows_less(share: float, rows: float) -> None:
     sums = words_from_table(pd.DataFrame({"item": ["good"], "value": [4 * share], "rows": [rows]}))

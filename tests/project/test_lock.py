@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
-import logging, sys
+import logging, signal, sys
 from pathlib import Path
 from pipeline.project.lock import alone
+# Whoever starts the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 with alone(Path("locks/.kc.lock"), "kc", sys.argv[1]):
     print("begun", flush=True)

@@ -21,6 +21,8 @@ from pipeline.report.page import _facts, draw, render
 from pipeline.report.results import Results
 from pipeline.stages import report
 
+pytestmark = pytest.mark.slow
+
 
 def pictures_of(page: str) -> dict[str, str]:
     """The SVG of every picture on the page by its alternative text."""

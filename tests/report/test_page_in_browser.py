@@ -15,6 +15,8 @@ from report_data import FEATURES
 from pipeline.format import short
 from pipeline.project.paths import DatasetPaths
 
+pytestmark = pytest.mark.slow
+
 N_COLUMNS = 22
 SCHEMES = ["light", "dark"]
 # Ratio of WCAG 2 between the colour of each text and the colours that lie behind it.

@@ -25,6 +25,8 @@ from pipeline.project.fingerprint import STAGES
 from pipeline.project.paths import DatasetPaths
 from pipeline.stages.all import _expected_seconds
 
+pytestmark = pytest.mark.slow
+
 N_LINES = len(SMALL_SCORE["feature_sets"]) * len(SMALL_SCORE["models"]) + len(SMALL_SCORE["baselines"])
 
 
@@ -44,8 +46,8 @@ def stage(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment less what MLflow and an outer make have left in it."""
-    left = {"MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    """Return the environment less what MLflow and an outer make have left in it, with a worker for each core."""
+    left = {"MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "LOKY_MAX_CPU_COUNT"}
     return {name: value for name, value in os.environ.items() if name not in left} | {"PYTHONPATH": str(ROOT)}
 
 

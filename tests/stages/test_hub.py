@@ -27,6 +27,8 @@ from pipeline import load_sample
 from pipeline.features import TextStats
 from pipeline.text import sentences
 
+pytestmark = pytest.mark.slow
+
 YELP = yaml.safe_load((ROOT / "conf/prepare.yaml").read_text(encoding="utf-8"))["yelp"]
 SHA = "0123456789abcdef0123456789abcdef01234567"
 N_TRAIN, N_TEST = 400, 120

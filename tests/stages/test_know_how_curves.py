@@ -20,6 +20,8 @@ from pipeline.stages import curves
 from pipeline.stages.all import run_stage
 from pipeline.taguchi import TMethodRegressor, class_moments
 
+pytestmark = pytest.mark.slow
+
 SETS = {"text_stats": ["text_stats"], "words": ["t_metrics", "text_stats"]}
 WORDS = {"feature_sets": ["words"], "models": ["Ta", "T(1)"]}
 OTHERS = {"feature_sets": ["text_stats"], "models": ["Ridge", "LogisticRegression"]}

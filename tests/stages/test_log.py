@@ -49,6 +49,8 @@ from pipeline.project.tables import table_path
 from pipeline.report.results import lines_of
 from pipeline.stages import log as tracking
 
+pytestmark = pytest.mark.slow
+
 Client = mlflow.MlflowClient
 PATHS = DatasetPaths("sample")
 SERVER = ("server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "served", "--workers", "1")

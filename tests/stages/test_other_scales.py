@@ -24,6 +24,8 @@ from pipeline.report.runs import runs_of
 from pipeline.stages import prepare
 from pipeline.stages.all import run_stage
 
+pytestmark = pytest.mark.slow
+
 SCALES = {"ten": Scale(0, 10), "halves": Scale(1, 5, 0.5), "hundred": Scale(0, 100, 5)}
 SET = "t_metrics+text_stats"
 OTHERS = ["Ridge", "LogisticRegression", "LogisticRegression (median star)", "ordinal regression"]

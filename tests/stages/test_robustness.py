@@ -20,6 +20,8 @@ from pipeline.project.tables import TABLES, table_path, write_table
 from pipeline.stages import features as featurize
 from pipeline.stages import prepare, robustness, score
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12)
 SIDES = {
     "T-method": Line("text_stats", "T(1)"),

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from project import ROOT, SMALL_CURVES, SMALL_SCORE, make_project, module_environment
 
+pytestmark = pytest.mark.slow
+
 SETS = {"text_stats": ["text_stats"], "mean_pooling": ["mean_pooling"]}
 MANIFESTS = {
     "prepare": "data/prepared/sample/manifest.json",

@@ -14,6 +14,8 @@ from project import make_project
 from pipeline.files import read_json
 from pipeline.project.paths import DatasetPaths
 
+pytestmark = pytest.mark.slow
+
 SCORE = "seed: 1\nn_resamples: 100\nfeature_sets: {stats: [text_stats]}\nmodels: [Ta, Ridge]\nbaselines: [mean]\n"
 CURVES = (
     "seed: 1\nn_resamples: 200\nsizes: {10: 2}\nfeature_sets: [stats]\ncontrasts: [[T, R]]\n"

@@ -157,6 +157,7 @@ class TestFacts:
 
 
 class TestSharesOfCorrelatedItems:
+    @pytest.mark.slow
     def test_where_shrunken_sensitivities_leave_no_signal_all_of_them_count(self):
         # Five items whose errors nearly cancel, with F between 1.3 and 31.
         rng = np.random.default_rng(0)
