@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from multiprocessing import parent_process
 from typing import Any
 
 from tqdm import tqdm
@@ -111,7 +112,9 @@ def progress_bar(total: float | None, desc: str, unit: str | None = None) -> Any
     if _overall is not None:
         return _Part(_overall, total, _overall.seconds(desc))
     shown = {"bar_format": _WITH_TIME_LEFT} if unit is None else {"unit": unit, "unit_scale": unit == "B"}
-    return _Bar(total=total, desc=desc, delay=2, mininterval=1, leave=False, **shown)
+    # A worker's bar would write across that of the process which started it.
+    silent = parent_process() is not None
+    return _Bar(total=total, desc=desc, delay=2, mininterval=1, leave=False, disable=silent, **shown)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,10 +60,10 @@ def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: np
     y, p = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     largest = max(np.abs(y).max(), np.abs(p).max())
     # Twice as fast in float32, as long as no sum can pass what it holds exactly.
-    dtype = np.float32 if largest**2 * len(y) < _WHOLE_IN_FLOAT32 else np.float64
-    y, p = y.astype(dtype)[:, None], p.astype(dtype)
-    columns = np.hstack([p, p**2, p * y, np.ones_like(y), y, y**2])
-    sums = np.concatenate([some.astype(dtype, copy=False) @ columns for some in _blocks(counts)]).astype(np.float64)
+    dtype: Any = np.float32 if largest**2 * len(y) < _WHOLE_IN_FLOAT32 else np.float64
+    columns = np.hstack([p, p**2, p * y[:, None], np.stack([np.ones_like(y), y, y**2], axis=1)]).astype(dtype)
+    sums = np.empty((len(counts), columns.shape[1]))
+    np.concatenate([some.astype(dtype, copy=False) @ columns for some in _blocks(counts)], out=sums)
     of_predictions = sums[:, :-3].reshape(len(counts), 3, -1).transpose(1, 0, 2)
     return np.concatenate([of_predictions, np.broadcast_to(sums[:, -3:].T[:, :, None], of_predictions.shape)])
 

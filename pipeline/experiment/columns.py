@@ -2,8 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from pipeline.digest import files_digest, value_digest
 from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
 from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment.engine import encode_together, pinned, transform
-from pipeline.experiment.transformers import learns, pools_tokens
+from pipeline.experiment.engine import encode_together, pinned
+from pipeline.experiment.text_columns import text_columns
+from pipeline.experiment.transformers import naming_conf, pools_tokens
 from pipeline.features.encoded import EncoderTransformer, encoder_of
-from pipeline.project.paths import FEATURES_CONF
 
 _COSTS = ("learn_seconds", "encode_seconds", "transform_seconds_per_review")
+_MANY = 10_000  # reviews from which on workers are worth their start
 _N_TIMED = 32  # held-out reviews by which the seconds of a transformer are measured
 
 Costs = dict[str, dict[str, float]]
@@ -61,22 +61,23 @@ def fit_transform(
     texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
     costs: Costs = {name: dict.fromkeys(_COSTS, 0.0) for name in transformers}
     results = _encode(transformers, reviews, cache, tokens)
+    of_texts = {name: each for name, each in transformers.items() if name not in results and not pools_tokens(each)}
+    if len(texts) >= _MANY:
+        for name, made in text_columns(of_texts, texts, stars, is_train).items():
+            vars(transformers[name]).update(vars(made.transformer))
+            results[name], costs[name]["learn_seconds"] = made.columns, made.seconds
     for name, transformer in transformers.items():
         if name in results:
             continue
-        with _naming_conf(name):
+        with naming_conf(name):
             X = token_record(transformer, tokens) if pools_tokens(transformer) else texts
-            if learns(transformer):
-                started = time.perf_counter()
-                train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
-                seconds = time.perf_counter() - started
-            else:
-                train, seconds = transform(transformer.fit(_rows(X, is_train)), _rows(X, is_train))
-            costs[name]["learn_seconds"] = seconds
+            started = time.perf_counter()
+            train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
+            costs[name]["learn_seconds"] = time.perf_counter() - started
             results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
             results[name][is_train] = train
             if not is_train.all():
-                results[name][~is_train], _ = transform(transformer, _rows(X, ~is_train))
+                results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
     _time_transforms(transformers, texts[~is_train][:_N_TIMED].tolist(), int(is_train.sum()), costs)
     return {name: _table(each, results[name], reviews["review_id"]) for name, each in transformers.items()}, costs
 
@@ -93,9 +94,9 @@ def _encode(
     }
     train = reviews[reviews["split"] == "train"]
     for name, transformer in encoded.items():
-        with _naming_conf(name):
+        with naming_conf(name):
             transformer.fit(train["text"].tolist(), train["stars"].to_numpy())
-    with _naming_conf():
+    with naming_conf():
         poolings = {name: each.pooling() for name, each in encoded.items()}
         encoded = {name: pinned(each) for name, each in encoded.items()}
         missing = [each for each in pooling.values() if not has_token_record(each, tokens)]
@@ -158,17 +159,3 @@ def _record_path(transformer: Any, directory: Path) -> Path:
 
 def _rows(X: Any, mask: npt.NDArray[np.bool_]) -> Any:
     return X[mask] if isinstance(X, TokenStates) else X[mask].tolist()
-
-
-@contextmanager
-def _naming_conf(name: str = "") -> Iterator[None]:
-    """Say which file of conf/ led to an error."""
-    try:
-        yield
-    except PipelineError:
-        raise
-    # The transformer may be the user's: whatever goes wrong in it is told in one line.
-    except Exception as error:
-        where = f"{FEATURES_CONF / name}.yaml" if name else str(FEATURES_CONF)
-        kind = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
-        raise PipelineError(f"{where}: {kind}{first_line(error)}") from None

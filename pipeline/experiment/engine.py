@@ -1,6 +1,5 @@
 """Where work runs: in processes of this machine, or on a Ray cluster. The one place that knows which of them it is."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -22,9 +21,7 @@ Engine = Literal["processes", "ray"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# So many texts are done before a cluster has begun.
-_FEW = 2000
-_JOINED_AT_EASE = 500_000
+_JOINED_AT_EASE = 500_000  # texts
 
 _engine: Engine = "processes"
 
@@ -95,19 +92,6 @@ def n_workers() -> int:
     return workers.n_cores()
 
 
-def transform(transformer: Any, X: Any) -> tuple[npt.NDArray[Any], float]:
-    """Return what a fitted transformer makes of texts or token states, and the seconds that it takes on one core.
-
-    Under Ray many texts are cut into blocks.
-    """
-    if on_ray() and isinstance(X, list) and len(X) > _FEW:
-        from pipeline.experiment import ray_blocks
-
-        return ray_blocks.transform(transformer, X)
-    started = time.perf_counter()
-    return np.asarray(transformer.transform(X)), time.perf_counter() - started
-
-
 def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.int32]:
     """Return `near_identical_groups`; under Ray, of more texts than one machine joins at ease, by MinHash first."""
     if on_ray() and len(texts) > _JOINED_AT_EASE:
@@ -120,9 +104,9 @@ def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.in
 def pinned(transformer: EncoderTransformer) -> EncoderTransformer:
     """Return a transformer that runs by the same backend on every machine that may encode for it."""
     if on_ray():
-        from pipeline.experiment import ray_blocks
+        from pipeline.experiment import ray_encoders
 
-        return ray_blocks.pinned(transformer)
+        return ray_encoders.pinned(transformer)
     return transformer
 
 
@@ -135,7 +119,7 @@ def encode_together(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return what `pipeline.features.encoded.encode_together` does; under Ray the encoders run on the cluster."""
     if on_ray():
-        from pipeline.experiment import ray_blocks
+        from pipeline.experiment import ray_encoders
 
-        ray_blocks.fill_shards(transformers, poolings, texts, cache, records)
+        ray_encoders.fill_shards(transformers, poolings, texts, cache, records)
     return encoded.encode_together(transformers, poolings, texts, cache, records)

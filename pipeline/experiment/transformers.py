@@ -1,6 +1,7 @@
 """From names in conf/features to transformers, and which of them learn, pool token states or explain themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ from pipeline.project.paths import FEATURES_CONF
 from pipeline.scale import Scale
 
 # What decides on a table beside its transformer.
-_HOW_COLUMNS_ARE_MADE = ("pipeline.experiment.columns", "pipeline.experiment.explained", "pipeline.stages.features")
+_HOW_COLUMNS_ARE_MADE = (
+    "pipeline.experiment.columns",
+    "pipeline.experiment.text_columns",
+    "pipeline.experiment.explained",
+    "pipeline.stages.features",
+)
 
 
 def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
@@ -85,3 +91,17 @@ def table_digests(transformers: Mapping[str, Any], reviews: Path) -> dict[str, s
     """Return what the table of each feature is made from: its unfitted transformer, the reviews and the code."""
     beside = (file_digest(reviews), source_digest(*_HOW_COLUMNS_ARE_MADE))
     return {part: value_digest(estimator_digest(each), *beside) for part, each in transformers.items()}
+
+
+@contextmanager
+def naming_conf(name: str = "") -> Iterator[None]:
+    """Say which file of conf/ led to an error."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    # The transformer may be the user's: whatever goes wrong in it is told in one line.
+    except Exception as error:
+        where = f"{FEATURES_CONF / name}.yaml" if name else str(FEATURES_CONF)
+        kind = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
+        raise PipelineError(f"{where}: {kind}{first_line(error)}") from None

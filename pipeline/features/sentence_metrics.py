@@ -1,7 +1,6 @@
 """S/N metrics by sentence: what the sentences of a text say, and how they differ."""
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any, Self
 
@@ -46,17 +45,31 @@ def _items(sentence: list[str]) -> list[str]:
     return [*sentence, *pairs, *triples, *gaps]
 
 
-@dataclass(frozen=True)
 class _SentenceRows:
-    """Texts as rows: which item which of their sentences has, and which item is anywhere in them."""
+    """Texts as rows: which item which of their sentences has, and which item is anywhere in them.
 
-    of_sentences: csr_array
-    n_sentences: Counts
-    of_texts: csr_array
+    Some of the rows are copied when they are asked for: what learns reads the texts, what makes columns the sentences.
+    """
+
+    def __init__(self, found: Presence, of_texts: csr_array, chosen: Any = slice(None)):
+        self._found, self._of_texts, self._chosen = found, of_texts, chosen
+
+    @property
+    def n_sentences(self) -> Counts:
+        return self._found.n_parts[self._chosen]
+
+    @property
+    def of_sentences(self) -> csr_array:
+        if isinstance(self._chosen, slice):
+            return self._found.of_parts
+        return self._found.of_parts[np.repeat(self._chosen, self._found.n_parts)]
+
+    @property
+    def of_texts(self) -> csr_array:
+        return self._of_texts if isinstance(self._chosen, slice) else self._of_texts[self._chosen]
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Self:
-        inside = np.repeat(chosen, self.n_sentences)
-        return type(self)(self.of_sentences[inside], self.n_sentences[chosen], self.of_texts[chosen])
+        return type(self)(self._found, self._of_texts, chosen)
 
 
 def _mean(series: Array, first: Counts, n: Counts) -> Array:
@@ -225,7 +238,7 @@ class SentenceMetrics(WordItemsTransformer):
         used = np.unique(X.indices)
         used = used[(self.metrics_.eta[used] > 0).any(axis=1)]
         metrics = self.metrics_._replace(beta=self.metrics_.beta[used], eta=self.metrics_.eta[used])
-        present = X[:, used].toarray()
+        present = X[:, used].toarray().astype(np.float64)
         series = present / np.sqrt(np.maximum(present.sum(axis=1, keepdims=True), 1))
         # A text that says nothing else has that item's part in every sum.
         alone = series.T[:, :, None] * _values(metrics)[:, None]
@@ -240,7 +253,7 @@ class SentenceMetrics(WordItemsTransformer):
         return sentence_items(text, known)
 
     def _arranged(self, found: Presence) -> _SentenceRows:
-        return _SentenceRows(found.of_parts, found.n_parts, found.of_texts())
+        return _SentenceRows(found, found.of_texts())
 
     def _in_texts(self, rows: _SentenceRows) -> csr_array:
         return rows.of_texts

@@ -129,16 +129,18 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
     def _begin(self, texts: list[str], y: Array) -> Any:
         self.range_ = self._scale_ends(y)
         items, found = learn_items(map(self._parts_of, texts))
-        df = np.bincount(found.of_texts().indices, minlength=len(items))
-        names = [item for item, n in zip(items, df.tolist(), strict=True) if n >= self.min_df]
+        names = items
+        if self.min_df > 1:
+            df = np.bincount(found.of_texts().indices, minlength=len(items))
+            names = [item for item, n in zip(items, df.tolist(), strict=True) if n >= self.min_df]
         if self.know_how is not None:
             names = list({*names, *self.know_how.names})
         elif not names:
             none = f"No word occurs in min_df={self.min_df} or more of the {len(texts)} texts"
             raise ValueError(f"{none}: lower min_df or give more.")
         self._lookup = make_lookup("\n".join(sorted(names)))
-        X = with_columns(found.of_parts, items, self._lookup.places)
-        return self._arranged(found._replace(of_parts=X))
+        found = found._replace(of_parts=with_columns(found.of_parts, items, self._lookup.places))
+        return self._arranged(found)
 
     def _scale_ends(self, y: Array) -> tuple[float, float]:
         if self.know_how is None:
