@@ -83,6 +83,11 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) ->
     return workers.in_parallel(function, items)
 
 
+def spread(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    """Yield as `in_parallel` does under Ray; without it here, one by one: it is not worth the start of workers."""
+    return in_parallel(function, items) if on_ray() else map(function, items)
+
+
 def n_workers() -> int:
     """Return how many items are worked on at a time."""
     if on_ray():

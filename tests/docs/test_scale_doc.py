@@ -21,7 +21,7 @@ from pipeline.experiment.bounded import BoundedRegressor
 from pipeline.features import TextStats
 from pipeline.taguchi import t_moments
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 PAGE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```py\n(.*?)```", PAGE, flags=re.DOTALL)

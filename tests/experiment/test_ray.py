@@ -29,7 +29,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from pipeline.experiment import near_identical_minhash, ray_encoders, ray_tasks, text_columns  # noqa: E402
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SCORE = {
     "seed": 1,
@@ -290,6 +290,23 @@ def test_the_driver_is_killed_while_texts_are_encoded(
     assert N_TEXTS <= encoded_by(log).total() <= N_TEXTS + SHARD
     expected = encode_together(transformers, {"counted": Counted(str(tmp_path / "other"))}, texts)["counted"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_where_there_is_a_gpu_its_actor_encodes_by_torch_for_nodes_without_one(
+    cluster: Cluster, tiny_encoder: str, texts: list[str], tmp_path: Path
+) -> None:
+    # Ray counts what a node says it has; torch finds no GPU there, and takes the processor.
+    node = cluster.add_node(**{**SMALL_NODE, "num_cpus": 0, "num_gpus": 1})
+    transformers, poolings = embedding(tiny_encoder), {"counted": Counted(str(tmp_path / "log"))}
+    with engine.using("ray"):
+        here = {name: engine.pinned(each) for name, each in transformers.items()}
+        assert here["counted"].make_backend().name == "torch"
+        vectors = engine.encode_together(here, poolings, texts[:300], tmp_path / "cache", {})["counted"]
+    cluster.remove_node(node)
+    ((process, n),) = encoded_by(tmp_path / "log").items()
+    assert n == len(vectors) == 300
+    assert process != os.getpid()
+    assert transformers["counted"].backend == "auto"
 
 
 def test_columns_of_texts_are_made_block_by_block(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
