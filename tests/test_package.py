@@ -31,6 +31,9 @@ USED_BY |= dict.fromkeys(["know_how", "scale", "shipped", "taguchi", "text"], "c
 USED_BY |= dict.fromkeys(["features.out_of_fold", "features.t_metrics", "features.text_stats"], "core")
 USED_BY |= dict.fromkeys(["features.presence", "features.sentence_metrics", "features.t_estimates"], "core")
 USED_BY |= dict.fromkeys(["features.word_items", "features.word_sums"], "core")
+USED_BY |= dict.fromkeys(
+    [f"experiment.{name}" for name in ("near_identical_minhash", "ray_encoders", "ray_tasks")], "ray"
+)
 
 
 def declared(*extras: str) -> set[str]:
@@ -73,7 +76,7 @@ def extra_of(module: str) -> str:
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     found = {distribution for _, _, distribution in third_party(everywhere=True)}
-    assert found == declared("pipeline", "openvino") - FONTS
+    assert found == declared("pipeline", "openvino", "ray") - FONTS
 
 
 def test_a_module_imports_only_what_its_extra_brings() -> None:

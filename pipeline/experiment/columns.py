@@ -15,9 +15,9 @@ from pipeline.digest import files_digest, value_digest
 from pipeline.encoder import Backend, TokenStates, is_recorded, load_encoder, read_record
 from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment.engine import encode_together, on_ray, transform
+from pipeline.experiment.engine import encode_together, pinned
 from pipeline.experiment.text_columns import text_columns
-from pipeline.experiment.transformers import learns, naming_conf, pools_tokens
+from pipeline.experiment.transformers import naming_conf, pools_tokens
 from pipeline.features.encoded import EncoderTransformer, encoder_of
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def fit_transform(
     texts, stars = reviews["text"].to_numpy(dtype=object), reviews["stars"].to_numpy()
     costs: Costs = {name: dict.fromkeys(_COSTS, 0.0) for name in transformers}
     results = _encode(transformers, reviews, cache, tokens)
-    if len(texts) >= _MANY and not on_ray():
+    if len(texts) >= _MANY:
         of_texts = {name: each for name, each in transformers.items() if name not in results and not pools_tokens(each)}
         for name, made in text_columns(of_texts, texts, stars, is_train).items():
             vars(transformers[name]).update(vars(made.transformer))
@@ -74,17 +74,13 @@ def fit_transform(
             continue
         with naming_conf(name):
             X = token_record(transformer, tokens) if pools_tokens(transformer) else texts
-            if learns(transformer):
-                started = time.perf_counter()
-                train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
-                seconds = time.perf_counter() - started
-            else:
-                train, seconds = transform(transformer.fit(_rows(X, is_train)), _rows(X, is_train))
-            costs[name]["learn_seconds"] = seconds
+            started = time.perf_counter()
+            train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
+            costs[name]["learn_seconds"] = time.perf_counter() - started
             results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
             results[name][is_train] = train
             if not is_train.all():
-                results[name][~is_train], _ = transform(transformer, _rows(X, ~is_train))
+                results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
     _time_transforms(transformers, texts[~is_train][:_N_TIMED].tolist(), int(is_train.sum()), costs)
     return {name: _table(each, results[name], reviews["review_id"]) for name, each in transformers.items()}, costs
 
@@ -105,6 +101,7 @@ def _encode(
             transformer.fit(train["text"].tolist(), train["stars"].to_numpy())
     with naming_conf():
         poolings = {name: each.pooling() for name, each in encoded.items()}
+        encoded = {name: pinned(each) for name, each in encoded.items()}
         missing = [each for each in pooling.values() if not has_token_record(each, tokens)]
         for backend in dict.fromkeys(encoder_of(each)[2] for each in [*encoded.values(), *missing]):
             logger.info("encoder: %s %s%s", backend.name, backend.precision, _faster(backend))
@@ -143,7 +140,7 @@ def _record_paths(transformers: list[Any], directory: Path) -> dict[tuple[Any, .
     """Return, for each encoder that transformers share, the layers that they pool and where their states are kept."""
     paths: dict[tuple[Any, ...], dict[int, Path]] = defaultdict(dict)
     for transformer in transformers:
-        paths[encoder_of(transformer)][transformer.layer] = _record_path(transformer, directory)
+        paths[encoder_of(pinned(transformer))][transformer.layer] = _record_path(transformer, directory)
     return dict(paths)
 
 

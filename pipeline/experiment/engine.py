@@ -1,6 +1,5 @@
 """Where work runs: in processes of this machine, or on a Ray cluster. The one place that knows which of them it is."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -22,9 +21,7 @@ Engine = Literal["processes", "ray"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# So many texts are done before a cluster has begun.
-_FEW = 2000
-_JOINED_AT_EASE = 500_000
+_JOINED_AT_EASE = 500_000  # texts
 
 _engine: Engine = "processes"
 
@@ -86,6 +83,11 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) ->
     return workers.in_parallel(function, items)
 
 
+def spread(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    """Yield as `in_parallel` does under Ray; without it here, one by one: it is not worth the start of workers."""
+    return in_parallel(function, items) if on_ray() else map(function, items)
+
+
 def n_workers() -> int:
     """Return how many items are worked on at a time."""
     if on_ray():
@@ -93,19 +95,6 @@ def n_workers() -> int:
 
         return ray_tasks.n_workers()
     return workers.n_cores()
-
-
-def transform(transformer: Any, X: Any) -> tuple[npt.NDArray[Any], float]:
-    """Return what a fitted transformer makes of texts or token states, and the seconds that it takes on one core.
-
-    Under Ray many texts are cut into blocks.
-    """
-    if on_ray() and isinstance(X, list) and len(X) > _FEW:
-        from pipeline.experiment import ray_blocks
-
-        return ray_blocks.transform(transformer, X)
-    started = time.perf_counter()
-    return np.asarray(transformer.transform(X)), time.perf_counter() - started
 
 
 def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.int32]:
@@ -117,6 +106,15 @@ def find_near_identical(texts: list[str], threshold: float) -> npt.NDArray[np.in
     return near_identical_groups(texts, threshold)
 
 
+def pinned(transformer: EncoderTransformer) -> EncoderTransformer:
+    """Return a transformer that runs by the same backend on every machine that may encode for it."""
+    if on_ray():
+        from pipeline.experiment import ray_encoders
+
+        return ray_encoders.pinned(transformer)
+    return transformer
+
+
 def encode_together(
     transformers: Mapping[str, EncoderTransformer],
     poolings: Mapping[str, TokenPooling],
@@ -126,7 +124,7 @@ def encode_together(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return what `pipeline.features.encoded.encode_together` does; under Ray the encoders run on the cluster."""
     if on_ray():
-        from pipeline.experiment import ray_blocks
+        from pipeline.experiment import ray_encoders
 
-        ray_blocks.fill_shards(transformers, poolings, texts, cache, records)
+        ray_encoders.fill_shards(transformers, poolings, texts, cache, records)
     return encoded.encode_together(transformers, poolings, texts, cache, records)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.experiment.engine import in_parallel
 from pipeline.experiment.transformers import learns, naming_conf
-from pipeline.experiment.workers import in_parallel
 from pipeline.progress import progress_bar
 
 _AT_ONCE = 5_000  # reviews for which a worker is asked, of a transformer that learns nothing

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import CHANGES, change_all
 from pipeline.experiment import robustness
+from pipeline.experiment.engine import spread
 from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
@@ -48,10 +50,14 @@ def run(dataset: str) -> dict[str, Any]:
         tables_of_test = {
             part: context.material().tables[part][~context.material().is_train] for part in reader.transformers
         }
-        changed = {"none": reader.predict({part: table[taken] for part, table in tables_of_test.items()})}
-        for change in CHANGES:
-            changed[change] = reader.predict_texts(change_all(some["text"].tolist(), change, config.seed))
+        found: dict[str, dict[Line, Array]] = {}
+        for change, predicted in spread(
+            partial(_predict_changed, reader, some["text"].tolist(), config.seed), list(CHANGES)
+        ):
+            found[change] = predicted
             bar.update()
+        unchanged = reader.predict({part: table[taken] for part, table in tables_of_test.items()})
+        changed = {"none": unchanged, **{change: found[change] for change in CHANGES}}
         transfers = _transfers(dataset, reader, foreign_sample(dataset, reviews), some, scale)
         bar.update()
 
@@ -73,13 +79,17 @@ def run(dataset: str) -> dict[str, Any]:
     return {"config": config.model_dump(), "n_reviews": len(some)}
 
 
+def _predict_changed(reader: Reader, texts: list[str], seed: int, change: str) -> tuple[str, dict[Line, Array]]:
+    return change, reader.predict_texts(change_all(texts, change, seed))
+
+
 def _read_again(
     context: RunContext, paths: DatasetPaths, sides: Mapping[str, Line], parts: Mapping[str, list[str]]
 ) -> Reader:
     """Return the lines of the sides, fitted on all training reviews, with the transformers below them."""
     used = sorted({part for line in sides.values() for part in parts[line.features]})
     transformers = load_transformers(paths, used)
-    return Reader(parts, transformers, dict(refit(context, line) for line in dict.fromkeys(sides.values())))
+    return Reader(parts, transformers, dict(spread(partial(refit, context), list(dict.fromkeys(sides.values())))))
 
 
 def _transfers(

@@ -27,9 +27,9 @@ from pipeline.features.encoded import encode_together
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from pipeline.experiment import near_identical_minhash, ray_blocks, ray_tasks  # noqa: E402
+from pipeline.experiment import near_identical_minhash, ray_encoders, ray_tasks, text_columns  # noqa: E402
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SCORE = {
     "seed": 1,
@@ -248,7 +248,7 @@ def test_an_actor_is_killed_and_no_more_than_its_block_is_encoded_twice(
         os.kill(next(iter(encoded_by(log))), signal.SIGKILL)
 
     killing = once(lambda: encoded_by(log).total() > SHARD, kill)
-    ray_blocks.fill_shards(*work)
+    ray_encoders.fill_shards(*work)
     killing.join()
     counts = encoded_by(log)
     assert len(counts) >= 2
@@ -265,7 +265,7 @@ import sys
 from ray_work import Counted
 from pathlib import Path
 from pipeline.features import SentenceEmbedding
-from pipeline.experiment.ray_blocks import fill_shards
+from pipeline.experiment.ray_encoders import fill_shards
 model, log, cache, texts = sys.argv[1:]
 transformers = {"counted": SentenceEmbedding(model=model).fit(["good"])}
 fill_shards(transformers, {"counted": Counted(log)}, Path(texts).read_text().splitlines(), Path(cache), {})
@@ -292,14 +292,35 @@ def test_the_driver_is_killed_while_texts_are_encoded(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_transformer_maps_over_blocks_in_their_order(cluster: Cluster) -> None:
-    texts = [f"Good food, {i} times." for i in range(25)]
-    stats = TextStats().fit(texts)
-    found, seconds = ray_blocks.transform(stats, texts)
-    np.testing.assert_array_equal(found, stats.transform(texts))
-    assert seconds > 0
-    with pytest.raises(ValueError, match=r"^Expected str, got int"):
-        ray_blocks.transform(stats, ["Good.", 7])
+def test_where_there_is_a_gpu_its_actor_encodes_by_torch_for_nodes_without_one(
+    cluster: Cluster, tiny_encoder: str, texts: list[str], tmp_path: Path
+) -> None:
+    # Ray counts what a node says it has; torch finds no GPU there, and takes the processor.
+    node = cluster.add_node(**{**SMALL_NODE, "num_cpus": 0, "num_gpus": 1})
+    transformers, poolings = embedding(tiny_encoder), {"counted": Counted(str(tmp_path / "log"))}
+    with engine.using("ray"):
+        here = {name: engine.pinned(each) for name, each in transformers.items()}
+        assert here["counted"].make_backend().name == "torch"
+        vectors = engine.encode_together(here, poolings, texts[:300], tmp_path / "cache", {})["counted"]
+    cluster.remove_node(node)
+    ((process, n),) = encoded_by(tmp_path / "log").items()
+    assert n == len(vectors) == 300
+    assert process != os.getpid()
+    assert transformers["counted"].backend == "auto"
+
+
+def test_columns_of_texts_are_made_block_by_block(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    reviews = load_sample()[::10]
+    monkeypatch.setattr(text_columns, "_AT_ONCE", 25)
+    work = (
+        {"stats": TextStats()},
+        reviews.text.to_numpy(dtype=object),
+        reviews.stars.to_numpy(),
+        np.ones(60, dtype=bool),
+    )
+    with engine.using("ray"):
+        made = text_columns.text_columns(*work)["stats"]
+    np.testing.assert_array_equal(made.columns, TextStats().fit_transform(reviews.text))
 
 
 def test_near_identical_texts_are_found_block_by_block(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_calls_in_a_block_share_their_workers() -> None:
 
 def test_a_killed_worker_is_an_error_and_the_next_call_has_new_ones() -> None:
     with kept():
-        with pytest.raises(PipelineError, match="a worker was killed.* fewer workers than 2"):
+        with pytest.raises(PipelineError, match=r"a worker was killed.* fewer workers than 2"):
             list(in_parallel(end, [0, 1, 2]))
         assert sorted(in_parallel(end, [0, 2, 3])) == [0, 2, 3]
 
