@@ -4,6 +4,7 @@
 #   TEXT= STARS= ID= CATEGORY=      columns that are called otherwise
 #   SCALE=1..10                     stars that do not go from 1 to 5: LOW..HIGH, or 'LOW..HIGH step STEP'
 #   ENCODING=cp932                  CSV and JSON that are not in UTF-8
+#   ENGINE=ray                      work on the Ray cluster that RAY_ADDRESS names, else on one that is started here
 #
 # prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before. A stage runs
 # where its code, its settings or its data have changed (pipeline/project/fingerprint.py); one that was killed goes on where it stood.
@@ -21,6 +22,7 @@ ID =
 CATEGORY =
 SCALE =
 ENCODING =
+ENGINE =
 PORT = 5000
 PYTHON = python3
 
@@ -35,7 +37,7 @@ plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|/*$$||; 
 stem = $(basename $(patsubst %.gz,%,$(patsubst %.zst,%,$(1))))
 dataset := $(or $(call plain,$(NAME)),$(call stem,$(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 
-known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING PORT PYTHON PY
+known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
@@ -50,8 +52,10 @@ options := $(strip --data $(call quoted,$(source)) --name $(call quoted,$(datase
 	$(if $(ID),--id $(call quoted,$(ID))) $(if $(CATEGORY),--category $(call quoted,$(CATEGORY))) \
 	$(if $(SCALE),--scale $(call quoted,$(SCALE))) $(if $(ENCODING),--encoding $(call quoted,$(ENCODING))))
 
-all prepare features score curves robustness report: | $(VENV)/.run
-	@$(PY) -m pipeline all $(options) $(if $(filter-out all,$@),--until $@)
+engine := $(if $(ENGINE),--engine $(call quoted,$(ENGINE)))
+
+all prepare features score curves robustness report: | $(VENV)/$(if $(filter ray,$(ENGINE)),.ray,.run)
+	@$(PY) -m pipeline all $(options) $(engine) $(if $(filter-out all,$@),--until $@)
 
 # Once more, if need be to another server.
 log: report
@@ -90,6 +94,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 		|| { echo "error: Python 3.11 or newer is needed, got $$($(PYTHON) --version 2>&1): use make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[pipeline]'
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -13,6 +13,7 @@ try:
     with needs_extra("The command line", "pipeline"):
         import typer
 
+        from pipeline.experiment.engine import Engine, using
         from pipeline.project.fingerprint import STAGES
         from pipeline.project.paths import MLFLOW_DB, DatasetPaths
         from pipeline.scale import Scale
@@ -64,6 +65,13 @@ _Scale = Annotated[
 ]
 _Encoding = Annotated[str | None, typer.Option(help="Encoding of CSV and JSON, such as cp932; by default UTF-8.")]
 _Name = Annotated[str | None, typer.Option(help="Name of the dataset in paths and tags; by default the file's stem.")]
+_Engine = Annotated[
+    Engine,
+    typer.Option(
+        help="What works in parallel: processes of this machine, or Ray on the cluster that RAY_ADDRESS names, else on "
+        "this machine."
+    ),
+]
 _Dataset = Annotated[str, typer.Option(help="Name of the dataset, as the prepare stage was given it.")]
 
 
@@ -81,6 +89,7 @@ def run_all(
     category: _Category = None,
     scale: _Scale = None,
     encoding: _Encoding = None,
+    engine: _Engine = "processes",
     until: Annotated[str, typer.Option(help="The last stage to run.")] = STAGES[-1],
 ) -> None:
     """Run all stages, each where its code, its settings or its data have changed; print the path of the report."""
@@ -88,7 +97,8 @@ def run_all(
         raise PipelineError(f"--until {until!r} is no stage: use one of {', '.join(STAGES)}")
     dataset, options = _source(data, file, train, test, limit, name)
     options |= _table_options(data, ColumnNames(text, stars, id, category), scale, encoding)
-    stages.run(dataset, options, until)
+    with using(engine):
+        stages.run(dataset, options, until)
     if STAGES.index(until) >= STAGES.index("report"):
         typer.echo(DatasetPaths(dataset).page.resolve())
 
@@ -107,11 +117,13 @@ def prepare(
     category: _Category = None,
     scale: _Scale = None,
     encoding: _Encoding = None,
+    engine: _Engine = "processes",
 ) -> None:
     """Load the reviews, check them, set bad ones aside and split the rest."""
     dataset, options = _source(data, file, train, test, limit, name)
     options |= _table_options(data, ColumnNames(text, stars, id, category), scale, encoding)
-    stages.run_stage("prepare", dataset, options)
+    with using(engine):
+        stages.run_stage("prepare", dataset, options)
 
 
 _STAGES = {
@@ -124,9 +136,10 @@ _STAGES = {
 }
 
 
-def _run_stage(context: typer.Context, dataset: _Dataset = "sample") -> None:
+def _run_stage(context: typer.Context, dataset: _Dataset = "sample", engine: _Engine = "processes") -> None:
     stage = str(context.info_name)
-    stages.run_stage(stage, _dataset_name(dataset))
+    with using(engine):
+        stages.run_stage(stage, _dataset_name(dataset))
     if stage == "report":
         typer.echo(DatasetPaths(dataset).page.resolve())
 

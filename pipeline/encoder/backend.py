@@ -1,15 +1,20 @@
 """The choice of what runs the forward pass: torch or OpenVINO, and in which precision."""
 
-from dataclasses import dataclass
+import platform
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Literal
 
 from pipeline.digest import value_digest
 from pipeline.errors import needs_extra
 
 BackendName = Literal["torch", "openvino"]
+BackendChoice = Literal["auto", "torch", "openvino"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
+# What `platform.machine` calls an x86 processor of 64 bits on Linux, macOS and Windows.
+_X86 = ("x86_64", "AMD64")
 _PRECISIONS = {"torch": ("float32", "bfloat16", "float16"), "openvino": ("float32", "bfloat16", "int8")}
 
 
@@ -27,6 +32,9 @@ class Backend:
     calibration : tuple of str, default=()
         With "int8": texts like those to come, such as 100 of the training texts, from which the ranges of the
         activations are learned. The same texts give the same vectors.
+    or_torch : bool, default=False
+        With "openvino": torch runs a model that OpenVINO cannot run as torch does. It is no part of the digest, since
+        the vectors are the same to rounding.
 
     Examples
     --------
@@ -38,6 +46,7 @@ class Backend:
     name: BackendName = "torch"
     precision: Precision = "float32"
     calibration: tuple[str, ...] = ()
+    or_torch: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.name not in _PRECISIONS:
@@ -61,3 +70,37 @@ class Backend:
         with needs_extra(f"backend={self.name!r}", "openvino"):
             versions = {package: version(package) for package in packages}
         return value_digest(self.name, versions, self.precision, self.calibration)
+
+
+def choose_backend(
+    name: BackendChoice, precision: Precision, calibration: tuple[str, ...] = (), device: str = "cpu"
+) -> Backend:
+    """Return what computes here and now: "auto" is OpenVINO on an x86 processor where it is installed, else torch.
+
+    Nothing of the choice is learned: a transformer that was fitted with one backend runs on a machine with the other.
+
+    Parameters
+    ----------
+    name : {"auto", "torch", "openvino"}
+        What was asked for.
+    precision, calibration
+        As in `Backend`. With "auto", float16 means torch, and int8 OpenVINO.
+    device : str, default="cpu"
+        Type of the encoder's device; only the CPU is OpenVINO's.
+
+    Examples
+    --------
+    >>> choose_backend("auto", "float32", device="cuda").name
+    'torch'
+    """
+    if name != "auto":
+        return Backend(name, precision, calibration)
+    if precision == "int8":
+        return Backend("openvino", precision, calibration)
+    if precision == "float16" or device != "cpu" or not _has_openvino():
+        return Backend("torch", precision, calibration)
+    return Backend("openvino", precision, calibration, or_torch=True)
+
+
+def _has_openvino() -> bool:
+    return platform.machine() in _X86 and find_spec("openvino") is not None

@@ -175,12 +175,10 @@ def _token_runner(
     backend: Backend,
 ) -> Runner:
     """Return what runs the transformer on a shard; with the sentence embedding, the default prompt goes before it."""
+    from pipeline.encoder.forward import make_forward
+
     top = count_layers(encoder)
     needed = {*states_of.values(), *([top] if sentence else [])}
-    if backend.name == "torch":
-        from pipeline.encoder.trunk import make_forward
-    else:
-        from pipeline.encoder.openvino import make_forward
     forward = make_forward(encoder, needed, set(attention_of.values()), backend)
     prompt = default_prompt(encoder) if sentence else ""
 
@@ -305,7 +303,8 @@ def check_sentence(encoder: "SentenceTransformer", backend: Backend) -> None:
     how = _sentence(encoder)
     if how.fault:
         raise ValueError(f"{_kind(encoder)} {how.fault}: {_USE}")
-    if not how.from_tokens and (backend.name, backend.precision) != ("torch", "float32"):
+    asked_for = backend.precision != "float32" or not (backend.name == "torch" or backend.or_torch)
+    if not how.from_tokens and asked_for:
         raise ValueError(
             f"Got backend={backend.name!r} and precision={backend.precision!r}, but {_kind(encoder)} makes its "
             "sentence embedding with 'torch' and 'float32' only."

@@ -40,9 +40,11 @@ _MODELS = weakref.WeakKeyDictionary()
 
 def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Forward:
     """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
-    models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention))
+    # As many threads as torch would take: one in a worker beside others.
+    n_threads = torch.get_num_threads()
+    models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention), n_threads)
     if key not in models:
-        models[key] = _compile(encoder, layers, attention, backend)
+        models[key] = _compile(encoder, layers, attention, backend, n_threads)
     model = models[key]
 
     def forward(batches: Iterable[dict[str, Tensor]]) -> Iterator[Seen]:
@@ -78,7 +80,9 @@ def _wait(running: "deque[Any]", idle: list[Any], device: torch.device) -> Seen:
     return seen
 
 
-def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Any:
+def _compile(
+    encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend, n_threads: int
+) -> Any:
     if backend.precision == "int8":
         models = _models(encoder, backend)
         if "quantised" not in models:
@@ -88,7 +92,11 @@ def _compile(encoder: "SentenceTransformer", layers: set[int], attention: set[in
         model = openvino.Model(outputs, whole.get_parameters())
     else:
         model = _converted(encoder, layers, attention)
-    hints = {"INFERENCE_PRECISION_HINT": _HINTS[backend.precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+    hints = {
+        "INFERENCE_PRECISION_HINT": _HINTS[backend.precision],
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_NUM_THREADS": n_threads,
+    }
     return openvino.Core().compile_model(model, "CPU", hints)
 
 
@@ -144,5 +152,12 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the warnings of a trace and the progress bars of the quantiser from the terminal."""
-    with quiet_transformers(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
-        yield
+    root = logging.getLogger()
+    level, handlers, filters = root.level, root.handlers[:], root.filters[:]
+    try:
+        with quiet_transformers(), warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        # A conversion that fails leaves the root logger as OpenVINO has set it.
+        root.setLevel(level)
+        root.handlers[:], root.filters[:] = handlers, filters

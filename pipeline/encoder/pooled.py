@@ -33,6 +33,7 @@ def encode(
     backend: Backend = Backend(),  # noqa: B008 - frozen
     cache: Path | None = None,
     records: Mapping[int, Path] | None = None,
+    finish: bool = True,
 ) -> list[_Vectors]:
     """Return one array of shape (n_texts, n_dimensions) per pooling, all from the same forward pass.
 
@@ -56,6 +57,9 @@ def encode(
         texts and the code.
     records : mapping of int to Path, optional
         Layers whose token states are kept from the same pass, and one directory for each: see `read_record`.
+    finish : bool
+        False: leave the shards of the records as they are, for a call that has these texts among others. So several
+        machines may encode, 1,024 texts or a multiple of that in a call, and one call puts their shards together.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def encode(
     rows = list(dict.fromkeys(first))
     _run(encoder, texts, rows, [*vectors, *recorders], backend)
     position = {row: i for i, row in enumerate(rows)}
-    for recorder in recorders:
+    for recorder in recorders if finish else ():
         recorder.finish([position[row] for row in first])
     for array in arrays:
         for row, source in enumerate(first):

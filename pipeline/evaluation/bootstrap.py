@@ -1,5 +1,6 @@
 """Intervals and p-values from resamples: counts of the reviews, so that sums over them are matrix products."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from pipeline.evaluation.metrics import Array, evaluate, qwk
 from pipeline.scale import FIVE_STARS, Scale, finite
 
+_COUNTS_AT_ONCE = 2**23
 _WHOLE_IN_FLOAT32 = 2**24  # up to here float32 holds every whole number
 
 
@@ -22,10 +24,19 @@ def resample_counts(n_reviews: int, n_resamples: int, seed: int) -> npt.NDArray[
     ndarray of shape (1 + n_resamples, n_reviews), float32
         Shared by all callers, so read-only.
     """
-    drawn = np.random.default_rng(seed).multinomial(n_reviews, np.full(n_reviews, 1 / n_reviews), size=n_resamples)
-    counts = np.concatenate([np.ones((1, n_reviews)), drawn]).astype(np.float32)
+    rng, share = np.random.default_rng(seed), np.full(n_reviews, 1 / n_reviews)
+    counts = np.ones((1 + n_resamples, n_reviews), dtype=np.float32)
+    for some in _blocks(counts[1:]):
+        some[:] = rng.multinomial(n_reviews, share, size=len(some))
     counts.flags.writeable = False
     return counts
+
+
+def _blocks(counts: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield some resamples at a time: copies of them in 64 bits do not fill the memory."""
+    at_once = max(1, _COUNTS_AT_ONCE // max(1, counts.shape[1]))
+    for start in range(0, len(counts), at_once):
+        yield counts[start : start + at_once]
 
 
 def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
@@ -49,10 +60,11 @@ def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: np
     largest = max(np.abs(y).max(), np.abs(p).max())
     # Twice as fast in float32, as long as no sum can pass what it holds exactly.
     dtype = np.float32 if largest**2 * len(y) < _WHOLE_IN_FLOAT32 else np.float64
-    counts, y, p = counts.astype(dtype, copy=False), y.astype(dtype), p.astype(dtype)
-    of_predictions = (counts @ np.hstack([p, p**2, p * y[:, None]])).reshape(len(counts), 3, -1).transpose(1, 0, 2)
-    of_stars = (counts @ np.stack([np.ones_like(y), y, y**2], axis=1)).T[:, :, None]
-    return np.concatenate([of_predictions, np.broadcast_to(of_stars, of_predictions.shape)]).astype(np.float64)
+    y, p = y.astype(dtype)[:, None], p.astype(dtype)
+    columns = np.hstack([p, p**2, p * y, np.ones_like(y), y, y**2])
+    sums = np.concatenate([some.astype(dtype, copy=False) @ columns for some in _blocks(counts)]).astype(np.float64)
+    of_predictions = sums[:, :-3].reshape(len(counts), 3, -1).transpose(1, 0, 2)
+    return np.concatenate([of_predictions, np.broadcast_to(sums[:, -3:].T[:, :, None], of_predictions.shape)])
 
 
 def star_numbers(stars: npt.ArrayLike, scale: Scale) -> Array:
@@ -141,7 +153,8 @@ def intervals(
     """
     y, raw = scale.check(y_true, "y_true"), np.asarray(y_pred, dtype=np.float64)
     qwk_low, qwk_high = percentile_interval(_resampled_qwk(y, raw, n_resamples, seed, scale))
-    errors = resample_counts(len(y), n_resamples, seed) @ np.abs(y - raw) / len(y)
+    counts, error = resample_counts(len(y), n_resamples, seed), np.abs(y - raw)
+    errors = np.concatenate([some @ error for some in _blocks(counts)]) / len(y)
     mae_low, mae_high = percentile_interval(errors)
     return {"qwk_low": qwk_low, "qwk_high": qwk_high, "mae_low": mae_low, "mae_high": mae_high}
 

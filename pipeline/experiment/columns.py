@@ -15,8 +15,9 @@ from pipeline.digest import files_digest, value_digest
 from pipeline.encoder import TokenStates, is_recorded, load_encoder, read_record
 from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
-from pipeline.experiment.transformers import pools_tokens
-from pipeline.features.encoded import EncoderTransformer, encode_together, encoder_of
+from pipeline.experiment.engine import encode_together, transform
+from pipeline.experiment.transformers import learns, pools_tokens
+from pipeline.features.encoded import EncoderTransformer, encoder_of
 from pipeline.project.paths import FEATURES_CONF
 
 _COSTS = ("learn_seconds", "encode_seconds", "transform_seconds_per_review")
@@ -65,13 +66,17 @@ def fit_transform(
             continue
         with _naming_conf(name):
             X = token_record(transformer, tokens) if pools_tokens(transformer) else texts
-            started = time.perf_counter()
-            train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
-            costs[name]["learn_seconds"] = time.perf_counter() - started
+            if learns(transformer):
+                started = time.perf_counter()
+                train = np.asarray(transformer.fit_transform(_rows(X, is_train), stars[is_train]))
+                seconds = time.perf_counter() - started
+            else:
+                train, seconds = transform(transformer.fit(_rows(X, is_train)), _rows(X, is_train))
+            costs[name]["learn_seconds"] = seconds
             results[name] = np.empty((len(texts), train.shape[1]), dtype=train.dtype)
             results[name][is_train] = train
             if not is_train.all():
-                results[name][~is_train] = transformer.transform(_rows(X, ~is_train))
+                results[name][~is_train], _ = transform(transformer, _rows(X, ~is_train))
     _time_transforms(transformers, texts[~is_train][:_N_TIMED].tolist(), int(is_train.sum()), costs)
     return {name: _table(each, results[name], reviews["review_id"]) for name, each in transformers.items()}, costs
 
@@ -98,6 +103,8 @@ def _encode(
 
 def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train: int, costs: Costs) -> None:
     for name, transformer in transformers.items() if texts else ():
+        # What is compiled is compiled once.
+        transformer.transform(texts[:1])
         started = time.perf_counter()
         transformer.transform(texts)
         seconds = (time.perf_counter() - started) / len(texts)

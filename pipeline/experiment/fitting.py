@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
@@ -21,11 +22,15 @@ from pipeline.experiment.line import RAW_TEXT
 from pipeline.experiment.named import settings
 from pipeline.experiment.weighted import fit_weighted
 from pipeline.files import atomic_path
+from pipeline.taguchi import MeanRegressor
 
 if TYPE_CHECKING:
     from pipeline.encoder import TokenStates
 
 Array = npt.NDArray[np.float64]
+
+# By what is fitted: the classifier, its classes per star, seconds and MB.
+_Known = dict[str, tuple[Any, int, float, float]]
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def fit_models(
 ) -> Iterator[Fitted | PipelineError]:
     """Fit models and predict; what a model does not take is yielded as an error, not raised.
 
-    A classifier that several models read is fitted once.
+    A classifier that several models read is fitted once, and so are unit spaces whose recalibrated kind came before.
 
     Parameters
     ----------
@@ -162,11 +167,11 @@ def fit_models(
     features : str
         The feature set, for errors.
     """
-    classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]] = {}
+    known: _Known = {}
     for name, model in models.items():
         try:
             with quiet():
-                seconds, peak = _fit(model, train, classifiers)
+                seconds, peak = _fit(model, train, known)
                 started = time.perf_counter()
                 predictions = np.asarray(model.predict(X_test), dtype=np.float64).reshape(-1)
                 predicting = time.perf_counter() - started
@@ -179,14 +184,20 @@ def fit_models(
         yield Fitted(name, model, predictions, _n_columns(model, train[0]), seconds, predicting, peak)
 
 
-def _fit(
-    model: Any, train: tuple[Any, ...], classifiers: dict[str, tuple[ExpectedStarRegressor, float, float]]
-) -> tuple[float, float]:
-    """Fit a model, or hand it a classifier that is fitted already; return seconds and growth of memory in MB."""
-    key = what_is_fitted(model)
-    if key in classifiers:
-        fitted, seconds, peak = classifiers[key]
-        model.classifier_, model.classes_per_star_ = fitted.classifier_, fitted.classes_per_star_
+def recalibrates(model: Any) -> bool:
+    """Return whether a model reads unit spaces a second time, so that it holds the plain ones, too."""
+    return isinstance(model, ExpectedStarRegressor) and getattr(model.classifier, "recalibrate", False)
+
+
+def _fit(model: Any, train: tuple[Any, ...], known: _Known) -> tuple[float, float]:
+    """Fit a model, or hand it what is fitted already; return seconds and growth of memory in MB."""
+    if isinstance(model, MeanRegressor):
+        parts = [clone(part) for _, part in model.estimators]
+        costs = [_fit(part, train, known) for part in parts]
+        model.take_fitted(parts)
+        return sum(seconds for seconds, _ in costs), max(peak for _, peak in costs)
+    if (key := what_is_fitted(model)) in known:
+        model.classifier_, model.classes_per_star_, seconds, peak = known[key]
         return seconds, peak
     with _peak() as grown:
         started = time.perf_counter()
@@ -196,7 +207,10 @@ def _fit(
             model.fit(*train)
         seconds = time.perf_counter() - started
     if isinstance(model, ExpectedStarRegressor):
-        classifiers[key] = (model, seconds, grown[0])
+        known[key] = (model.classifier_, model.classes_per_star_, seconds, grown[0])
+        if recalibrates(model):
+            plain = clone(model.classifier).set_params(recalibrate=False)
+            known[str(settings(plain))] = (model.classifier_.first_stage(), *known[key][1:])
     return seconds, grown[0]
 
 

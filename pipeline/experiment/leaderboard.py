@@ -20,6 +20,7 @@ from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import family, make_model
 from pipeline.experiment.pieces import Piece, PieceResult, groups
+from pipeline.experiment.tuned import Tuned
 from pipeline.project.conf import ScoreConfig
 from pipeline.scale import FIVE_STARS, Scale
 from pipeline.taguchi import UnitSpaceClassifierCV
@@ -153,7 +154,7 @@ def chosen(estimator: Any) -> dict[str, Any]:
     if isinstance(estimator, ExpectedStarRegressor):
         estimator = estimator.classifier_
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    if isinstance(last, GridSearchCV):
+    if isinstance(last, GridSearchCV | Tuned):
         return {key.split("__")[-1]: value for key, value in last.best_params_.items()}
     if isinstance(last, RidgeCV):
         return {"alpha": float(last.alpha_)}

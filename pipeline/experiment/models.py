@@ -28,6 +28,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
+from pipeline.experiment.tuned import Tuned
 from pipeline.project.conf import check_names
 from pipeline.project.paths import CONF
 from pipeline.taguchi import (
@@ -52,13 +53,10 @@ _ONE_SPLIT = ShuffleSplit(1, test_size=0.3, random_state=0)
 
 
 def _tuned(estimator: BaseEstimator, cv: Any = _THREE_FOLDS, **grid: list[Any]) -> BaseEstimator:
-    """Return the estimator after scaling, its parameters chosen by cross-validation inside the training reviews."""
-    model = make_pipeline(StandardScaler(), estimator)
-    step = model.steps[-1][0]
+    """Return the estimator after scaling, its parameter chosen by cross-validation inside the training reviews."""
+    ((name, values),) = grid.items()
     # Whole stars for classifiers too: the mean error in stars is what all of them are chosen by.
-    return GridSearchCV(
-        model, {f"{step}__{name}": values for name, values in grid.items()}, scoring="neg_mean_absolute_error", cv=cv
-    )
+    return Tuned(estimator, name, values, cv)
 
 
 def _ridge() -> BaseEstimator:
@@ -154,7 +152,7 @@ _TAGUCHI_FAMILY: dict[str, Callable[[], Any]] = {
 
 _OTHERS: dict[str, Callable[[], Any]] = {
     "Ridge": _ridge,
-    "PLS": lambda: _tuned(PLSRegression(), n_components=[1, 2, 4, 8]),
+    "PLS": lambda: _tuned(PLSRegression(scale=False), n_components=[1, 2, 4, 8]),
     "LogisticRegression": lambda: ExpectedStarRegressor(_logistic_regression()),
     "LogisticRegression (median star)": lambda: MedianStarRegressor(_logistic_regression()),
     "ordinal regression": lambda: ExpectedStarRegressor(_ordinal()),

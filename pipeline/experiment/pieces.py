@@ -16,13 +16,14 @@ from pipeline.digest import code_digest, file_digest, source_digest, value_diges
 from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.draws import draw
 from pipeline.experiment.columns import token_record
-from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, what_is_fitted
+from pipeline.experiment.engine import in_parallel, n_workers
+from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, recalibrates, what_is_fitted
 from pipeline.experiment.know_how import KnowHowRows, beside_know_how, foreign_sample, read_know_how
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import BASELINES, MODELS, check_models, make_model
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.transformers import learns, make_transformer, make_transformers, pools_tokens, table_digests
-from pipeline.experiment.workers import in_parallel, n_cores
+from pipeline.experiment.tuned import sharing_folds
 from pipeline.files import read_manifest, read_parquet, reading, write_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
@@ -224,7 +225,7 @@ def groups(features: str, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def seconds(pieces: Sequence[Piece]) -> float:
     """Return about how many seconds pieces take on the cores that there are."""
-    return sum(piece.cost for piece in pieces) / n_cores()
+    return sum(piece.cost for piece in pieces) / n_workers()
 
 
 def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[PieceResult]:
@@ -242,17 +243,22 @@ def run_pieces(context: RunContext, pieces: Sequence[Piece], desc: str) -> list[
     waiting = sorted((piece for piece in pieces if todo[piece].models), key=lambda piece: -todo[piece].cost)
     with progress_bar(seconds(pieces), desc) as bar:
         bar.skip(seconds(pieces) - seconds([todo[piece] for piece in waiting]))
-        for piece in in_parallel(partial(_run_piece, context), waiting):
-            kept[piece] = _read_kept(context, piece)
+        for piece, table, models in in_parallel(partial(_run_piece, context), waiting):
+            kept[piece] = table, models
             bar.update(seconds([todo[piece]]))
     return [_result(piece, *kept[piece]) for piece in pieces]
 
 
-def _run_piece(context: RunContext, piece: Piece) -> Piece:
-    """Fit the models of a piece that are missing, and keep them beside the others."""
+def _run_piece(context: RunContext, piece: Piece) -> tuple[Piece, pd.DataFrame, dict[str, Any]]:
+    """Fit the models of a piece that are missing, keep them beside the others, and return what is kept.
+
+    On another node than this one a file that was just written may take a while to be seen.
+    """
     with chdir(context.root), one_thread():
         material, (table, kept) = context.material(), _read_kept(context, piece)
-        models = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
+        made = {name: make_model(Line(piece.features, name)) for name in _missing(piece, kept)}
+        # First those that hold what others are.
+        models = dict(sorted(made.items(), key=lambda item: not recalibrates(item[1])))
         stars = material.stars[material.is_train]
         rows: npt.NDArray[np.intp] = draw(stars, piece.n_train, piece.repeat, context.seed)
         train: tuple[Any, ...]
@@ -264,7 +270,8 @@ def _run_piece(context: RunContext, piece: Piece) -> Piece:
                 train = columns, stars[rows]
         except ValueError as error:
             raise PipelineError(f"{piece.features}, {piece.n_train} training reviews: {first_line(error)}") from None
-        results = fit_models(models, train, test, piece.features)
+        with sharing_folds():
+            results = list(fit_models(models, train, test, piece.features))
         for name, result in zip(models, results, strict=True):
             kept[name] = {"made_from": context.models[name]}
             if isinstance(result, Fitted):
@@ -275,7 +282,7 @@ def _run_piece(context: RunContext, piece: Piece) -> Piece:
         table = table[_fitted(kept, kept)]
         table.attrs = {"models": kept}
         write_parquet(context.path(piece), table)
-    return piece
+    return piece, table, kept
 
 
 def _read_kept(context: RunContext, piece: Piece) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -11,7 +11,7 @@ import pandera.pandas as pa
 
 from pipeline.deal import stratified
 from pipeline.errors import PipelineError
-from pipeline.experiment.near_identical import near_identical_groups
+from pipeline.experiment.engine import find_near_identical
 from pipeline.experiment.rating import Rating
 from pipeline.experiment.usable import Rejected, UsableReviews, find_usable, has_text
 from pipeline.project.conf import PrepareConfig
@@ -81,7 +81,7 @@ def split(reviews: pd.DataFrame, config: PrepareConfig) -> pd.DataFrame:
     DataFrame
         `reviews` with "train" or "test" in `split`, and in `group` a number that nearly identical texts share.
     """
-    groups = near_identical_groups(reviews["text"].tolist(), config.near_identical)
+    groups = find_near_identical(reviews["text"].tolist(), config.near_identical)
     stars = reviews["stars"].groupby(groups).first()
     n_test = round(config.test_size * len(reviews))
     in_test = stratified(stars, n_test, np.random.default_rng(config.seed), np.bincount(groups))
@@ -90,7 +90,7 @@ def split(reviews: pd.DataFrame, config: PrepareConfig) -> pd.DataFrame:
 
 def _without_leaks(reviews: pd.DataFrame, config: PrepareConfig, rejected: Rejected) -> pd.DataFrame:
     """Reject what is nearly identical to a test review, or has its id, from the training split."""
-    groups = near_identical_groups(reviews["text"].tolist(), config.near_identical)
+    groups = find_near_identical(reviews["text"].tolist(), config.near_identical)
     is_train = (reviews["split"] == "train").to_numpy()
     leak = is_train & np.isin(groups, groups[~is_train])
     # The test reviews come first.

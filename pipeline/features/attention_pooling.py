@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
 from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
-from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.backend import BackendChoice, Precision
 from pipeline.encoder.layers import check_first_token, check_layer, check_tokens, state_size
 from pipeline.encoder.spans import token_spans
 from pipeline.features import t_attention
@@ -30,6 +30,8 @@ _Weights = Literal["uniform", "received", "cls", "idf", "length", "sn-ratio", "t
 _OF_THE_MODEL: Final = ("uniform", "received", "cls")
 _OF_WORDS: Final = ("idf", "length")
 _FROM_THE_TARGET: Final = ("sn-ratio", "t-method", "trained")
+# Learned in several passes over the token states.
+_OF_STATES: Final = ("t-method", "trained")
 # The usual number of heads, and the highest one.
 _HEADS = {"sn-ratio": (3, 3), "t-method": (2, 2), "trained": (2, None)}
 _LONGEST = 10**6
@@ -155,7 +157,7 @@ class AttentionPooling(EncoderTransformer):
         random_state: Any = 0,
         model: str | Path = BUNDLED,
         revision: str | None = None,
-        backend: BackendName = "torch",
+        backend: BackendChoice = "auto",
         precision: Precision = "float32",
     ):
         self.weights = weights
@@ -185,8 +187,8 @@ class AttentionPooling(EncoderTransformer):
         check_is_fitted(self, "query_")
         return QueryPooling(self.query_[None], self.log_weights_[None], self.layer)
 
-    def learn(self, texts: Texts, y: Any) -> TokenPooling:
-        """Learn the weights, and return the pooling for the training texts."""
+    def learn(self, texts: Texts, y: Any) -> tuple[TokenPooling, Texts]:
+        """Learn the weights, and return the pooling for the training texts with what it pools."""
         n_heads = self._check_heads()
         encoder = self.load()
         attention = self.weights in ("received", "cls")
@@ -196,17 +198,18 @@ class AttentionPooling(EncoderTransformer):
             check_first_token(encoder, layer)
         for name in ("query_", "log_weights_", "temperature_", "sn_ratio_", "shift_", "coef_", "center_"):
             self.__dict__.pop(name, None)
-        if self.weights in _OF_THE_MODEL:
-            return self.pooling()
         if self.weights in _OF_WORDS:
             self._learn_words(texts)
-            return self.pooling()
+        if self.weights not in _FROM_THE_TARGET:
+            return self.pooling(), texts
         y = check_classes(self, texts, y)[0] if self.weights == "trained" else check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
+        if self.weights in _OF_STATES and not isinstance(texts, TokenStates):
+            texts = self._recorded(texts)
         ways = {"sn-ratio": self._by_sn_ratio, "t-method": self._by_t_method, "trained": self._by_gradient}
         poolings = replace(ways[self.weights](texts, y, folds, n_heads), query_set=folds.tolist())
         self.query_, self.log_weights_ = poolings.queries[-1], poolings.log_weights[-1]
-        return poolings
+        return poolings, texts
 
     def explain(self, text: str) -> pd.DataFrame:
         """Return weight and contribution of each token of a text.
@@ -270,6 +273,12 @@ class AttentionPooling(EncoderTransformer):
         self.log_weights_ = np.log(word_weights(encoder, texts, self.weights)).astype(np.float32)
         self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
 
+    def _recorded(self, texts: Sequence[str]) -> TokenStates:
+        """Return the token states of texts, encoded once for all passes."""
+        # What is mapped into memory can be read until it is let go, though its files have no name any more.
+        with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+            return record(self.load(), texts, self.layer, Path(directory), self.make_backend())
+
     def _by_sn_ratio(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
         encoder = self.load()
         sums = t_attention.word_sums(encoder, texts, y, folds, self.cv)
@@ -289,12 +298,9 @@ class AttentionPooling(EncoderTransformer):
         return t_attention.pooling([*outside, everything], self.temperature_, self.layer)
 
     def _by_gradient(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
+        assert isinstance(texts, TokenStates)  # noqa: S101 - for mypy
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with TemporaryDirectory() as directory:
-            tokens = texts
-            if not isinstance(tokens, TokenStates):
-                tokens = record(self.load(), tokens, self.layer, Path(directory), self.make_backend())
-            queries = train_queries(tokens, y, folds, self.cv, n_heads, seed)
+        queries = train_queries(texts, y, folds, self.cv, n_heads, seed)
         nothing = np.zeros((self.cv + 1, vocabulary_size(self.load())), dtype=np.float32)
         return QueryPooling(queries, nothing, self.layer)
 

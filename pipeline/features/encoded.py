@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.encoder import BUNDLED, Backend, Pooling, Texts, TokenPooling, TokenStates, encode, load_encoder
-from pipeline.encoder.backend import BackendName, Precision
+from pipeline.encoder.backend import BackendChoice, Precision, choose_backend
 from pipeline.encoder.batches import check_sentence
 from pipeline.encoder.load import check_extra
 from pipeline.text import check_texts
@@ -25,7 +25,7 @@ _CALIBRATION_TEXTS = 300
 ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "model": [str, Path],
     "revision": [str, None],
-    "backend": [StrOptions(set(get_args(BackendName)))],
+    "backend": [StrOptions(set(get_args(BackendChoice)))],
     "precision": [StrOptions(set(get_args(Precision)))],
 }
 
@@ -38,7 +38,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     model: str | Path
     revision: str | None
-    backend: BackendName
+    backend: BackendChoice
     precision: Precision
     calibration_: list[str]
 
@@ -46,9 +46,17 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def pooling(self) -> TokenPooling:
         """Return how the token states become one vector."""
 
-    def learn(self, texts: Texts, y: Any) -> TokenPooling:
-        """Learn from the training texts, and return the pooling for these very texts: `pooling`, or one out of fold."""
-        return self.pooling()
+    def learn(self, texts: Texts, y: Any) -> tuple[TokenPooling, Texts]:
+        """Learn from the training texts, and return what makes their vectors.
+
+        Returns
+        -------
+        pooling : TokenPooling
+            For these very texts: `pooling`, or one out of fold.
+        texts : sequence of str, or TokenStates
+            What it pools: the texts, or their token states where learning has recorded them.
+        """
+        return self.pooling(), texts
 
     @property
     def learns(self) -> bool:
@@ -97,8 +105,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of shape (n_texts, n_dimensions), float32
         """
-        texts = _check(X)
-        pooling = self.fit_pooling(texts, y)
+        pooling, texts = self._fit(X, y)
         return encode(self.load(), texts, [pooling], backend=self.make_backend())[0]
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
@@ -129,6 +136,10 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         TokenPooling
             From `pooling`; where weights are learned from the target, each text has those of the other folds.
         """
+        return self._fit(X, y)[0]
+
+    def _fit(self, X: Any, y: Any) -> tuple[TokenPooling, Texts]:
+        """Fit, and return the pooling of the training texts with what it pools."""
         self._validate_params()
         texts = _check(X)
         self.__dict__.pop("calibration_", None)
@@ -139,9 +150,9 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             self.calibration_ = [texts[row] for row in rows]
         self.make_backend()
         encoder = self.load()
-        pooling = self.learn(texts, y)
+        pooling, pooled = self.learn(texts, y)
         self._n_features_out = pooling.size(encoder)
-        return pooling
+        return pooling, pooled
 
     def load(self) -> Any:
         """Return the encoder."""
@@ -149,8 +160,9 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return load_encoder(self.model, self.revision)
 
     def make_backend(self) -> Backend:
-        """Return what runs the encoder; with int8 once it is fitted, since the training texts calibrate it."""
-        return Backend(self.backend, self.precision, tuple(getattr(self, "calibration_", ())))
+        """Return what runs the encoder here; with int8 once it is fitted, since the training texts calibrate it."""
+        device = self.load().device.type if self.backend == "auto" else "cpu"
+        return choose_backend(self.backend, self.precision, tuple(getattr(self, "calibration_", ())), device)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
@@ -174,9 +186,11 @@ class SentenceEmbedding(EncoderTransformer):
         `truncate_dim`. A directory whose files change is read anew.
     revision : str, default=None
         Commit on the hub.
-    backend : {"torch", "openvino"}, default="torch"
-        What runs the encoder. "torch" uses a GPU where there is one; "openvino" is for CPUs and needs the extra
-        ``t-method-vs-attention[openvino]``.
+    backend : {"auto", "torch", "openvino"}, default="auto"
+        What runs the encoder. "torch" is the reference and uses a GPU where there is one; "openvino" is for CPUs and
+        needs the extra ``t-method-vs-attention[openvino]``. "auto" decides whenever the encoder runs: OpenVINO on an
+        x86 processor without a GPU, where it is installed and runs the model as torch does; else torch. The vectors
+        are the same to rounding.
     precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
         "openvino": 300 of the training texts calibrate it, and are kept in `calibration_`.
@@ -195,7 +209,7 @@ class SentenceEmbedding(EncoderTransformer):
         self,
         model: str | Path = BUNDLED,
         revision: str | None = None,
-        backend: BackendName = "torch",
+        backend: BackendChoice = "auto",
         precision: Precision = "float32",
     ):
         self.model = model
@@ -207,10 +221,10 @@ class SentenceEmbedding(EncoderTransformer):
         """Return the pooling that the encoder ends in."""
         return Pooling("sentence")
 
-    def learn(self, texts: Texts, y: Any) -> TokenPooling:
+    def learn(self, texts: Texts, y: Any) -> tuple[TokenPooling, Texts]:
         """Learn nothing, but refuse an encoder whose embedding cannot be had."""
         check_sentence(self.load(), self.make_backend())
-        return self.pooling()
+        return super().learn(texts, y)
 
 
 def transform_together(transformers: Mapping[str, Any], X: Any) -> dict[str, npt.NDArray[Any]]:
@@ -248,6 +262,7 @@ def encode_together(
     texts: list[str],
     cache: Path | None = None,
     records: Mapping[tuple[Any, ...], Mapping[int, Path]] | None = None,
+    finish: bool = True,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the vectors that poolings make of the texts, one forward pass for all that share an encoder.
 
@@ -263,6 +278,8 @@ def encode_together(
         Directory for finished shards, see `pipeline.encoder.encode`.
     records : mapping, default=None
         For encoders, see `encoder_of`: the layers whose token states are kept, and where.
+    finish : bool, default=True
+        Whether the records are put together, see `pipeline.encoder.encode`.
     """
     sharing: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for name, transformer in transformers.items():
@@ -271,7 +288,8 @@ def encode_together(
     for key in dict.fromkeys([*sharing, *(records or {})]):
         (model, revision, backend), names = key, sharing.get(key, [])
         wanted, kept = [poolings[name] for name in names], (records or {}).get(key)
-        arrays = encode(load_encoder(model, revision), texts, wanted, backend=backend, cache=cache, records=kept)
+        encoder = load_encoder(model, revision)
+        arrays = encode(encoder, texts, wanted, backend=backend, cache=cache, records=kept, finish=finish)
         results.update(zip(names, arrays, strict=True))
     return results
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from pipeline.encoder import Backend, Texts, TokenStates, batches_of, encode
 from pipeline.features.out_of_fold import Array, Folds
@@ -143,6 +144,7 @@ def _together(parts: list[_Tokens]) -> _Tokens:
     return states, text, ids
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def learn(sums: _TokenSums) -> _TAttention:
     """Return query and S/N ratios: no row is looked at again, nothing is iterated."""
     assert isinstance(sums.moments, TMoments)  # noqa: S101 - for mypy
@@ -284,6 +286,8 @@ def choose_temperature(
     return candidates[int(np.argmin([_squared_error(X, y[some], folds[some]) for X in columns]))]
 
 
+# The eigenvectors of some hundred dimensions: threads would wait for each other longer than they compute.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def _squared_error(X: npt.NDArray[np.float32], y: Array, folds: Folds) -> float:
     """Return the cross-validated squared error of the T-method with a much shrunk covariance."""
     total = 0.0

@@ -22,6 +22,7 @@ _NEGATION = re.compile(
 )
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 _VADER_WORDS = 2000
+_AROUND = 3  # words before and behind one that VADER looks at
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -123,10 +124,25 @@ class TextStats(TransformerMixin, BaseEstimator):
         return tags
 
 
+class _Vader(SentimentIntensityAnalyzer):
+    """VADER whose time grows with the length of a text, not with its square.
+
+    What it asks of the words around one it would find in a copy of all words, in small letters, made for each.
+    """
+
+    def _negation_check(self, valence: float, tokens: list[str], start_i: int, i: int) -> float:
+        first = max(0, i - _AROUND)
+        return super()._negation_check(valence, tokens[first : i + _AROUND], start_i, i - first)
+
+    def _special_idioms_check(self, valence: float, tokens: list[str], i: int) -> float:
+        first = max(0, i - _AROUND)
+        return super()._special_idioms_check(valence, tokens[first : i + _AROUND], i - first)
+
+
 @lru_cache(maxsize=1)
 def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
     """Return VADER, and what it reads for each emoji."""
-    vader = SentimentIntensityAnalyzer()
+    vader = _Vader()
     return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
 
 
@@ -184,8 +200,8 @@ def _in_both_cases(text: str) -> str:
     >>> _in_both_cases("NO WAY! I'LL COME BACK")
     "No way! I'll come back"
     """
-    letters = [char for char in text if char.isalpha()]
-    if sum(char.isupper() for char in letters) <= _ALL_CAPITALS * len(letters):
+    letters = _letters(text)
+    if sum(map(str.isupper, letters)) <= _ALL_CAPITALS * len(letters):
         return text
     return _CAPITALISED.sub(lambda start: start.group().upper(), text.lower())
 
@@ -209,18 +225,18 @@ def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]
 
 
 def _vocabulary(text: str, tokens: list[str], lower: list[str]) -> dict[str, float]:
-    letters, counts = [char for char in text if char.isalpha()], Counter(lower)
+    letters, counts = _letters(text), Counter(lower)
     return {
         "distinct_word_share": _share(len(counts), len(tokens)),
         "once_only_word_share": _share(sum(count == 1 for count in counts.values()), len(tokens)),
-        "capital_share": _share(sum(char.isupper() for char in letters), len(letters)),
+        "capital_share": _share(sum(map(str.isupper, letters)), len(letters)),
         "shouted_word_share": _share(sum(len(token) > 1 and token.isupper() for token in tokens), len(tokens)),
     }
 
 
 def _marks(text: str, n_words: int) -> dict[str, float]:
     return {
-        "digit_share": _share(sum(char.isdigit() for char in text), len(text)),
+        "digit_share": _share(sum(map(str.isdigit, text)), len(text)),
         "money_signs": _count(text, "$£€¥￥"),
         "punctuation_share": _share(len(_PUNCTUATION.findall(text)), len(text)),
         "exclamation_marks": _count(text, "!！"),
@@ -258,8 +274,12 @@ def _sentiments(text: str, parts: list[str]) -> dict[str, float]:
     }
 
 
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text))
+
+
 def _count(text: str, marks: str) -> int:
-    return sum(char in marks for char in text)
+    return sum(map(text.count, marks))
 
 
 def _share(count: int, total: int) -> float:

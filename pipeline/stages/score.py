@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.digest import value_digest
 from pipeline.experiment.bounded import BoundedRegressor, known_words
+from pipeline.experiment.engine import in_parallel
 from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, items_frame, score
 from pipeline.experiment.line import Line
 from pipeline.experiment.named import packages
@@ -17,7 +18,6 @@ from pipeline.experiment.pieces import run_context, run_pieces
 from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load_transformers, save
 from pipeline.experiment.strongest_words import words_frame
-from pipeline.experiment.workers import in_parallel
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
 from pipeline.project.conf import ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths

@@ -1,9 +1,11 @@
 """An integrated estimate of integrated estimates: the mean of several."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from sklearn.ensemble import VotingRegressor
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.contributions import Contributions
@@ -31,6 +33,18 @@ class MeanRegressor(VotingRegressor):
     >>> abs(parts.total - model.predict(X)).max() < 1e-12
     np.True_
     """
+
+    def take_fitted(self, estimators: Sequence[Any]) -> Self:
+        """Take estimators that are fitted already, in place of `fit`.
+
+        Parameters
+        ----------
+        estimators : sequence of fitted estimators
+            Those of the parameter `estimators`, in its order.
+        """
+        self.estimators_ = list(estimators)
+        self.named_estimators_ = Bunch(**dict(zip((name for name, _ in self.estimators), estimators, strict=True)))
+        return self
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the mean: the mean of what it adds to each estimate.

@@ -1,8 +1,10 @@
 """One unit space per class, the shrinkage chosen by cross-validation at the price of one eigendecomposition a fold."""
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.class_moments import ClassMoments
@@ -214,11 +216,25 @@ class UnitSpaceClassifierCV(BaseUnitSpaces):
         self._correlation: tuple[Any, ...] = tuple(correlation)
         self.scale_ = np.where(spaces.carries, correlation.sd, 1)[None]
         self.log_det_ = np.array([correlation.log_det(self.shrinkage_)])
-        linear = correlation.linear(spaces, self.shrinkage_)
-        if second is not None:
-            linear = linear.read_by(second)
+        first = correlation.linear(spaces, self.shrinkage_)
+        self._first: tuple[Any, ...] = tuple(first)
+        linear = first if second is None else first.read_by(second)
         self._store_weights(linear.coef, linear.at_center)
         return self
+
+    def first_stage(self) -> Self:
+        """Return the model that a fit without `recalibrate` gives, at no cost.
+
+        Returns
+        -------
+        UnitSpaceClassifierCV
+            A fitted one that shares arrays with this one.
+        """
+        check_is_fitted(self)
+        model = copy(self).set_params(recalibrate=False)
+        coef, at_center, _ = self._first
+        model._store_weights(coef, at_center)
+        return model
 
     @property
     def root_(self) -> Array:

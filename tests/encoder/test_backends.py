@@ -10,7 +10,8 @@ import pytest
 from project import ROOT
 from tiny_models import VOCABULARY
 
-from pipeline.encoder import Backend, Pooling, encode, load_encoder, token_batches
+from pipeline.encoder import Backend, Pooling, encode, load_encoder, record, token_batches
+from pipeline.encoder.backend import choose_backend
 from pipeline.encoder.shards import _encoder_digest
 from pipeline.encoder.trunk import _can_be_cut
 from pipeline.features.token_weights import QueryPooling
@@ -43,6 +44,11 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], bool]] = {
     "mpnet": (BERT_LIKE, False),
     "albert": ({**BERT_LIKE, "embedding_size": 16}, False),
 }
+# Models that OpenVINO cannot convert, or cannot run once they are.
+NOT_ON_OPENVINO: dict[str, dict[str, Any]] = {
+    "xlm": {"emb_dim": 16, "n_layers": N_LAYERS, "n_heads": 2, "pad_index": 0},
+    "mamba": {"hidden_size": 16, "state_size": 4, "num_hidden_layers": N_LAYERS},
+}
 LOW = [Backend("torch", "bfloat16"), Backend("openvino", "bfloat16")]
 
 
@@ -58,7 +64,7 @@ def make_encoder(kind: str, tiny_encoder: str, directory: Path, side: str = "rig
     from sentence_transformers.sentence_transformer.modules import Transformer
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    settings, _ = ARCHITECTURES[kind]
+    settings = NOT_ON_OPENVINO[kind] if kind in NOT_ON_OPENVINO else ARCHITECTURES[kind][0]
     config = AutoConfig.for_model(kind, **SMALL, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -297,6 +303,107 @@ class TestBackends:
         assert _encoder_digest(encoder) == before
         assert encoder[0].auto_model.config.to_dict() == config
         assert not any(module._forward_hooks for module in encoder[0].auto_model.encoder.layer)
+
+
+class TestChoice:
+    """ "auto": OpenVINO where it is of use, torch elsewhere; decided when the encoder runs."""
+
+    @pytest.mark.parametrize(
+        ("precision", "device", "machine", "installed", "expected"),
+        [
+            ("float32", "cpu", "x86_64", True, "openvino"),
+            ("bfloat16", "cpu", "AMD64", True, "openvino"),
+            ("float16", "cpu", "x86_64", True, "torch"),
+            ("float32", "cuda", "x86_64", True, "torch"),
+            ("float32", "cpu", "aarch64", True, "torch"),
+            ("float32", "cpu", "x86_64", False, "torch"),
+        ],
+    )
+    def test_it_depends_on_precision_device_processor_and_what_is_installed(
+        self,
+        precision: Any,
+        device: str,
+        machine: str,
+        installed: bool,
+        expected: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("platform.machine", lambda: machine)
+        if not installed:
+            monkeypatch.setitem(sys.modules, "openvino", None)
+        chosen = choose_backend("auto", precision, device=device)
+        assert (chosen, chosen.or_torch) == (Backend(expected, precision), expected == "openvino")
+        assert choose_backend("torch", precision, device=device) == Backend("torch", precision)
+
+    def test_int8_is_openvino_s_wherever_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("platform.machine", lambda: "aarch64")
+        chosen = choose_backend("auto", "int8", ("good",), "cuda")
+        assert (chosen.name, chosen.or_torch) == ("openvino", False)
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("kind", NOT_ON_OPENVINO)
+    def test_torch_runs_what_openvino_cannot_and_the_log_says_so(
+        self, kind: str, tiny_encoder: str, tmp_path: Path, texts: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        encoder, poolings = make_encoder(kind, tiny_encoder, tmp_path), [Pooling("uniform", layer) for layer in (1, 2)]
+        with pytest.raises(Exception, match=r"Exception from|Check .* failed"):
+            encode(encoder, texts, poolings, backend=Backend("openvino"))
+        with caplog.at_level("INFO"):
+            for _ in range(2):
+                actual = encode(encoder, texts, poolings, backend=choose_backend("auto", "float32"))
+        np.testing.assert_array_equal(actual, encode(encoder, texts, poolings))
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "pipeline.encoder.forward"]
+        assert line.startswith(f"{kind} (")
+        assert "torch runs it, since OpenVINO cannot" in line
+
+    def test_what_openvino_computes_otherwise_is_torch_s(
+        self, tiny_encoder: str, tmp_path: Path, texts: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        import torch
+
+        encoder = load_encoder(str(shutil.copytree(tiny_encoder, tmp_path / "other")))
+        encode(encoder, texts, [Pooling("uniform", 1)], backend=Backend("openvino"))
+        # The compiled model does not see that: it stands for one that was traced wrongly.
+        with torch.no_grad():
+            encoder[0].auto_model.encoder.layer[0].output.dense.weight *= 2
+        with caplog.at_level("INFO"):
+            (actual,) = encode(encoder, texts, [Pooling("uniform", 1)], backend=choose_backend("auto", "float32"))
+        np.testing.assert_array_equal(actual, encode(encoder, texts, [Pooling("uniform", 1)])[0])
+        assert "its numbers differ" in caplog.text
+
+    def test_as_many_threads_as_torch_has(self, tiny_encoder: str, texts: list[str]) -> None:
+        import torch
+
+        from pipeline.encoder.openvino import _MODELS
+
+        encoder, before = load_encoder(tiny_encoder), torch.get_num_threads()
+        try:
+            for n_threads in (2, 1):
+                torch.set_num_threads(n_threads)
+                encode(encoder, texts, [Pooling("cls", 2)], backend=Backend("openvino"))
+        finally:
+            torch.set_num_threads(before)
+        models = _MODELS[encoder]["float32"][1]
+        for n_threads in (1, 2):
+            compiled = models[frozenset([2]), frozenset([2]), n_threads]
+            assert compiled.get_property("INFERENCE_NUM_THREADS") == n_threads
+
+    def test_recorded_states_are_those_of_torch_to_two_bytes(
+        self, texts: list[str], tmp_path: Path, tiny_encoder: str
+    ) -> None:
+        records = [
+            record(load_encoder(tiny_encoder), texts, 2, tmp_path / name, choose_backend(name, "float32"))
+            for name in ("torch", "auto")
+        ]
+        np.testing.assert_array_equal(records[0].ids, records[1].ids)
+        np.testing.assert_allclose(records[0].states, records[1].states, rtol=2e-3, atol=1e-3)
+
+    def test_of_the_bundled_model_all_cosines_with_torch_are_1(self, texts: list[str]) -> None:
+        poolings = [Pooling("sentence"), Pooling("uniform", 3), Pooling("received", 3), Pooling("cls", 6)]
+        expected = encode(load_encoder(), texts, poolings)
+        actual = encode(load_encoder(), texts, poolings, backend=choose_backend("auto", "float32"))
+        for a, b in zip(actual, expected, strict=True):
+            assert cosines(a.astype(np.float64), b.astype(np.float64)).min() > 1 - 5e-7
 
 
 class TestTokenBatches:

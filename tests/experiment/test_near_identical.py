@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.experiment import near_identical
 from pipeline.experiment.near_identical import near_identical_groups
 
 # Three words and short texts, so that many triples are shared by chance.
@@ -46,6 +47,32 @@ def partition(labels: list[int]) -> set[frozenset[int]]:
 def test_groups_are_those_of_comparing_every_pair(threshold: str, texts: list[str]) -> None:
     groups = near_identical_groups(texts, float(threshold)).tolist()
     assert partition(groups) == partition(components_of_all_pairs(texts, threshold))
+
+
+@pytest.mark.parametrize("threshold", ["0.2", "0.5", "0.8"])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_groups_of_texts_dealt_from_the_same_sentences_are_those_of_comparing_every_pair(
+    threshold: str, seed: int
+) -> None:
+    """Whole runs of triples are shared, of texts of very different lengths, some of them equal."""
+    rng = np.random.default_rng(seed)
+    sentences = [" ".join(f"w{word}" for word in rng.integers(60, size=n)) for n in rng.integers(1, 9, size=12)]
+    texts = [" ".join(rng.choice(sentences, size=n)) for n in rng.integers(1, 9, size=40)]
+    groups = near_identical_groups(texts, float(threshold)).tolist()
+    assert partition(groups) == partition(components_of_all_pairs(texts, threshold))
+    assert list(dict.fromkeys(groups)) == list(range(max(groups) + 1))
+
+
+def test_what_is_done_in_blocks_does_not_depend_on_their_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    sentences = [" ".join(f"w{word}" for word in rng.integers(60, size=n)) for n in rng.integers(1, 9, size=12)]
+    texts = [" ".join(rng.choice(sentences, size=n)) for n in rng.integers(1, 9, size=60)]
+    groups = near_identical_groups(texts, 0.5)
+    assert 1 < len(set(groups.tolist())) < len(texts)
+    for name, size in {"_TRIPLES_AT_ONCE": 7, "_MEETINGS_AT_ONCE": 5, "_PAIRS_AT_ONCE": 3}.items():
+        monkeypatch.setattr(near_identical, name, size)
+    np.testing.assert_array_equal(near_identical_groups(texts, 0.5), groups)
 
 
 @settings(max_examples=30, deadline=None)

@@ -146,3 +146,13 @@ def test_it_survives_clone_and_pickle_and_skops(tmp_path):
 @parametrize_with_checks([MeanRegressor([("T(1)", TMethodRegressor()), ("Ta", TMethodRegressor("all"))])])
 def test_it_keeps_scikit_learns_contract(estimator, check):
     check(estimator)
+
+
+def test_parts_that_are_fitted_already_make_the_same_mean():
+    X, y = rows(0)
+    taken = three([1, 2, 3]).take_fitted([estimator.fit(X, y) for _, estimator in three().estimators])
+    fitted = three([1, 2, 3]).fit(X, y)
+    np.testing.assert_array_equal(taken.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(taken.contributions(X).items, fitted.contributions(X).items)
+    assert taken.n_features_in_ == fitted.n_features_in_
+    assert list(taken.named_estimators_) == list(fitted.named_estimators_)

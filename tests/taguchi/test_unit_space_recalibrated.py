@@ -132,3 +132,14 @@ def test_what_it_cannot_learn_from():
         UnitSpaceClassifierCV(recalibrate=True).fit_moments(known)
     with pytest.raises(ValueError, match=r"a cv that holds out every row, got one that never holds out 54 of 60"):
         UnitSpaceClassifierCV(cv=ShuffleSplit(1, random_state=0), recalibrate=True).fit(X, y)
+
+
+def test_the_first_stage_is_a_fit_without_the_second():
+    X, y = stars(0, p=4)
+    both = UnitSpaceClassifierCV(recalibrate=True).fit(X, y)
+    before = both.predict_proba(X)
+    first, plain = both.first_stage(), UnitSpaceClassifierCV().fit(X, y)
+    assert first.get_params() == plain.get_params()
+    np.testing.assert_array_equal(first.predict_proba(X), plain.predict_proba(X))
+    np.testing.assert_array_equal(first.distance(X), plain.distance(X))
+    np.testing.assert_array_equal(both.predict_proba(X), before)
