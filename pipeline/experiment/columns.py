@@ -19,6 +19,7 @@ from pipeline.experiment.engine import encode_together, pinned
 from pipeline.experiment.text_columns import text_columns
 from pipeline.experiment.transformers import naming_conf, pools_tokens
 from pipeline.features.encoded import EncoderTransformer, encoder_of
+from pipeline.project.paths import FEATURES_CONF
 
 logger = logging.getLogger(__name__)
 

@@ -48,7 +48,8 @@ def slices_frame(
         for side, line in sides.items()
     ]
     order = list(sides)
-    return pd.DataFrame(sorted(rows, key=lambda row: order.index(row["side"])))
+    rows.sort(key=lambda row: order.index(row["side"]))
+    return pd.DataFrame(rows)
 
 
 def calibration_frames(
