@@ -22,7 +22,7 @@ from pipeline.features.token_weights import QueryPooling, vocabulary_size
 from tests.project import ROOT, SHARED_REVIEWS
 
 # A GPU needs many texts to be busy.
-N_TIMED, N_TIMED_ON_GPU, REPEATS = 120, 3000, 3
+N_TIMED, N_TIMED_ON_GPU, REPEATS = 200, 3000, 3
 N_COMPARED, N_COMPARED_ON_GPU, N_CALIBRATION = 300, 2000, 100
 
 
