@@ -170,6 +170,15 @@ class TestBackends:
             np.testing.assert_array_equal(a, b)
 
     @pytest.mark.slow
+    def test_int8_leaves_the_sums_of_attention_as_they_are(self, texts: list[str]) -> None:
+        # Of 250 tokens each has less attention than a step of 8 bits.
+        long = " ".join(texts * 9)
+        backend = Backend("openvino", "int8", tuple(texts[:2]))
+        (batch,) = token_batches(load_encoder(), [long], layers=[3], attention=[3], backend=backend)
+        np.testing.assert_allclose(batch.received[3].sum(dim=1), batch.mask.sum(dim=1), rtol=5e-3)
+        np.testing.assert_allclose(batch.first[3].sum(dim=1), 1, rtol=5e-3)
+
+    @pytest.mark.slow
     def test_of_several_calibrations_the_last_ones_models_are_kept(self, tiny_encoder: str, texts: list[str]) -> None:
         from openvino import CompiledModel, Model
 
