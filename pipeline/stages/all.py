@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from pipeline.files import read_manifest
+from pipeline.files import MANIFEST, read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.fingerprint import STAGES, is_stale, mark_stale, stage_digests, write_stage_manifest
@@ -58,6 +58,8 @@ def _run_stale(dataset: str, options: Mapping[str, Any], until: str) -> None:
         for stage in waiting:
             if _is_stale(stage, dataset, options):
                 with overall.stage(stage):
+                    if stage == "curves" and "report" in stages:
+                        _write_first_page(dataset)
                     _run_stage(stage, dataset, {})
             else:
                 overall.skip_stage(stage)
@@ -70,6 +72,14 @@ def _run_stage(stage: str, dataset: str, options: Mapping[str, Any]) -> None:
     mark_stale(stage, paths)
     facts = import_module(f"pipeline.stages.{stage}").run(dataset, **options)
     write_stage_manifest(stage, paths, facts, now)
+
+
+def _write_first_page(dataset: str) -> None:
+    """Show what the score stage has found, unless the page does so already."""
+    paths = DatasetPaths(dataset)
+    if not paths.page.exists() or paths.page.stat().st_mtime_ns < (paths.reports / MANIFEST).stat().st_mtime_ns:
+        report = import_module("pipeline.stages.report")
+        report.run_early(dataset)
 
 
 def _is_stale(stage: str, dataset: str, options: Mapping[str, Any]) -> bool:
