@@ -75,7 +75,7 @@ bench: | $(VENV)/.dev
 lint: | $(VENV)/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+	$(PY) -m mypy --num-workers 2
 	$(VENV)/bin/lint-imports
 
 ui: | $(VENV)/.run

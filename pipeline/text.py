@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Container
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -119,12 +120,18 @@ def undoubled(word: str, known: Container[str]) -> str:
     """
     if word in known or len(word) < _LONG_ENOUGH:
         return word
+    return next((shorter for shorter in _shorter(word) if shorter in known), word)
+
+
+# Texts are read again and again by other models, and most words of a language are common.
+@lru_cache(maxsize=50_000)
+def _shorter(word: str) -> tuple[str, ...]:
+    """Return a word with at most two of a repeated letter, and with one of each two."""
     shorter = _REPEATED.sub(r"\1\1", word)
     if len(shorter) > _TOO_LONG:
-        return word
+        return ()
     places = [pair.start() for pair in _DOUBLED.finditer(shorter)]
-    candidates = [shorter, *(shorter[:place] + shorter[place + 1 :] for place in places)]
-    return next((candidate for candidate in candidates if candidate in known), word)
+    return shorter, *(shorter[:place] + shorter[place + 1 :] for place in places)
 
 
 def as_known(found: list[str], known: Container[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`make bench`: how fast T-methods and encoder are, as ratios of medians from one run, and the memory they take."""
+"""`make bench`: how fast T-methods, encoder and pipeline are, as ratios of medians from one run, and their memory."""
 
 import time
 import tracemalloc
@@ -7,11 +7,13 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
+from pipeline.features import TMetrics
 from pipeline.taguchi import TbRegressor, TMethodRegressor
-from tests import bench_encoder
+from tests import bench_encoder, bench_pipeline
 
 
 def seconds(*tasks: Callable[[], Any], repeats: int = 7) -> list[float]:
@@ -58,6 +60,21 @@ def memory(what: str, size: int, task: Callable[[], Any]) -> None:
     print(f"| {what} | {size / 1e6:.0f} MB | {100 * peak(task) / size:.1f}% |")
 
 
+def words(reviews: pd.DataFrame) -> None:
+    """Time word metrics: their fit, many texts and one text."""
+    texts, stars = reviews["text"].tolist(), reviews["stars"].to_numpy()
+    metrics = TMetrics(target_range=(1, 5)).fit(texts, stars)
+    fit, split, many, one = seconds(
+        lambda: TMetrics(target_range=(1, 5)).fit(texts, stars),
+        lambda: [text.lower().split() for text in texts],
+        lambda: metrics.transform(texts[:500]),
+        lambda: metrics.transform(texts[:1]),
+        repeats=3,
+    )
+    line(f"TMetrics().fit, {len(texts):,} texts", fit, "text.lower().split()", split)
+    line("TMetrics().transform, one text", one, "a 500th of that of 500", many / 500)
+
+
 def main() -> None:
     rng = np.random.default_rng(0)
     print("| task | median | against | median | ratio |\n|---|---|---|---|---|")
@@ -94,6 +111,8 @@ def main() -> None:
     tb, naive = seconds(lambda: TbRegressor().fit(a, b), lambda: naive_tb(a, b), repeats=3)
     line("Tb, 1,000 x 100", tb, "a fit from every row", naive)
 
+    words(bench_pipeline.deal(5_000))
+
     print("\n| peak memory of fit beyond its input | input | beyond |\n|---|---|---|")
     memory("T(1), 200,000 x 384 float32", X.nbytes, lambda: TMethodRegressor().fit(X, y))
     memory("T(1) full, the same", X.nbytes, lambda: TMethodRegressor(covariance="full").fit(X, y))
@@ -113,3 +132,5 @@ if __name__ == "__main__":
     main()
     print()
     bench_encoder.main()
+    print()
+    bench_pipeline.main()

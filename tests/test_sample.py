@@ -94,6 +94,7 @@ def test_no_ten_words_in_a_row_stand_in_a_real_review(sample: list[dict[str, Any
     assert {" ".join(found) for row in sample for found in shingles(row["text"], 10) & real} == set()
 
 
+@pytest.mark.slow
 @with_real_reviews
 def test_what_is_learned_from_the_sample_ranks_real_reviews(sample: list[dict[str, Any]]) -> None:
     """On 400 of the 5,000 real reviews, drawn with a fixed seed, as encoding all of them takes minutes."""

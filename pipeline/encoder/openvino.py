@@ -36,6 +36,9 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 # backend with its models, since with int8 every calibration would leave a copy of the weights.
 _MODELS: "weakref.WeakKeyDictionary[SentenceTransformer, dict[str, tuple[Backend, dict[Any, Any]]]]"
 _MODELS = weakref.WeakKeyDictionary()
+# Of each encoder the models with the states of all layers, by the layers whose attention is computed: tracing takes
+# longer than compiling the part that is asked for.
+_WHOLE: "weakref.WeakKeyDictionary[SentenceTransformer, dict[frozenset[int], Any]]" = weakref.WeakKeyDictionary()
 
 
 def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Forward:
@@ -53,12 +56,18 @@ def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: se
         for inputs in batches:
             if not idle:
                 yield _wait(running, idle, encoder.device)
-            running.append(idle.pop())
-            running[-1].start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
+            request = idle.pop()
+            request.start_async({name: tensor.cpu().numpy() for name, tensor in inputs.items()}, share_inputs=False)
+            running.append((request, inputs["attention_mask"].cpu()))
         while running:
             yield _wait(running, idle, encoder.device)
 
     return forward
+
+
+def computes_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 as such; where it does not, it is no faster."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:
@@ -71,11 +80,15 @@ def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:
 
 def _wait(running: "deque[Any]", idle: list[Any], device: torch.device) -> Seen:
     """Return the results of the request that began first, which is then idle, on the encoder's device."""
-    request, seen = running.popleft(), Seen({}, {}, {})
+    (request, mask), seen = running.popleft(), Seen({}, {}, {})
     request.wait()
+    empty = ~mask.bool().any(dim=1)
     for output in request.model_outputs:
         kind, layer = output.any_name.split(".")
-        getattr(seen, kind)[int(layer)] = torch.from_numpy(request.get_tensor(output).data.copy()).to(device)
+        values = torch.from_numpy(request.get_tensor(output).data.copy())
+        # A softmax over no token at all is not a number: some tokenizers make none of an empty text.
+        values[empty] = 0
+        getattr(seen, kind)[int(layer)] = values.to(device)
     idle.append(request)
     return seen
 
@@ -88,10 +101,13 @@ def _compile(
         if "quantised" not in models:
             models["quantised"] = _quantised(encoder, backend.calibration)
         whole = models["quantised"]
-        outputs = [whole.output(name).get_node() for name in _outputs(layers, attention)]
-        model = openvino.Model(outputs, whole.get_parameters())
     else:
-        model = _converted(encoder, layers, attention)
+        traced, key = _WHOLE.setdefault(encoder, {}), frozenset(attention)
+        if key not in traced:
+            traced[key] = _converted(encoder, attention)
+        whole = traced[key]
+    outputs = [whole.output(name).get_node() for name in _outputs(layers, attention)]
+    model = openvino.Model(outputs, whole.get_parameters())
     hints = {
         "INFERENCE_PRECISION_HINT": _HINTS[backend.precision],
         "PERFORMANCE_HINT": "THROUGHPUT",
@@ -118,8 +134,9 @@ class _Flat(nn.Module):
         return tuple(getattr(seen, kind)[layer] for kind, layer in self.outputs)
 
 
-def _converted(encoder: "SentenceTransformer", layers: set[int], attention: set[int]) -> Any:
-    """Return the OpenVINO model, whose inputs and outputs bear names; every shape is dynamic."""
+def _converted(encoder: "SentenceTransformer", attention: set[int]) -> Any:
+    """Return the OpenVINO model of all layers, whose inputs and outputs bear names; every shape is dynamic."""
+    layers = set(range(count_layers(encoder) + 1))
     outputs = _outputs(layers, attention)
     # One of the two is padded, so that the mask is part of what is traced.
     inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
@@ -139,8 +156,7 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
     """
     with needs_extra("precision='int8'", "openvino"):
         import nncf
-    n_layers = count_layers(encoder)
-    model = _converted(encoder, set(range(n_layers + 1)), set(range(1, n_layers + 1)))
+    model = _converted(encoder, set(range(1, count_layers(encoder) + 1)))
     inputs = (model_inputs(encoder, encoder.preprocess([text])) for text in texts)
     samples = [{name: tensor.cpu().numpy() for name, tensor in of_text.items()} for of_text in inputs]
     nncf.set_log_level(logging.ERROR)

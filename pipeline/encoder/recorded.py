@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.encoder.backend import Backend
 from pipeline.encoder.batches import TokenBatch, by_length, token_batches
-from pipeline.encoder.layers import check_layer
+from pipeline.encoder.layers import check_layer, state_size
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _ARRAYS = ("states", "ids", "starts", "lengths")
 # Reading costs little beside encoding: as many tokens at once as keep the overhead small.
 _TOKENS_AT_ONCE = 16_384
+# Bytes of states that are kept in memory.
+_AT_HAND = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class TokenStates:
 
     Parameters
     ----------
-    states : memmap of shape (n_tokens, n_dimensions), float16
+    states : memmap of shape (n_tokens, n_dimensions), float16 in a record, float32 from `encode_tokens` and `at_hand`
         Text by text.
     ids : ndarray of int32 of shape (n_tokens,)
         Token ids.
@@ -49,7 +52,7 @@ class TokenStates:
     ([4], [4, 7])
     """
 
-    states: npt.NDArray[np.float16]
+    states: npt.NDArray[np.floating]
     ids: npt.NDArray[np.int32]
     starts: npt.NDArray[np.intp]
     lengths: npt.NDArray[np.intp]
@@ -90,6 +93,17 @@ class TokenStates:
         """Return where the tokens of a text are in `states` and `ids`."""
         return slice(int(self.starts[row]), int(self.starts[row] + self.lengths[row]))
 
+    def at_hand(self) -> "TokenStates":
+        """Return the texts with their states in memory as float32, unless these are many: for repeated reading."""
+        n_tokens = int(self.lengths.sum())
+        if not n_tokens or n_tokens * self.states.shape[1] * 4 > _AT_HAND:
+            return self
+        places = np.concatenate(
+            [np.arange(start, start + n) for start, n in zip(self.starts, self.lengths, strict=True)]
+        )
+        starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        return replace(self, states=self.states[places].astype(np.float32), ids=self.ids[places], starts=starts)
+
     def batches(self, encoder: "SentenceTransformer", layers: Collection[int]) -> Iterator[TokenBatch]:
         """Yield the texts as `token_batches` does, those of similar length together, under the layers' given names.
 
@@ -111,7 +125,7 @@ class TokenStates:
 
         tokens = [self.of(row) for row in rows]
         ids = pad_sequence([torch.from_numpy(self.ids[part].astype(np.int64)) for part in tokens], batch_first=True)
-        states = [torch.from_numpy(self.states[part].astype(np.float32)) for part in tokens]
+        states = [torch.from_numpy(self.states[part].astype(np.float32, copy=False)) for part in tokens]
         lengths = torch.from_numpy(self.lengths[rows].astype(np.int64))
         mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
         padded = pad_sequence(states, batch_first=True)
@@ -126,6 +140,50 @@ def batches_of(encoder: "SentenceTransformer", texts: Texts, layer: int, backend
     if isinstance(texts, TokenStates):
         return texts.batches(encoder, [layer])
     return token_batches(encoder, texts, layers=[layer], backend=backend)
+
+
+def encode_tokens(encoder: "SentenceTransformer", texts: Sequence[str], layer: int, backend: Backend) -> TokenStates:
+    """Return the token states of texts, as they are encoded, in a file that has no name and goes with them.
+
+    What passes over them several times encodes once. The file takes 4 bytes x dimensions for each token.
+
+    Parameters
+    ----------
+    encoder : SentenceTransformer
+        From `load_encoder`.
+    texts : sequence of str
+        Texts.
+    layer : int
+        Whose states.
+    backend : Backend
+        What runs the encoder.
+
+    Raises
+    ------
+    ValueError
+        If the encoder does not have the layer.
+
+    Examples
+    --------
+    >>> from pipeline.encoder import load_encoder
+    >>> encode_tokens(load_encoder(), ["Superb!", "Cold fries, again."], 3, Backend()).states.dtype
+    dtype('float32')
+    """
+    absolute = check_layer(encoder, layer, lowest=0)
+    lengths, starts = np.zeros(len(texts), dtype=np.intp), np.zeros(len(texts), dtype=np.intp)
+    ids, n_tokens = [np.empty(0, dtype=np.int32)], 0
+    with TemporaryFile() as file:
+        for batch in token_batches(encoder, texts, layers=[layer], backend=backend):
+            real = batch.mask.bool()
+            lengths[batch.rows] = of_text = real.sum(dim=1).cpu().numpy()
+            starts[batch.rows] = n_tokens + np.cumsum(of_text) - of_text
+            ids.append(batch.ids[real].cpu().numpy().astype(np.int32))
+            file.write(batch.states[layer][real].float().cpu().numpy().data)
+            n_tokens += len(ids[-1])
+        file.flush()
+        shape = (n_tokens, state_size(encoder))
+        states = np.memmap(file, np.float32, "r", shape=shape) if n_tokens else np.empty(shape, dtype=np.float32)
+    return TokenStates(states, np.concatenate(ids), starts, lengths, absolute)
 
 
 def is_recorded(directory: Path) -> bool:

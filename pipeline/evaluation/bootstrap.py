@@ -61,7 +61,8 @@ def star_sums(counts: npt.NDArray[np.float32], y_true: npt.ArrayLike, y_pred: np
     largest = max(np.abs(y).max(), np.abs(p).max())
     # Twice as fast in float32, as long as no sum can pass what it holds exactly.
     dtype: Any = np.float32 if largest**2 * len(y) < _WHOLE_IN_FLOAT32 else np.float64
-    columns = np.hstack([p, p**2, p * y[:, None], np.stack([np.ones_like(y), y, y**2], axis=1)]).astype(dtype)
+    y, p = y.astype(dtype), p.astype(dtype)
+    columns = np.hstack([p, p**2, p * y[:, None], np.stack([np.ones_like(y), y, y**2], axis=1)])
     sums = np.empty((len(counts), columns.shape[1]))
     np.concatenate([some.astype(dtype, copy=False) @ columns for some in _blocks(counts)], out=sums)
     of_predictions = sums[:, :-3].reshape(len(counts), 3, -1).transpose(1, 0, 2)

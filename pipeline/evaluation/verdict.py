@@ -12,7 +12,12 @@ SURE = 0.05  # of p-values that Holm's method has adjusted
 
 
 def three_sentences(
-    sides: pd.DataFrame, contrasts: pd.DataFrame, crossovers: pd.DataFrame, n_test: int, seconds: Mapping[str, float]
+    sides: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    crossovers: pd.DataFrame,
+    n_test: int,
+    seconds: Mapping[str, float],
+    n_all: int | None = None,
 ) -> list[str]:
     """Return the verdict.
 
@@ -22,9 +27,11 @@ def three_sentences(
         With columns side, n_train, features, model, qwk, qwk_low, qwk_high; a, b, n_train, difference, low, high,
         p_holm; a, b, found, n, n_low, n_high, ahead_small, ahead_large. The first contrast is the question itself.
     n_test : int
-        Number of held-out reviews.
+        Number of held-out reviews that the sides are measured on.
     seconds : mapping of str to float
         Training time of each side's line with all training reviews, from raw texts to the fitted model.
+    n_all : int, optional
+        Number of all held-out reviews, where those are a draw of them.
 
     Returns
     -------
@@ -36,12 +43,13 @@ def three_sentences(
     at = contrasts[asked].sort_values("n_train")
     full = at.iloc[-1]
     n_train, too_few = full["n_train"], ", too few to tell sides apart" if n_test < _FEW else ""
+    drawn = f"{n_test:,}" if n_all in (None, n_test) else f"{n_test:,} of {n_all:,}"
     reached = " and ".join(_reached(sides, name, n_train) for name in (a, b))
     others = contrasts[~asked & (contrasts["n_train"] == n_train)]
     rest = [f"{row['a']} against {row['b']}, {_outcome(row, n_test)}" for _, row in others.iterrows()]
     costs = f"training from raw texts takes {duration(seconds[a])} for {a} and {duration(seconds[b])} for {b}"
     return [
-        f"With all {n_train:,} training reviews {reached} on {n_test:,} held-out reviews{too_few}: "
+        f"With all {n_train:,} training reviews {reached} on {drawn} held-out reviews{too_few}: "
         f"{_outcome(full, n_test)}.",
         f"{_who_is_ahead(at, n_test)}; {_where_the_lead_changes(first)}.",
         f"With all of them, too: {'; '.join([*rest, costs])}.",

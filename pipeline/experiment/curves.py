@@ -34,14 +34,20 @@ def curve_models(config: CurvesConfig, score: ScoreConfig) -> dict[str, tuple[st
     return models | ({RAW_TEXT: tuple(score.baselines)} if score.baselines else {})
 
 
-def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int) -> list[Piece]:
+def n_held_out(config: CurvesConfig, n_test: int) -> int:
+    """Return how many of the held-out reviews the curves are measured on; 0 where that is all of them."""
+    return config.n_held_out if n_test > config.n_held_out else 0
+
+
+def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int, n_test: int = 0) -> list[Piece]:
     """Return every draw x feature set below all training reviews; for all of them, the pieces of the leaderboard.
 
-    Such a piece may hold another line, too, that reads the same classifier; see `by_size`.
+    Such a piece may hold another line, too, that reads the same classifier; see `by_size`. It predicts all `n_test`
+    held-out reviews, a draw no more than the configuration says.
     """
     models = curve_models(config, score)
     drawn = [
-        Piece(features, names, n, repeat)
+        Piece(features, names, n, repeat, n_held_out=n_held_out(config, n_test))
         for n, repeats in draw_sizes(config.sizes, n_train).items()
         for features, names in models.items()
         for repeat in range(repeats)
@@ -60,10 +66,10 @@ def know_how_models(config: KnowHowConfig) -> dict[str, tuple[str, ...]]:
     return models
 
 
-def know_how_pieces(config: KnowHowConfig, n_train: int) -> list[Piece]:
-    """Return every draw x feature set of the curves with know-how, from no training review on."""
+def know_how_pieces(config: KnowHowConfig, n_train: int, n_held_out: int = 0) -> list[Piece]:
+    """Return every draw x feature set of the curves with know-how, from no training review on; see `n_held_out`."""
     return [
-        Piece(features, names, n, repeat, know_how=config.rows)
+        Piece(features, names, n, repeat, know_how=config.rows, n_held_out=n_held_out)
         for n, repeats in sorted(config.sizes.items())
         for features, names in know_how_models(config).items()
         for repeat in range(repeats if n else 1)
@@ -96,12 +102,17 @@ def by_size(
     return {n_train: dict(lines) for n_train, lines in sizes.items()}
 
 
-def predictions_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, npt.NDArray[np.float64]]:
-    """Return the predictions of lines at one size, of shape (n_draws, n_test)."""
-    return {
-        line: np.stack([result.predictions[line.model].to_numpy(dtype=np.float64) for result in results])
-        for line, results in lines.items()
-    }
+def predictions_of(
+    lines: dict[Line, list[PieceResult]], held_out: npt.NDArray[np.intp]
+) -> dict[Line, npt.NDArray[np.float64]]:
+    """Return the predictions of lines at one size for some of the held-out reviews, of shape (n_draws, n_reviews)."""
+
+    def of(result: PieceResult, model: str) -> npt.NDArray[np.float64]:
+        predictions = result.predictions[model].to_numpy(dtype=np.float64)
+        # Those of the leaderboard are of all held-out reviews.
+        return predictions if result.piece.n_held_out else predictions[held_out]
+
+    return {line: np.stack([of(result, line.model) for result in results]) for line, results in lines.items()}
 
 
 def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:

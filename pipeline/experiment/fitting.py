@@ -95,8 +95,10 @@ class Material:
         """Number of training reviews."""
         return int(self.is_train.sum())
 
-    def columns(self, features: str, rows: npt.NDArray[np.intp]) -> tuple[Any, Any]:
-        """Return the columns of some training reviews and of all held-out ones, learned from those reviews alone.
+    def columns(
+        self, features: str, rows: npt.NDArray[np.intp], held_out: npt.NDArray[np.intp] | None = None
+    ) -> tuple[Any, Any]:
+        """Return the columns of some training reviews and of held-out ones, learned from those training reviews alone.
 
         Parameters
         ----------
@@ -104,8 +106,11 @@ class Material:
             A feature set, or "text" for the texts themselves.
         rows : ndarray of int
             Positions among the training reviews.
+        held_out : ndarray of int, optional
+            Positions among the held-out reviews, all of them by default.
         """
         train, test = np.flatnonzero(self.is_train)[rows], np.flatnonzero(~self.is_train)
+        test = test if held_out is None else test[held_out]
         if features == RAW_TEXT:
             return self.texts[train], self.texts[test]
         parts = []

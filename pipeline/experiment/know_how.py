@@ -116,7 +116,12 @@ def read_know_how(paths: DatasetPaths, material: Material, sample: pd.DataFrame,
 
 
 def beside_know_how(
-    material: Material, known: KnowHowRows, features: str, rows: npt.NDArray[np.intp], counting_as: float
+    material: Material,
+    known: KnowHowRows,
+    features: str,
+    rows: npt.NDArray[np.intp],
+    counting_as: float,
+    held_out_rows: npt.NDArray[np.intp] | None = None,
 ) -> tuple[tuple[npt.NDArray[Any], Array, Array], npt.NDArray[Any]]:
     """Return columns, stars and weights of the embedded reviews and of a draw, and the columns of the held-out reviews.
 
@@ -131,8 +136,11 @@ def beside_know_how(
     counting_as : float
         As how many rows the embedded reviews count together. Words are too rare for that: in the sums of words each
         embedded review counts as one.
+    held_out_rows : ndarray of int, optional
+        Positions among the held-out reviews, all of them by default.
     """
     train, test = np.flatnonzero(material.is_train)[rows], np.flatnonzero(~material.is_train)
+    test = test if held_out_rows is None else test[held_out_rows]
     drawn, held_out = [], []
     for part in material.feature_sets[features]:
         if part in known.words:

@@ -48,6 +48,8 @@ class Piece:
         What the models have in common where a draw is cut into several pieces; else empty.
     know_how : float
         As how many rows the embedded reviews count beside the draw; 0: they are not used.
+    n_held_out : int
+        How many of the held-out reviews are predicted, see `held_out_rows`; 0: all of them.
     """
 
     features: str
@@ -56,6 +58,7 @@ class Piece:
     repeat: int = 0
     group: str = ""
     know_how: float = 0
+    n_held_out: int = 0
 
     @property
     def cost(self) -> float:
@@ -102,6 +105,8 @@ class RunContext:
         draw_of: tuple[Any, ...] = (self.seed, piece.features, piece.n_train, piece.repeat, piece.group)
         if piece.know_how:
             draw_of += (piece.know_how, self.known)
+        if piece.n_held_out:
+            draw_of += ("held out", piece.n_held_out)
         digest = value_digest(_code(), self.columns[piece.features], draw_of)
         return DatasetPaths(self.dataset).draws / f"{piece.n_train:06d}-{digest[:24]}.parquet"
 
@@ -209,6 +214,17 @@ class PieceResult:
     refused: dict[str, str]
 
 
+def held_out_rows(stars: npt.ArrayLike, n: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return which of the held-out reviews are predicted: `n`, stratified by star, or all where `n` is 0.
+
+    Examples
+    --------
+    >>> held_out_rows([1, 5, 1, 5, 5, 5], 0, seed=0).tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
+    return draw(stars, n or len(np.asarray(stars)), 0, seed)
+
+
 def groups(features: str, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the models in groups that may be fitted apart: those that read the same classifier stay together.
 
@@ -260,13 +276,15 @@ def _run_piece(context: RunContext, piece: Piece) -> tuple[Piece, pd.DataFrame, 
         # First those that hold what others are.
         models = dict(sorted(made.items(), key=lambda item: not recalibrates(item[1])))
         stars = material.stars[material.is_train]
+        held_out = held_out_rows(material.stars[~material.is_train], piece.n_held_out, context.seed)
         rows: npt.NDArray[np.intp] = draw(stars, piece.n_train, piece.repeat, context.seed)
         train: tuple[Any, ...]
         try:
             if piece.know_how:
-                train, test = beside_know_how(material, context.know_how(), piece.features, rows, piece.know_how)
+                known = context.know_how()
+                train, test = beside_know_how(material, known, piece.features, rows, piece.know_how, held_out)
             else:
-                columns, test = material.columns(piece.features, rows)
+                columns, test = material.columns(piece.features, rows, held_out)
                 train = columns, stars[rows]
         except ValueError as error:
             raise PipelineError(f"{piece.features}, {piece.n_train} training reviews: {first_line(error)}") from None

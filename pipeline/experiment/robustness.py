@@ -43,9 +43,12 @@ def slices_frame(
     rows: list[dict[str, Any]] = [
         {"side": side, **line._asdict(), "slice": kind, "value": value}
         | evaluate_clipped(stars[where], predictions[line][where], config.n_resamples, config.seed, scale)
-        for side, line in sides.items()
+        # One slice after the other: the resamples of its reviews serve all sides.
         for kind, value, where in cut
+        for side, line in sides.items()
     ]
+    order = list(sides)
+    rows.sort(key=lambda row: order.index(row["side"]))
     return pd.DataFrame(rows)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _SECONDS_BETWEEN_LOOKS = 2.0
+
+_kept: ProcessPoolExecutor | None = None
+_n_kept = 0  # blocks of `kept` around
 
 
 def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
@@ -37,21 +41,52 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) ->
     PipelineError
         If a worker is killed.
     """
-    n_workers = min(n_cores(), len(items))
-    if n_workers < 2:
+    if min(n_cores(), len(items)) < 2:
         yield from map(function, items)
         return
-    with ProcessPoolExecutor(n_workers, get_context("spawn"), _end_with_parent, (os.getpid(),)) as pool:
+    with kept(), _broken_is_an_error():
+        pool = _pool()
+        tasks = [pool.submit(function, item) for item in items]
         try:
-            for done in as_completed([pool.submit(function, item) for item in items]):
+            for done in as_completed(tasks):
                 yield done.result()
-        except BrokenProcessPool:
-            raise PipelineError(
-                "a worker was killed, perhaps for lack of memory: what is finished is kept; run again with fewer "
-                f"workers than {n_workers} (LOKY_MAX_CPU_COUNT=1)"
-            ) from None
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for task in tasks:
+                task.cancel()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Let all calls of `in_parallel` in the block share their workers: starting one takes seconds."""
+    global _kept, _n_kept
+    _n_kept += 1
+    try:
+        yield
+    finally:
+        _n_kept -= 1
+        if not _n_kept and _kept is not None:
+            _kept.shutdown(wait=False, cancel_futures=True)
+            _kept = None
+
+
+def _pool() -> ProcessPoolExecutor:
+    global _kept
+    if _kept is None:
+        _kept = ProcessPoolExecutor(n_cores(), get_context("spawn"), _end_with_parent, (os.getpid(),))
+    return _kept
+
+
+@contextmanager
+def _broken_is_an_error() -> Iterator[None]:
+    global _kept
+    try:
+        yield
+    except BrokenProcessPool:
+        _kept = None
+        raise PipelineError(
+            "a worker was killed, perhaps for lack of memory: what is finished is kept; run again with fewer "
+            f"workers than {n_cores()} (LOKY_MAX_CPU_COUNT=1)"
+        ) from None
 
 
 def n_cores() -> int:

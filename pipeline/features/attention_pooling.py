@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -15,9 +14,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
-from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, record, token_batches
+from pipeline.encoder import BUNDLED, Pooling, Texts, TokenPooling, TokenStates, token_batches
 from pipeline.encoder.backend import BackendChoice, Precision
 from pipeline.encoder.layers import check_first_token, check_layer, check_tokens, state_size
+from pipeline.encoder.recorded import encode_tokens
 from pipeline.encoder.spans import token_spans
 from pipeline.features import t_attention
 from pipeline.features.encoded import ENCODER_CONSTRAINTS, EncoderTransformer
@@ -94,6 +94,9 @@ class AttentionPooling(EncoderTransformer):
         Commit on the hub.
     backend, precision
         As in `SentenceEmbedding`.
+    cache : str or Path, default=None
+        As in `SentenceEmbedding`, for "uniform", "received" and "cls". What is learned pools differently after each
+        fit: record the token states instead (`pipeline.encoder.record`), and give them in place of the texts.
 
     Attributes
     ----------
@@ -159,6 +162,7 @@ class AttentionPooling(EncoderTransformer):
         revision: str | None = None,
         backend: BackendChoice = "auto",
         precision: Precision = "float32",
+        cache: str | Path | None = None,
     ):
         self.weights = weights
         self.layer = layer
@@ -169,6 +173,7 @@ class AttentionPooling(EncoderTransformer):
         self.revision = revision
         self.backend = backend
         self.precision = precision
+        self.cache = cache
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -205,7 +210,8 @@ class AttentionPooling(EncoderTransformer):
         y = check_classes(self, texts, y)[0] if self.weights == "trained" else check_target(self, texts, y)
         folds = deal_folds(y, self.cv, self.random_state)
         if self.weights in _OF_STATES and not isinstance(texts, TokenStates):
-            texts = self._recorded(texts)
+            # What is learned in several passes over the token states, and the vectors, take one pass of the encoder.
+            texts = encode_tokens(self.load(), texts, self.layer, self.make_backend())
         ways = {"sn-ratio": self._by_sn_ratio, "t-method": self._by_t_method, "trained": self._by_gradient}
         poolings = replace(ways[self.weights](texts, y, folds, n_heads), query_set=folds.tolist())
         self.query_, self.log_weights_ = poolings.queries[-1], poolings.log_weights[-1]
@@ -272,12 +278,6 @@ class AttentionPooling(EncoderTransformer):
         encoder = self.load()
         self.log_weights_ = np.log(word_weights(encoder, texts, self.weights)).astype(np.float32)
         self.query_ = np.zeros((state_size(encoder), 1), dtype=np.float32)
-
-    def _recorded(self, texts: Sequence[str]) -> TokenStates:
-        """Return the token states of texts, encoded once for all passes."""
-        # What is mapped into memory can be read until it is let go, though its files have no name any more.
-        with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-            return record(self.load(), texts, self.layer, Path(directory), self.make_backend())
 
     def _by_sn_ratio(self, texts: Texts, y: Array, folds: Folds, n_heads: int) -> QueryPooling:
         encoder = self.load()

@@ -17,6 +17,7 @@ from pipeline.encoder import BUNDLED, Backend, Pooling, Texts, TokenPooling, Tok
 from pipeline.encoder.backend import BackendChoice, Precision, choose_backend
 from pipeline.encoder.batches import check_sentence
 from pipeline.encoder.load import check_extra
+from pipeline.encoder.text_cache import encode_once
 from pipeline.text import check_texts
 
 # Training texts from which int8 learns the ranges of the numbers inside the encoder.
@@ -27,6 +28,7 @@ ENCODER_CONSTRAINTS: dict[str, list[Any]] = {
     "revision": [str, None],
     "backend": [StrOptions(set(get_args(BackendChoice)))],
     "precision": [StrOptions(set(get_args(Precision)))],
+    "cache": [str, Path, None],
 }
 
 
@@ -40,6 +42,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     revision: str | None
     backend: BackendChoice
     precision: Precision
+    cache: str | Path | None
     calibration_: list[str]
 
     @abstractmethod
@@ -54,7 +57,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         pooling : TokenPooling
             For these very texts: `pooling`, or one out of fold.
         texts : sequence of str, or TokenStates
-            What it pools: the texts, or their token states where learning has recorded them.
+            What it pools: the texts, or their token states where learning has encoded them.
         """
         return self.pooling(), texts
 
@@ -106,7 +109,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ndarray of shape (n_texts, n_dimensions), float32
         """
         pooling, texts = self._fit(X, y)
-        return encode(self.load(), texts, [pooling], backend=self.make_backend())[0]
+        return self._encode(texts, pooling)
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Return the vectors of the texts.
@@ -121,7 +124,14 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ndarray of shape (n_texts, n_dimensions), float32
         """
         check_is_fitted(self)
-        return encode(self.load(), _check(X), [self.pooling()], backend=self.make_backend())[0]
+        return self._encode(_check(X), self.pooling())
+
+    def _encode(self, texts: Texts, pooling: TokenPooling) -> npt.NDArray[np.float32]:
+        """Return the vectors; from the cache where the pooling is the same for every fit."""
+        encoder, backend = self.load(), self.make_backend()
+        if self.cache is None or self.learns or isinstance(texts, TokenStates):
+            return encode(encoder, texts, [pooling], backend=backend)[0]
+        return encode_once(encoder, texts, pooling, backend, Path(self.cache))
 
     def fit_pooling(self, X: Any, y: Any = None) -> TokenPooling:
         """Fit, and return the pooling by which `fit_transform` makes the vectors of the training texts.
@@ -194,6 +204,9 @@ class SentenceEmbedding(EncoderTransformer):
     precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
         "openvino": 300 of the training texts calibrate it, and are kept in `calibration_`.
+    cache : str or Path, default=None
+        Directory in which the vector of each text is kept, so that it is encoded once, however often a grid search or
+        cross-validation deals it to another fold. With "int8" nothing is kept, since each fit has its vectors.
 
     Examples
     --------
@@ -211,11 +224,13 @@ class SentenceEmbedding(EncoderTransformer):
         revision: str | None = None,
         backend: BackendChoice = "auto",
         precision: Precision = "float32",
+        cache: str | Path | None = None,
     ):
         self.model = model
         self.revision = revision
         self.backend = backend
         self.precision = precision
+        self.cache = cache
 
     def pooling(self) -> Pooling:
         """Return the pooling that the encoder ends in."""

@@ -41,20 +41,37 @@ def _scaled(X: csr_array, places: npt.NDArray[np.intp]) -> csr_array:
 
 def _solve(Z: csr_array, targets: Array, shrinkage: float) -> tuple[Array, Array]:
     """Return the weights of the items in the estimate of each target, and what is added to their sum."""
+    n, p = Z.shape
     M = targets - targets.mean(axis=0)
-    mean = np.asarray(Z.mean(axis=0)).ravel()
-    total = (Z.T @ Z).toarray() - Z.shape[0] * np.outer(mean, mean)
-    variances = np.maximum(total.diagonal(), _LEAST)
-    if not len(mean):
+    if not p:
         return np.zeros((0, M.shape[1])), targets.mean(axis=0)
-    total *= 1 - shrinkage
-    np.fill_diagonal(total, variances * (1 + _FLOOR))
+    mean = np.asarray(Z.mean(axis=0)).ravel()
     L = Z.T @ M
-    coef = cho_solve(cho_factor(total), L)
+    coef = _by_rows(Z, mean, L, shrinkage) if n < p else _by_items(Z, mean, L, shrinkage)
     # The slope of each estimate on its distance is 1 in the texts that it was learned from.
     slope = (coef * L).sum(axis=0)
     coef *= np.divide((M**2).sum(axis=0), slope, out=np.zeros_like(slope), where=slope > 0)
     return coef, targets.mean(axis=0) - mean @ coef
+
+
+def _by_items(Z: csr_array, mean: Array, L: Array, shrinkage: float) -> Array:
+    """Solve the shrunk sums of products of the items for L."""
+    total = (Z.T @ Z).toarray() - Z.shape[0] * np.outer(mean, mean)
+    variances = np.maximum(total.diagonal(), _LEAST)
+    total *= 1 - shrinkage
+    np.fill_diagonal(total, variances * (1 + _FLOOR))
+    return cho_solve(cho_factor(total), L)
+
+
+def _by_rows(Z: csr_array, mean: Array, L: Array, shrinkage: float) -> Array:
+    """Solve the same system with a matrix of the texts (Woodbury's identity), which are fewer than the items."""
+    rows = Z.toarray() - mean
+    squares = (rows**2).sum(axis=0)
+    # What the products of rows lack on the diagonal.
+    rest = np.maximum(squares, _LEAST) * (1 + _FLOOR) - (1 - shrinkage) * squares
+    across = rows / rest
+    inner = np.eye(len(rows)) + (1 - shrinkage) * (across @ rows.T)
+    return L / rest[:, None] - (1 - shrinkage) * (across.T @ cho_solve(cho_factor(inner), across @ L))
 
 
 class TEstimates(OutOfFoldTransformer[WordEstimates]):

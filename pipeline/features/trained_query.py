@@ -61,6 +61,7 @@ def train_queries(
     from torch.nn.functional import cross_entropy
 
     n_classes, target = _classes(y)
+    tokens = tokens.at_hand()
     # What has no token has no state to learn from: some tokenizers make none of an empty text.
     rows = np.flatnonzero(tokens.lengths > 0)
     counts = torch.from_numpy(folds[:, None] != np.arange(n_folds + 1)).float()

@@ -113,6 +113,7 @@ class CurvesConfig(_Config):
 
     seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
+    n_held_out: Annotated[int, Field(ge=10)] = 20_000
     sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
     feature_sets: _SomeNames
     sides: _Sides

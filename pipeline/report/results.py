@@ -175,6 +175,11 @@ class Results:
         return [str(sentence) for sentence in _read_json(self.paths.verdict, "curves")["sentences"]]
 
     @cached_property
+    def n_held_out(self) -> int:
+        """How many of the held-out reviews the curves are measured on."""
+        return int(self.manifests.get("curves", {}).get("n_held_out", len(self.predictions)))
+
+    @cached_property
     def final(self) -> pd.DataFrame:
         """The sides with all training reviews: side, features, model, name of the line, and QWK with its interval."""
         last = self.sides.sort_values("n_train").groupby("side", sort=False).tail(1).set_index("side")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from pipeline.experiment.workers import kept
 from pipeline.files import read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
@@ -54,7 +55,7 @@ def _run_stale(dataset: str, options: Mapping[str, Any], until: str) -> None:
     if not waiting:
         return
     expected = _expected_seconds(dataset)
-    with overall_progress({stage: expected[stage] for stage in waiting}, started) as overall:
+    with overall_progress({stage: expected[stage] for stage in waiting}, started) as overall, kept():
         for stage in waiting:
             if _is_stale(stage, dataset, options):
                 with overall.stage(stage):

@@ -17,7 +17,7 @@ from pipeline.experiment import curves
 from pipeline.experiment.know_how import foreign_sample, make_know_how
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
-from pipeline.experiment.pieces import Piece, RunContext, run_context, run_pieces
+from pipeline.experiment.pieces import Piece, RunContext, held_out_rows, run_context, run_pieces
 from pipeline.experiment.transformers import make_transformers
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
 from pipeline.project.conf import CurvesConfig, curves_config, feature_configs, score_config
@@ -39,9 +39,13 @@ def run(dataset: str) -> dict[str, Any]:
     context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     is_test = reviews["split"] == "test"
-    stars, n_train = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum())
+    stars, n_train, n_test = reviews.loc[is_test, "stars"].to_numpy(), int((~is_test).sum()), int(is_test.sum())
+    held_out = held_out_rows(stars, curves.n_held_out(config, n_test), context.seed)
+    stars = stars[held_out]
+    if len(stars) < n_test:
+        logger.info("%s: the curves are measured on %d of %d held-out reviews", dataset, len(stars), n_test)
     context, known_pieces = _with_know_how(context, reviews, config, n_train)
-    pieces = [*curves.curve_pieces(config, score, n_train), *known_pieces]
+    pieces = [*curves.curve_pieces(config, score, n_train, n_test), *known_pieces]
     # What a stopped run has left may come from another sample or other code.
     shutil.rmtree(paths.shared, ignore_errors=True)
     results = run_pieces(context, pieces, "learning curves")
@@ -53,7 +57,9 @@ def run(dataset: str) -> dict[str, Any]:
         path_of_earlier_settings.unlink()
 
     scale, resamples = dataset_scale(paths), resample_reviews(stars, config.n_resamples, config.seed)
-    scores = {n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in sizes.items()}
+    scores = {
+        n: score_lines(stars, curves.predictions_of(lines, held_out), resamples, scale) for n, lines in sizes.items()
+    }
     sides = curves.make_sides(config.sides, scores)
     tables = {
         "curves": curves.curves_frame(scores, {n: curves.seconds_of(lines) for n, lines in sizes.items()}),
@@ -67,13 +73,15 @@ def run(dataset: str) -> dict[str, Any]:
         with_it = [result for result in results if result.piece.know_how]
         lines_by_size = curves.by_size(with_it, curves.know_how_models(config.know_how))
         scores = {
-            n: score_lines(stars, curves.predictions_of(lines), resamples, scale) for n, lines in lines_by_size.items()
+            n: score_lines(stars, curves.predictions_of(lines, held_out), resamples, scale)
+            for n, lines in lines_by_size.items()
         }
         known_sides = curves.make_sides(config.know_how.sides, scores)
         tables["know_how"] = curves.sides_frame(known_sides)
         tables["know_how_contrasts"] = curves.contrasts_frame(known_sides, config.know_how.contrasts)
     seconds = _training_seconds(paths, score.feature_sets, sides)
-    sentences = three_sentences(tables["sides"], tables["contrasts"], tables["crossovers"], len(stars), seconds)
+    made = tables["sides"], tables["contrasts"], tables["crossovers"]
+    sentences = three_sentences(*made, len(stars), seconds, n_test)
     if config.know_how and len(tables["know_how"]):
         first = tables["know_how_contrasts"], tables["know_how"], tables["sides"]
         sentences.append(know_how_sentence(*first, len(stars), config.know_how.rows))
@@ -85,6 +93,8 @@ def run(dataset: str) -> dict[str, Any]:
         logger.info("%s", sentence)
     return {
         "config": config.model_dump(),
+        "n_test": n_test,
+        "n_held_out": len(stars),
         "n_draws": len({(piece.n_train, piece.repeat) for piece in pieces}),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -98,12 +108,13 @@ def _with_know_how(
     sample = foreign_sample(context.dataset, reviews) if dataset_scale(paths) == FIVE_STARS else None
     if config.know_how is None or sample is None:
         return context, []
+    n_held_out = curves.n_held_out(config, len(reviews) - n_train)
     sets = {features for side in config.know_how.sides.values() for features in side.feature_sets}
     parts = sorted({part for features in sets for part in score_config().feature_sets[features]})
     transformers = make_transformers(parts, feature_configs(), str(CONF / "curves.yaml"), FIVE_STARS)
     tokens = paths.tokens / str(read_manifest(paths.features).get("tokens"))
     known = make_know_how(paths, transformers, sample, reviews["text"].to_numpy(dtype=object), tokens)
-    return replace(context, known=known), curves.know_how_pieces(config.know_how, n_train)
+    return replace(context, known=known), curves.know_how_pieces(config.know_how, n_train, n_held_out)
 
 
 def _training_seconds(

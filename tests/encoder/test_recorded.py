@@ -191,3 +191,19 @@ class TestIndexing:
             assert model.fit(train, y_train).predict(test).shape == (4,)
         again = pickle.loads(pickle.dumps(tokens[3:]))
         np.testing.assert_array_equal(again.lengths, tokens.lengths[3:])
+
+
+def test_states_at_hand_are_those_of_the_record(
+    tiny_encoder: str, some: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = record(load_encoder(tiny_encoder), some, 1, tmp_path)[::-2]
+    at_hand = tokens.at_hand()
+    assert at_hand.states.shape == (tokens.lengths.sum(), 16)
+    for rows in ([0, 3, 1], range(len(tokens))):
+        batch, again = (each.batch(list(rows), [1]) for each in (tokens, at_hand))
+        assert batch.states[1].equal(again.states[1])
+        assert batch.ids.equal(again.ids)
+        assert batch.mask.equal(again.mask)
+    assert len(tokens[:0].at_hand()) == 0
+    monkeypatch.setattr("pipeline.encoder.recorded._AT_HAND", at_hand.states.nbytes - 1)
+    assert tokens.at_hand() is tokens

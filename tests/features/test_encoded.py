@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from forward_passes import ForwardPasses
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -11,7 +12,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from text_checks import check_text_transformer
 
-from pipeline.encoder import forward
 from pipeline.features import AttentionPooling, SentenceEmbedding, TextStats, transform_together
 from pipeline.taguchi import TMethodRegressor
 
@@ -33,31 +33,6 @@ def three(tiny_encoder):
         "received": AttentionPooling("received", layer=2, model=tiny_encoder),
         "uniform": AttentionPooling("uniform", layer=0, model=tiny_encoder),
     }
-
-
-class ForwardPasses:
-    """Counts the batches that an encoder runs while the block lasts, and their texts, whatever backend runs them."""
-
-    def __init__(self):
-        self.count = self.n_texts = 0
-
-    def __enter__(self):
-        self.patch = pytest.MonkeyPatch()
-        make_forward = forward.make_forward
-        self.patch.setattr(forward, "make_forward", lambda *arguments: self._counting(make_forward(*arguments)))
-        return self
-
-    def _counting(self, run):
-        def counted(batches):
-            for batch in batches:
-                self.count += 1
-                self.n_texts += len(batch["input_ids"])
-                yield batch
-
-        return lambda batches: run(counted(batches))
-
-    def __exit__(self, *_):
-        self.patch.undo()
 
 
 class TestOddTexts:

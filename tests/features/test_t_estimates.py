@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from pipeline.features import TEstimates
-from pipeline.features.t_estimates import _scaled, _solve
+from pipeline.features.t_estimates import _by_items, _by_rows, _scaled, _solve
 from pipeline.features.t_metrics import words_and_pairs
 from pipeline.features.word_sums import distances
 from pipeline.taguchi import TMethodRegressor
@@ -112,3 +112,12 @@ class TestColumnShares:
     def test_what_is_no_text_is_refused(self, estimates):
         with pytest.raises(ValueError, match="Expected"):
             estimates.column_shares(5)
+
+
+@pytest.mark.parametrize("shrinkage", [0.05, 0.4, 1.0])
+def test_a_matrix_of_texts_gives_what_one_of_items_gives(shrinkage):
+    rng = np.random.default_rng(0)
+    Z = csr_array(np.where(rng.random((12, 40)) < 0.2, rng.random((12, 40)), 0))
+    L, mean = rng.normal(size=(40, 4)), Z.mean(axis=0)
+    by_rows, by_items = _by_rows(Z, mean, L, shrinkage), _by_items(Z, mean, L, shrinkage)
+    np.testing.assert_allclose(by_rows, by_items, rtol=1e-6, atol=1e-6 * np.abs(by_items).max())

@@ -11,9 +11,13 @@ import yaml
 from project import ROOT, SMALL_CURVES, SMALL_SCORE, make_project
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.draws import draw
 from pipeline.evaluation.metrics import evaluate
 from pipeline.experiment.know_how import foreign_sample
+from pipeline.experiment.line import Line
 from pipeline.features import TextStats, TMetrics
+from pipeline.files import read_manifest, read_parquet
+from pipeline.project.conf import score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import read_table
 from pipeline.stages import curves
@@ -34,9 +38,9 @@ KNOW_HOW = {
 PATHS = DatasetPaths("elsewhere")
 
 
-def write_conf(**know_how: object) -> None:
+def write_conf(n_held_out: int = 1000, **know_how: object) -> None:
     sides = {"T-method": WORDS, "other models": OTHERS}
-    settings = SMALL_CURVES | {"feature_sets": list(SETS), "sides": sides, "sizes": {10: 2}}
+    settings = SMALL_CURVES | {"feature_sets": list(SETS), "sides": sides, "sizes": {10: 2}, "n_held_out": n_held_out}
     settings |= {"contrasts": KNOW_HOW["contrasts"], "know_how": KNOW_HOW | know_how}
     Path("conf/curves.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
 
@@ -108,6 +112,32 @@ def test_draws_are_kept_and_the_columns_too(project: Path) -> None:
     kept = {path: path.stat().st_mtime_ns for path in [*PATHS.draws.iterdir(), *PATHS.features.glob("*.know_how.*")]}
     run_stage("curves", "elsewhere")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_of_many_held_out_reviews_the_curves_are_measured_on_a_draw_and_say_so(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictions = read_parquet(PATHS.predictions, made_by="score")
+    n_test, drawn = len(predictions), draw(predictions["stars"], 10, 0, score_config().seed)
+    write_conf(n_held_out=10)
+    try:
+        with caplog.at_level("INFO"):
+            run_stage("curves", "elsewhere")
+    finally:
+        write_conf()
+    says = f"on 10 of {n_test} held-out reviews"
+    assert says in caplog.text
+    assert says in json.loads(PATHS.verdict.read_text())["sentences"][0]
+    manifest = read_manifest(PATHS.curves)
+    assert (manifest["n_held_out"], manifest["n_test"]) == (10, n_test)
+    table = read_table(PATHS, "curves")
+    for last in table[table["n_train"] == table["n_train"].max()].itertuples():
+        predicted = predictions[str(Line(last.features, last.model))]
+        expected = evaluate(predictions["stars"].iloc[drawn], predicted.iloc[drawn])
+        assert last.qwk == pytest.approx(expected["qwk"])
+    assert {len(pd.read_parquet(path)) for path in PATHS.draws.iterdir()} == {10, n_test}
+    run_stage("curves", "elsewhere")
+    assert f"on {n_test} held-out reviews" in json.loads(PATHS.verdict.read_text())["sentences"][0]
 
 
 def test_the_sample_gets_no_know_how_from_itself(project: Path) -> None:
