@@ -296,7 +296,7 @@ def test_where_there_is_a_gpu_its_actor_encodes_by_torch_for_nodes_without_one(
     cluster: Cluster, tiny_encoder: str, texts: list[str], tmp_path: Path
 ) -> None:
     # Ray counts what a node says it has; torch finds no GPU there, and takes the processor.
-    node = cluster.add_node(**{**SMALL_NODE, "num_cpus": 0, "num_gpus": 1})
+    node = cluster.add_node(**{**SMALL_NODE, "num_gpus": 1})
     transformers, poolings = embedding(tiny_encoder), {"counted": Counted(str(tmp_path / "log"))}
     with engine.using("ray"):
         here = {name: engine.pinned(each) for name, each in transformers.items()}
