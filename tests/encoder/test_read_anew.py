@@ -21,6 +21,8 @@ from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, tr
 from pipeline.project.fingerprint import stage_digests
 from pipeline.project.paths import DatasetPaths
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["good food", "bad service", "never again", "a quiet table"]
 OTHER = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
 

@@ -24,6 +24,7 @@ def test_parts_of_any_size_give_one_result() -> None:
         assert list(bad) == rejected
 
 
+@pytest.mark.slow
 def test_what_is_drawn_of_many_rows_takes_the_memory_of_the_drawn() -> None:
     """The texts of all rows would take 60 MB."""
     n_parts, n_rows = 30, 1000

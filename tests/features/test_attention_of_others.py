@@ -11,6 +11,8 @@ from pipeline.attention.maps import attention_map
 from pipeline.encoder import Pooling, encode, load_encoder
 from pipeline.features import AttentionPooling
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["the food was good", "never", "the food was good and the service was not good and a bad food"]
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 SMALL_BERT = {**SMALL, "initializer_range": 0.5}

@@ -13,6 +13,8 @@ from tiny_models import VOCABULARY, save_bert, save_gpt2, save_kind
 from pipeline.encoder import Backend, Pooling, encode, load_encoder, token_batches
 from pipeline.features import AttentionPooling, SentenceEmbedding
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["bad", "the food was good and the service was not", "", "a quiet table, and good bread. " * 9, "good good"]
 PROMPTS = {"prompts": {"query": "the good food: ", "passage": "a bad one "}, "default_prompt_name": "query"}
 MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
