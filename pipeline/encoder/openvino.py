@@ -161,8 +161,22 @@ def _quantised(encoder: "SentenceTransformer", texts: Sequence[str]) -> Any:
     samples = [{name: tensor.cpu().numpy() for name, tensor in of_text.items()} for of_text in inputs]
     nncf.set_log_level(logging.ERROR)
     kind = nncf.ModelType.TRANSFORMER
+    # In a long text most of a token's attention is less than a step of 8 bits: its sums stay as they are.
+    sums = nncf.IgnoredScope(names=sorted(set(_sums_of_attention(model))))
     with _quiet():
-        return nncf.quantize(model, nncf.Dataset(samples), model_type=kind, subset_size=len(samples))
+        return nncf.quantize(
+            model, nncf.Dataset(samples), model_type=kind, subset_size=len(samples), ignored_scope=sums
+        )
+
+
+def _sums_of_attention(model: Any) -> Iterator[str]:
+    """Yield the names of the products that sum attention up, which stand before the outputs."""
+    for output in model.outputs:
+        node, is_states = output.get_node(), output.any_name.startswith("states")
+        while not is_states and node.get_type_name() not in ("MatMul", "Parameter", "Constant"):
+            node = node.input_value(0).get_node()
+        if node.get_type_name() == "MatMul":
+            yield node.get_friendly_name()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 import yaml
 from markupsafe import Markup
 
@@ -27,37 +28,51 @@ from pipeline.sources.formats import dataset_name
 _PACKAGES = ("numpy", "scikit-learn", "sentence-transformers", "torch")
 
 
-def draw(results: Results, config: ReportConfig) -> list[Picture]:
-    """Draw every figure of the report."""
+def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[Picture]:
+    """Draw every figure of the report; until it is complete, those of the scores."""
     with drawing():
         return [
-            *curves.pictures(results),
-            *costs.pictures(results),
-            *predictions.pictures(results, config.n_plots),
-            *robustness.pictures(results),
+            *(curves.pictures(results) if complete else ()),
+            *(costs.pictures(results) if complete else ()),
+            *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
+            *(robustness.pictures(results) if complete else ()),
             *items.pictures(results, config.n_items),
         ]
 
 
-def render(dataset: str, results: Results, pictures: list[Picture], config: ReportConfig) -> str:
-    """Return the page, with pictures from `draw`."""
-    configs = {stage: results.manifest(stage)["config"] for stage in ("score", "curves", "robustness")}
-    final = results.final.to_dict("records")
+def render(dataset: str, results: Results, pictures: list[Picture], config: ReportConfig, complete: bool = True) -> str:
+    """Return the page, with pictures from `draw`; until it is complete, with what the score stage has found."""
+    stages = ("score", "curves", "robustness") if complete else ("score",)
+    configs = {stage: results.manifest(stage)["config"] for stage in stages}
+    looked_into = _looked_into(results, complete).to_dict("records")
     template = _environment().get_template("report.html")
     return template.render(
         dataset=dataset,
+        complete=complete,
         results=results,
         lines=_leaderboard(results),
         pictures=pictures,
-        tables=_tables(results),
         reviews=explained_reviews(results.explained),
-        mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in final],
+        mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
-        draws=curves.draws_in_words(results.curves),
-        best=next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
         facts=_facts(results),
         sample_scale=FIVE_STARS,
+        **(_found_later(results) if complete else {}),
     )
+
+
+def _looked_into(results: Results, complete: bool) -> pd.DataFrame:
+    """Return the lines whose predictions are looked into: that of each side, or until they are known of each family."""
+    return results.final if complete else results.best_of_families
+
+
+def _found_later(results: Results) -> dict[str, Any]:
+    """Return what the stages after score have found."""
+    return {
+        "tables": _tables(results),
+        "draws": curves.draws_in_words(results.curves),
+        "best": next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
+    }
 
 
 def _leaderboard(results: Results) -> list[dict[Any, Any]]:

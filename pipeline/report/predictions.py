@@ -41,8 +41,8 @@ def worst(results: Results, name: str, n_mistakes: int) -> list[Any]:
     return list(worst_first.head(n_mistakes).itertuples(index=False))
 
 
-def pictures(results: Results, n_plots: int) -> Iterator[Picture]:
-    """Draw the predictions of the best line of each model, and the confusion matrix of each side."""
+def pictures(results: Results, n_plots: int, sides: pd.DataFrame) -> Iterator[Picture]:
+    """Draw the predictions of the best line of each model, and the confusion matrix of the line of each side."""
     stars, scale = results.predictions["stars"], results.scale
     step = "one star" if scale.step == 1 else f"{scale.step:g} stars"
     for line in results.metrics.drop_duplicates("model").head(n_plots).to_dict("records"):
@@ -51,7 +51,7 @@ def pictures(results: Results, n_plots: int) -> Iterator[Picture]:
         title = f"{line['model']}\n{line['features']}"
         figure = _predicted_against_true(stars, results.predictions[line["name"]], title, scale)
         yield picture("predictions", f"predictions_{line['name']}", text, figure)
-    for line in results.final.to_dict("records"):
+    for line in sides.to_dict("records"):
         predicted = results.predictions[line["name"]]
         wrong_by = abs(scale.position(predicted) - scale.position(stars))
         exact, near = (float((wrong_by <= most).mean()) for most in (0, 1))

@@ -18,6 +18,9 @@ from pipeline.project.scale import dataset_scale, kept_scale
 from pipeline.project.tables import read_table, table_path
 from pipeline.scale import Scale
 
+# Baselines are beside the comparison.
+_FAMILIES = {"Taguchi": "Taguchi family", "other": "other models"}
+
 
 def lines_of(table: pd.DataFrame) -> list[Line]:
     """Return the line that each row of a table is about, from its columns features and model."""
@@ -186,6 +189,13 @@ class Results:
         final = _named(last.loc[self.sides["side"].unique()].reset_index())
         self._check(self.paths.curves, final["name"], self.predictions, "curves")
         return final
+
+    @cached_property
+    def best_of_families(self) -> pd.DataFrame:
+        """The best line of the Taguchi family and the best other one, as `final` has those of the sides."""
+        of_family = [self.family(line) for line in lines_of(self.metrics)]
+        sides = pd.Series(of_family, index=self.metrics.index).map(_FAMILIES)
+        return self.metrics.assign(side=sides).dropna(subset="side").drop_duplicates("side")
 
     @cached_property
     def reviews(self) -> pd.DataFrame:

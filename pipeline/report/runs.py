@@ -89,8 +89,10 @@ def runs_of(results: Results, upload: str) -> tuple[Run, dict[Line, Run]]:
     """
     results.check_current()
     paths, digest = results.paths, str(results.reviews_sha256)
-    if not paths.page.exists():
-        raise PipelineError(f"{paths.page} is missing: run the report stage first")
+    # A page without a summary is an early one.
+    for path in (paths.page, paths.summary):
+        if not path.exists():
+            raise PipelineError(f"{path} is missing: run the report stage first")
     sizes = {name: str(results.metrics[name].iloc[0]) for name in _SIZES}
     params = {**sizes, "n_lines": str(len(results.lines)), "scale": results.scale.written, "reviews_sha256": digest}
     parent = Run({"mlflow.note.content": _note(results, upload)}, params, _side_points(results.sides))

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from pipeline.experiment.workers import kept
-from pipeline.files import read_manifest
+from pipeline.files import MANIFEST, read_manifest
 from pipeline.progress import overall_progress
 from pipeline.project.conf import curves_config, score_config
 from pipeline.project.fingerprint import STAGES, is_stale, mark_stale, stage_digests, write_stage_manifest
@@ -59,6 +59,8 @@ def _run_stale(dataset: str, options: Mapping[str, Any], until: str) -> None:
         for stage in waiting:
             if _is_stale(stage, dataset, options):
                 with overall.stage(stage):
+                    if stage == "curves" and "report" in stages:
+                        _write_first_page(dataset)
                     _run_stage(stage, dataset, {})
             else:
                 overall.skip_stage(stage)
@@ -71,6 +73,14 @@ def _run_stage(stage: str, dataset: str, options: Mapping[str, Any]) -> None:
     mark_stale(stage, paths)
     facts = import_module(f"pipeline.stages.{stage}").run(dataset, **options)
     write_stage_manifest(stage, paths, facts, now)
+
+
+def _write_first_page(dataset: str) -> None:
+    """Show what the score stage has found, unless the page does so already."""
+    paths = DatasetPaths(dataset)
+    if not paths.page.exists() or paths.page.stat().st_mtime_ns < (paths.reports / MANIFEST).stat().st_mtime_ns:
+        report = import_module("pipeline.stages.report")
+        report.run_early(dataset)
 
 
 def _is_stale(stage: str, dataset: str, options: Mapping[str, Any]) -> bool:
@@ -87,8 +97,8 @@ def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:
     from pipeline.experiment.leaderboard import full_pieces
     from pipeline.experiment.pieces import check_score, seconds
 
-    kept = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
-    n_train, n = kept.get("train", 0), sum(kept.values())
+    reviews = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
+    n_train, n = reviews.get("train", 0), sum(reviews.values())
     config, curves = score_config(), curves_config()
     check_score(config)
     check_curves(curves, config)

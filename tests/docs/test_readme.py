@@ -4,6 +4,7 @@ import re
 import subprocess
 from importlib.metadata import requires, version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -51,6 +52,14 @@ def test_an_extractor_is_reused_in_five_lines_in_an_empty_directory(
     use = re.search(r"`(model\.predict\(.*?)` gives the stars", README).group(1)
     assert 4 < eval(use, names) <= 5
     assert eval(use.replace("Good food, lovely people.", "Awful, rude, never again!"), names) < 2
+
+
+def test_a_grid_search_behind_an_encoder_keeps_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code_with("GridSearchCV"), "README", "exec"), names)
+    assert names["search"].best_params_["ridge__alpha"] in (0.1, 1, 10)
+    assert list((tmp_path / "vectors").iterdir())
 
 
 def test_feature_and_model_of_the_readme_run_through_the_pipeline_and_the_model_loads(

@@ -170,6 +170,15 @@ class TestBackends:
             np.testing.assert_array_equal(a, b)
 
     @pytest.mark.slow
+    def test_int8_leaves_the_sums_of_attention_as_they_are(self, texts: list[str]) -> None:
+        # Of 250 tokens each has less attention than a step of 8 bits.
+        long = " ".join(texts * 9)
+        backend = Backend("openvino", "int8", tuple(texts[:2]))
+        (batch,) = token_batches(load_encoder(), [long], layers=[3], attention=[3], backend=backend)
+        np.testing.assert_allclose(batch.received[3].sum(dim=1), batch.mask.sum(dim=1), rtol=5e-3)
+        np.testing.assert_allclose(batch.first[3].sum(dim=1), 1, rtol=5e-3)
+
+    @pytest.mark.slow
     def test_of_several_calibrations_the_last_ones_models_are_kept(self, tiny_encoder: str, texts: list[str]) -> None:
         from openvino import CompiledModel, Model
 
@@ -228,17 +237,20 @@ class TestBackends:
         with pytest.raises(ValueError, match=message):
             Backend(*arguments)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("missing", ["openvino", "nncf"])
-    def test_without_the_extra_one_line_says_how_to_get_it(
-        self, tiny_encoder: str, missing: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, missing, None)
-        # Calibrated by a text that no other test uses, so that no network is there already.
-        backend = Backend("openvino", "int8", (f"without {missing}",))
-        with pytest.raises(ImportError) as error:
-            encode(load_encoder(tiny_encoder), ["good"], [Pooling("uniform")], backend=backend)
+    def test_without_the_extra_one_line_says_how_to_get_it(self, tiny_encoder: str, missing: str) -> None:
+        program = (
+            f"import sys; sys.modules[{missing!r}] = None\n"
+            "from pipeline.encoder import *\n"
+            f"encode(load_encoder({tiny_encoder!r}), ['good'], [Pooling('uniform')], "
+            "backend=Backend('openvino', 'int8', ('bad',)))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
         what = {"openvino": "backend='openvino'", "nncf": "precision='int8'"}[missing]
-        assert str(error.value) == f'{what} needs {missing}: pip install "t-method-vs-attention[openvino]"'
+        message = f'ImportError: {what} needs {missing}: pip install "t-method-vs-attention[openvino]"'
+        assert done.stderr.splitlines()[-1] == message
 
     @pytest.mark.parametrize("missing", ["openvino", "nncf"])
     def test_neither_does_the_key_of_cached_vectors_hide_it(

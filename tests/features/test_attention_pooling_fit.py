@@ -23,7 +23,7 @@ from pipeline.features import AttentionPooling, TextStats
 class TestFeaturize:
     @pytest.mark.slow
     def test_the_stage_gives_fit_transform_for_training_and_transform_for_the_others(
-        self, tiny_encoder: str, tmp_path: Path
+        self, tiny_encoder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         # Some texts stand on both sides, and twice: each copy has what is learned for its own fold.
         texts = [*REVIEWS, *REVIEWS[:5], *make_reviews(15, seed=1)[0]]
@@ -41,7 +41,12 @@ class TestFeaturize:
         def make() -> dict[str, Any]:
             return {each: AttentionPooling(each, 2, cv=3, model=tiny_encoder) for each in ALL} | {"stats": TextStats()}
 
-        tables, _ = fit_transform(make(), reviews, tmp_path / "shards", tmp_path / "tokens")
+        with caplog.at_level("INFO", logger="pipeline"):
+            tables, _ = fit_transform(make(), reviews, tmp_path / "shards", tmp_path / "tokens")
+        (line,) = [each for each in caplog.messages if each.startswith("encoder: ")]
+        backend = AttentionPooling(model=tiny_encoder).make_backend()
+        assert line.startswith(f"encoder: {backend.name} float32")
+        assert ("precision: int8 (2.1 times)" in line) is (backend.name == "openvino")
         for name, transformer in make().items():
             columns = tables[name].drop(columns="review_id")
             assert columns.columns.tolist() == transformer.fit([""] * 3, [1, 2, 3]).get_feature_names_out().tolist()

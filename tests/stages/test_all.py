@@ -272,6 +272,35 @@ def test_killed_stages_finish_with_the_same_numbers(project: Path, reports: Path
     assert not list(copy.rglob(".*.tmp"))
 
 
+def test_a_run_that_is_stopped_after_score_leaves_a_page_without_curves(project: Path, tmp_path: Path) -> None:
+    copy = copied(project, tmp_path)
+    page, summary = copy / "reports/sample/index.html", copy / "reports/sample/summary.md"
+    settings = copy / "conf/score.yaml"
+    settings.write_text(settings.read_text().replace("n_resamples: 200", "n_resamples: 201"))
+    before = page.stat().st_mtime_ns
+    process = subprocess.Popen(
+        stage("all"), cwd=copy, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while page.stat().st_mtime_ns == before and process.poll() is None:
+        time.sleep(0.002)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    early = page.read_text(encoding="utf-8")
+    assert "Without learning curves and robustness" in early
+    assert early.count("<tr data-family=") == N_LINES
+    # The verdict of the run before is still there, but it is not of these scores.
+    verdict = copy / "reports/sample/curves/verdict.json"
+    assert html.escape(json.loads(verdict.read_text())["sentences"][0]) not in early
+    assert not summary.exists()
+
+    assert make(copy, "all").returncode == 0
+    finished = page.read_text(encoding="utf-8")
+    assert "Without learning curves and robustness" not in finished
+    assert html.escape(json.loads(verdict.read_text())["sentences"][0]) in finished
+    assert summary.exists()
+
+
 def test_draws_that_are_done_are_not_fitted_again(project: Path, reports: Path, tmp_path: Path) -> None:
     copy = copied(project, tmp_path)
     draws = sorted((copy / "reports/sample/draws").iterdir())

@@ -515,6 +515,7 @@ class TestFailures:
             (table_path(PATHS, "curves"), "curves"),
             (PATHS.verdict, "curves"),
             (PATHS.page, "report"),
+            (PATHS.summary, "report"),
         ],
         ids=lambda value: value if isinstance(value, str) else value.name,
     )
