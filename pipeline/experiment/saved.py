@@ -52,14 +52,32 @@ def load(path: Path, made_by: str, packages: Sequence[str] = ()) -> tuple[Any, l
     PipelineError
         If it is missing or damaged, or if it holds a type from elsewhere.
     """
-    trusted = tuple(f"{package}." for package in ("pipeline", "sklearn", *packages))
+    types = types_in(path, made_by, packages)
     try:
-        types = skops.io.get_untrusted_types(file=path)
-        strange = [name for name in types if not name.startswith(trusted)]
-        estimator = None if strange else skops.io.load(path, trusted=types)
+        return skops.io.load(path, trusted=types), types
     # What a damaged archive makes skops raise is of any kind.
     except Exception as error:
         raise damaged(path, made_by, error) from None
-    if strange:
+
+
+def types_in(path: Path, made_by: str, packages: Sequence[str] = ()) -> list[str]:
+    """Return the types in a file of `load` that skops has to trust, without loading it.
+
+    Parameters
+    ----------
+    path, made_by, packages
+        As in `load`.
+
+    Raises
+    ------
+    PipelineError
+        As in `load`.
+    """
+    trusted = tuple(f"{package}." for package in ("pipeline", "sklearn", *packages))
+    try:
+        types = skops.io.get_untrusted_types(file=path)
+    except Exception as error:
+        raise damaged(path, made_by, error) from None
+    if strange := [name for name in types if not name.startswith(trusted)]:
         raise PipelineError(f"{path} holds {strange[0]}, which is no part of a model of this project: delete it")
-    return estimator, types
+    return list(types)

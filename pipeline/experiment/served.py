@@ -1,5 +1,6 @@
 """What MLflow logs and loads: a scikit-learn model whose refusals the model server answers in one line."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import FLAVOR_NAME
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
+from sklearn.dummy import DummyRegressor
 
 from pipeline.errors import first_line
 
@@ -60,10 +62,24 @@ def _texts(table: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(texts.iloc[0], dtype=object) if len(texts) == 1 and isinstance(texts.iloc[0], list) else texts
 
 
-def save_model(path: str, mlflow_model: Model, **options: Any) -> None:
-    """Save as `mlflow.sklearn.save_model` does, to be loaded by this module; `Model.log` calls it."""
-    mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, signature=SIGNATURE, **options)
+def save_model(path: str, mlflow_model: Model, model_file: Path, **options: Any) -> None:
+    """Save as `mlflow.sklearn.save_model` does, to be loaded by this module; `Model.log` calls it.
+
+    Parameters
+    ----------
+    path : str
+    mlflow_model : Model
+    model_file : Path
+        The finished model, written by skops.
+    **options
+        Of `mlflow.sklearn.save_model`, and what `Model.log` keeps for itself.
+    """
+    del options["validate_serving_input"]
+    # MLflow would write the model anew and read it again: it gets a small one, whose file the finished one replaces.
+    mlflow.sklearn.save_model(DummyRegressor(), path, mlflow_model=mlflow_model, signature=SIGNATURE, **options)
+    shutil.copyfile(model_file, Path(path, mlflow_model.flavors["sklearn"]["pickled_model"]))
     mlflow_model.flavors[FLAVOR_NAME]["loader_module"] = __name__
+    mlflow_model.model_size_bytes = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
     mlflow_model.save(str(Path(path, MLMODEL_FILE_NAME)))
 
 

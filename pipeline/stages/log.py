@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.line import Line
-from pipeline.experiment.saved import load
+from pipeline.experiment.saved import types_in
 from pipeline.files import git_commit, read_json, write_json
 from pipeline.progress import progress_bar
 from pipeline.project.lock import alone
@@ -157,7 +157,6 @@ class _Upload:
         self.registered_name = registered_name(self.dataset)
         self.tags = {"dataset": self.dataset, "upload": tag, "git_commit": git_commit()}
         self.reviews = _datasets(results)
-        # MLflow runs each model once on its example, so a short one saves time.
         shortest = results.reviews["text"].str.len().nsmallest(1).index
         self.example = results.reviews.loc[shortest, ["text"]].reset_index(drop=True)
 
@@ -225,7 +224,7 @@ class _Upload:
     def _log_model(self, run_id: str, line: Line, run: Run) -> str:
         entry = self.results.lines[line]
         packages = entry.get("packages", [])
-        estimator, types = load(self.results.paths.models / entry["model_file"], "score", packages)
+        file = self.results.paths.models / entry["model_file"]
         # As mlflow.sklearn.log_model does it, for a run that is not the active one.
         info = Model.log(
             artifact_path=None,
@@ -234,10 +233,12 @@ class _Upload:
             params=run.params,
             tags={**self.tags, **run.tags},
             flavor=served,
-            sk_model=estimator,
+            model_file=file,
             serialization_format="skops",
-            skops_trusted_types=types,
+            skops_trusted_types=types_in(file, "score", packages),
             input_example=self.example,
+            # It would load the model and run it.
+            validate_serving_input=False,
             # A local version such as 2.13.0+cpu is not to be had from a registry.
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS],
             code_paths=[_code_of(package) for package in ("pipeline", *packages)],
