@@ -2,12 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pandera.pandas as pa
 
 from pipeline.deal import stratified
 from pipeline.errors import PipelineError
@@ -54,7 +53,10 @@ class Prepared(NamedTuple):
     largest_group: int
 
 
-def _reviews_schema(scale: Scale) -> pa.DataFrameSchema:
+def _reviews_schema(scale: Scale) -> Any:
+    # It takes a while to import, and only this stage needs it.
+    import pandera.pandas as pa
+
     return pa.DataFrameSchema(
         {
             "review_id": pa.Column(str, unique=True),
