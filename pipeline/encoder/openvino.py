@@ -142,8 +142,11 @@ def _converted(encoder: "SentenceTransformer", attention: set[int]) -> Any:
     inputs = model_inputs(encoder, encoder.preprocess(["a b c d e f g", "h i"]))
     trunk = make_trunk(encoder, layers, attention, torch.float32, torch.device("cpu"))
     flat = _Flat(trunk, list(inputs), outputs)
+    example = tuple(tensor.cpu() for tensor in inputs.values())
     with _quiet(), torch.no_grad():
-        model = openvino.convert_model(flat, example_input=tuple(tensor.cpu() for tensor in inputs.values()))
+        # Not checked by further passes: what is compiled is compared with torch.
+        traced = torch.jit.trace(flat, example, check_trace=False)
+        model = openvino.convert_model(traced, example_input=example)
     for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
         port.get_tensor().set_names({name})
     return model

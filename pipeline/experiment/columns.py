@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _COSTS = ("learn_seconds", "encode_seconds", "transform_seconds_per_review")
 _MANY = 10_000  # reviews from which on workers are worth their start
-_N_TIMED = 32  # held-out reviews by which the seconds of a transformer are measured
+_N_TIMED = 16  # held-out reviews by which the seconds of a transformer are measured
 
 Costs = dict[str, dict[str, float]]
 
