@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pipeline.attention.view.fonts import families
@@ -136,7 +137,9 @@ def _to_svg(figure: Figure, title: str) -> str:
     ('<svg', True, False)
     """
     content = StringIO()
-    figure.savefig(content, format="svg", dpi=150, metadata=_NOTHING)
+    # `savefig` would draw the figure twice.
+    figure.set_dpi(150)
+    FigureCanvasSVG(figure).print_svg(content, metadata=_NOTHING)
     svg = content.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     titled = f"<title>{escape(title, quote=False)}</title>\n "

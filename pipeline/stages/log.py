@@ -5,7 +5,9 @@ import os
 import re
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +49,8 @@ from pipeline.experiment import served
 logger = logging.getLogger(__name__)
 
 _EXPERIMENT = "t-method-vs-attention"
+# While one run waits for the disk or the network, others go on.
+_N_THREADS = 4
 
 # What loads and runs a logged model; pandas, regex, scipy and tqdm come with these.
 _MODEL_REQUIREMENTS = [
@@ -162,25 +166,38 @@ class _Upload:
 
     def send(self, parent: Run, lines: dict[Line, Run]) -> dict[str, Any]:
         """Return the ids of the parent run and, by the names of their lines, of its children."""
-        ids: dict[Line, str] = {}
-        models: dict[Line, str] = {}
-        parent_id = self._start(self.dataset, {"level": "parent", **parent.tags})
+        started = int(time.time() * 1000)
+        parent_id = self._start(self.dataset, {"level": "parent", **parent.tags}, started)
         self._log(parent_id, parent)
         for path, directory in files_of(self.results.paths):
             self.client.log_artifact(parent_id, str(path), directory)
-        with progress_bar(len(lines), "log to MLflow", "run") as bar:
-            # The UI shows the youngest run first.
-            for line, run in reversed(lines.items()):
-                ids[line] = self._start(str(line), {**run.tags, "level": "child", "mlflow.parentRunId": parent_id})
-                if self.results.lines[line]["model_file"]:
-                    models[line] = self._log_model(ids[line], line, run)
-                self._log(ids[line], run, models.get(line))
-                self.client.set_terminated(ids[line])
-                bar.update()
+        ids: dict[Line, str] = {}
+        models: dict[Line, str] = {}
+        # The UI shows the youngest run first, which is the best line.
+        begins = [started + place for place in range(1, len(lines) + 1)]
+        pool = ThreadPoolExecutor(_N_THREADS)
+        try:
+            sent = pool.map(partial(self._send_line, parent_id), *zip(*reversed(lines.items()), strict=True), begins)
+            with progress_bar(len(lines), "log to MLflow", "run") as bar:
+                for line, run_id, model_id in sent:
+                    ids[line] = run_id
+                    models |= {line: model_id} if model_id else {}
+                    bar.update()
+        finally:
+            # After an error too, no run may come into being later.
+            pool.shutdown(cancel_futures=True)
         self.client.set_terminated(parent_id)
         if champion := next((line for line in lines if line in models), None):
             self._register(champion, lines[champion], ids[champion], models[champion])
         return {"parent": parent_id, "children": {str(line): run_id for line, run_id in ids.items()}}
+
+    def _send_line(self, parent_id: str, line: Line, run: Run, started: int) -> tuple[Line, str, str | None]:
+        """Return a line with the ids of its run and of its model."""
+        run_id = self._start(str(line), {**run.tags, "level": "child", "mlflow.parentRunId": parent_id}, started)
+        model_id = self._log_model(run_id, line, run) if self.results.lines[line]["model_file"] else None
+        self._log(run_id, run, model_id)
+        self.client.set_terminated(run_id)
+        return line, run_id, model_id
 
     def discard_unfinished(self) -> None:
         """Delete what a log that did not come to its end has left on this server."""
@@ -209,9 +226,9 @@ class _Upload:
                 client.delete_run(run.info.run_id)
         return n_runs
 
-    def _start(self, name: str, tags: dict[str, str]) -> str:
+    def _start(self, name: str, tags: dict[str, str], started: int) -> str:
         source = {"mlflow.source.name": "make log", "mlflow.source.type": "LOCAL"}
-        run = self.client.create_run(self.experiment_id, tags={**source, **self.tags, **tags}, run_name=name)
+        run = self.client.create_run(self.experiment_id, started, {**source, **self.tags, **tags}, name)
         return run.info.run_id
 
     def _log(self, run_id: str, run: Run, model_id: str | None = None) -> None:
