@@ -38,7 +38,7 @@ def run_stage(stage: str, dataset: str, options: Mapping[str, Any] | None = None
 
     Another process that works on the dataset comes to its end first.
     """
-    with alone(DatasetPaths(dataset).lock, dataset, f"the stage {stage}"):
+    with alone(DatasetPaths(dataset).lock, dataset, f"the stage {stage}"), kept():
         _run_stage(stage, dataset, options or {})
 
 

@@ -4,11 +4,13 @@ import logging
 import shutil
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.digest import value_digest
+from pipeline.experiment import workers
 from pipeline.experiment.bounded import BoundedRegressor, known_words
 from pipeline.experiment.engine import in_parallel
 from pipeline.experiment.leaderboard import ScoredLine, describe, full_pieces, has_items, items_frame, score
@@ -19,7 +21,7 @@ from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load_transformers, save
 from pipeline.experiment.strongest_words import words_frame
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
-from pipeline.project.conf import ScoreConfig, feature_configs, score_config
+from pipeline.project.conf import FeatureConfig, ScoreConfig, feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
@@ -56,10 +58,11 @@ def run(dataset: str) -> dict[str, Any]:
     words = words_frame(transformers)
     for name, table in {"items": items, "words": words, "metrics": metrics, "leaderboard": metrics}.items():
         write_table(paths, name, table)
+    configs = feature_configs()
     write_json(
         paths.lines,
         [
-            {**describe(line, config, fitted.get(line), files.get(line)), "packages": _packages(line, config)}
+            {**describe(line, config, fitted.get(line), files.get(line)), "packages": _packages(line, config, configs)}
             for line in (each.line for each in scored)
         ],
     )
@@ -89,9 +92,8 @@ def _item_names(paths: DatasetPaths, config: ScoreConfig) -> dict[str, list[str]
     }
 
 
-def _packages(line: Line, config: ScoreConfig) -> list[str]:
+def _packages(line: Line, config: ScoreConfig, configs: Mapping[str, FeatureConfig]) -> list[str]:
     """Return the packages of the user that a line needs, beside this project."""
-    configs = feature_configs()
     return packages([line.model, *(configs[part].transformer for part in config.feature_sets.get(line.features, []))])
 
 
@@ -108,7 +110,20 @@ def _save_models(
     # Names may differ in what a name of a file leaves out.
     files = {line: f"{file_name(str(line))}-{value_digest(line)[:6]}.skops" for line in fitted}
     mean, known = float(train["stars"].mean()), known_words(train["text"])
-    for line, estimator in fitted.items():
-        pipeline = from_raw_text(estimator, config.feature_sets.get(line.features), transformers)
-        save(paths.models / files[line], BoundedRegressor.of_fitted(pipeline, scale, mean, known))
+    models = [
+        (
+            (paths.models / files[line]).absolute(),
+            BoundedRegressor.of_fitted(
+                from_raw_text(estimator, config.feature_sets.get(line.features), transformers), scale, mean, known
+            ),
+        )
+        for line, estimator in fitted.items()
+    ]
+    # Here and not on a cluster, whose nodes may see a new file late.
+    for _ in workers.in_parallel(_save, models):
+        pass
     return files
+
+
+def _save(model: tuple[Path, Any]) -> None:
+    save(*model)
