@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,11 @@ import pandas as pd
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import holm, p_value, percentile_interval
 from pipeline.evaluation.draws import draw_sizes
-from pipeline.evaluation.scores import Scores
+from pipeline.evaluation.scores import Scores, resample_reviews, score_lines
 from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.verdict import SURE
+from pipeline.experiment.engine import in_parallel
+from pipeline.experiment.fitting import one_thread
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import MODELS, check_models, make_model
@@ -21,6 +24,7 @@ from pipeline.experiment.pieces import Piece, PieceResult
 from pipeline.experiment.weighted import takes_weights
 from pipeline.project.conf import CurvesConfig, KnowHowConfig, ScoreConfig, SideConfig, check_names
 from pipeline.project.paths import CONF
+from pipeline.scale import Scale
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +117,25 @@ def predictions_of(
         return predictions if result.piece.n_held_out else predictions[held_out]
 
     return {line: np.stack([of(result, line.model) for result in results]) for line, results in lines.items()}
+
+
+def score_sizes(
+    stars: npt.NDArray[Any],
+    predictions: Mapping[int, Mapping[Line, npt.NDArray[np.float64]]],
+    n_resamples: int,
+    seed: int,
+    scale: Scale,
+) -> dict[int, Scores[Line]]:
+    """Return the scores of the lines at every size, from `predictions_of`, on all cores."""
+    jobs = [(n, stars, lines, n_resamples, seed, scale) for n, lines in predictions.items()]
+    scored = dict(in_parallel(_score_size, jobs))
+    return {n: scored[n] for n in predictions}
+
+
+def _score_size(job: tuple[int, Any, Any, int, int, Scale]) -> tuple[int, Scores[Line]]:
+    n, stars, predictions, n_resamples, seed, scale = job
+    with one_thread():
+        return n, score_lines(stars, predictions, resample_reviews(stars, n_resamples, seed), scale)
 
 
 def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:

@@ -74,7 +74,10 @@ def _ordinal() -> BaseEstimator:
 def _linear_svr() -> BaseEstimator:
     # The intercept is penalised like a weight: without scaling, few reviews would not lift it to the mean star.
     svr = LinearSVR(loss="squared_epsilon_insensitive", dual="auto", random_state=0)
-    return _tuned(TransformedTargetRegressor(svr, transformer=StandardScaler()), regressor__C=[1e-3, 1e-2, 0.1])
+    return _tuned(
+        TransformedTargetRegressor(svr, transformer=StandardScaler(), check_inverse=False),
+        regressor__C=[1e-3, 1e-2, 0.1],
+    )
 
 
 def _boosting() -> BaseEstimator:

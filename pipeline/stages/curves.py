@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +11,14 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
-from pipeline.evaluation.scores import resample_reviews, score_lines
+from pipeline.evaluation.scores import Scores
 from pipeline.evaluation.sides import Side
 from pipeline.evaluation.verdict import know_how_sentence, three_sentences
 from pipeline.experiment import curves
 from pipeline.experiment.know_how import foreign_sample, make_know_how
 from pipeline.experiment.leaderboard import full_pieces
 from pipeline.experiment.line import Line
-from pipeline.experiment.pieces import Piece, RunContext, held_out_rows, run_context, run_pieces
+from pipeline.experiment.pieces import Piece, PieceResult, RunContext, held_out_rows, run_context, run_pieces
 from pipeline.experiment.transformers import make_transformers
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
 from pipeline.project.conf import CurvesConfig, curves_config, feature_configs, score_config
@@ -56,10 +57,13 @@ def run(dataset: str) -> dict[str, Any]:
     for path_of_earlier_settings in set(paths.draws.glob("*.parquet")) - needed:
         path_of_earlier_settings.unlink()
 
-    scale, resamples = dataset_scale(paths), resample_reviews(stars, config.n_resamples, config.seed)
-    scores = {
-        n: score_lines(stars, curves.predictions_of(lines, held_out), resamples, scale) for n, lines in sizes.items()
-    }
+    scale = dataset_scale(paths)
+
+    def scored(of_sizes: Mapping[int, dict[Line, list[PieceResult]]]) -> dict[int, Scores[Line]]:
+        predictions = {n: curves.predictions_of(lines, held_out) for n, lines in of_sizes.items()}
+        return curves.score_sizes(stars, predictions, config.n_resamples, config.seed, scale)
+
+    scores = scored(sizes)
     sides = curves.make_sides(config.sides, scores)
     tables = {
         "curves": curves.curves_frame(scores, {n: curves.seconds_of(lines) for n, lines in sizes.items()}),
@@ -71,12 +75,8 @@ def run(dataset: str) -> dict[str, Any]:
     }
     if config.know_how and known_pieces:
         with_it = [result for result in results if result.piece.know_how]
-        lines_by_size = curves.by_size(with_it, curves.know_how_models(config.know_how))
-        scores = {
-            n: score_lines(stars, curves.predictions_of(lines, held_out), resamples, scale)
-            for n, lines in lines_by_size.items()
-        }
-        known_sides = curves.make_sides(config.know_how.sides, scores)
+        with_know_how = scored(curves.by_size(with_it, curves.know_how_models(config.know_how)))
+        known_sides = curves.make_sides(config.know_how.sides, with_know_how)
         tables["know_how"] = curves.sides_frame(known_sides)
         tables["know_how_contrasts"] = curves.contrasts_frame(known_sides, config.know_how.contrasts)
     seconds = _training_seconds(paths, score.feature_sets, sides)
