@@ -63,7 +63,7 @@ class Piece:
     @property
     def cost(self) -> float:
         """About how many seconds it takes on one core: more reviews take longer, and few take some time, too."""
-        return len(self.models) * (0.08 + 0.0002 * self.n_train + (0.12 if self.know_how else 0))
+        return len(self.models) * (0.016 + 0.00015 * self.n_train + (0.05 if self.know_how else 0))
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,10 @@ def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:
     full = full_pieces(config, n_train)
     drawn = [piece for piece in curve_pieces(curves, config, n_train) if piece.n_train < n_train]
     return {
-        "features": {"rest": 10 + 0.006 * n_train, "encode": 0.018 * n, "text statistics": 0.002 * n},
-        "score": {"rest": 20, "score": seconds(full)},
-        "curves": {"rest": 15, "learning curves": seconds(drawn)},
-        "robustness": {"rest": 45, "robustness": 15},
-        "report": {"rest": 10},
-        "log": {"rest": 20, "log to MLflow": 0.1 * sum(len(piece.models) for piece in full)},
+        "features": {"rest": 5 + 0.004 * n_train, "encode": 0.007 * n, "text statistics": 0.001 * n},
+        "score": {"rest": 8 + 0.006 * n_train, "score": seconds(full)},
+        "curves": {"rest": 6, "learning curves": seconds(drawn)},
+        "robustness": {"rest": 3 + 0.004 * n_train, "robustness": 5},
+        "report": {"rest": 2},
+        "log": {"rest": 4, "log to MLflow": 0.03 * sum(len(piece.models) for piece in full)},
     }
