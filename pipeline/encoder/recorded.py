@@ -20,7 +20,7 @@ _ARRAYS = ("states", "ids", "starts", "lengths")
 # Reading costs little beside encoding: as many tokens at once as keep the overhead small.
 _TOKENS_AT_ONCE = 16_384
 # Bytes of states that are kept in memory.
-_AT_HAND = 2**28
+_AT_HAND = 2**29
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class TokenStates:
 
         tokens = [self.of(row) for row in rows]
         ids = pad_sequence([torch.from_numpy(self.ids[part].astype(np.int64)) for part in tokens], batch_first=True)
-        states = [torch.from_numpy(self.states[part].astype(np.float32, copy=False)) for part in tokens]
+        states = [torch.from_numpy(np.require(self.states[part], np.float32, "W")) for part in tokens]
         lengths = torch.from_numpy(self.lengths[rows].astype(np.int64))
         mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
         padded = pad_sequence(states, batch_first=True)

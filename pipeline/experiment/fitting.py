@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,7 @@ class Material:
     makers: dict[str, Callable[[], Any]]
     tokens: dict[str, "TokenStates"]
     shared: Path | None = None
+    _held_out: dict[str, "TokenStates"] = field(default_factory=dict)
 
     @property
     def n_train(self) -> int:
@@ -144,16 +145,34 @@ class Material:
                 with np.load(path) as kept:
                     return kept["train"], kept["test"]
         X: Any = self.tokens.get(part, self.texts)
-        columns = transformer.fit_transform(X[train], self.stars[train]), transformer.transform(X[test])
+        columns = transformer.fit_transform(X[train], self.stars[train]), transformer.transform(self._test(part, test))
         if path is not None:
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, train=columns[0], test=columns[1])
         return columns
 
+    def _test(self, part: str, test: npt.NDArray[np.intp]) -> Any:
+        """Return the held-out texts, or their token states, which every draw reads."""
+        if part not in self.tokens:
+            return self.texts[test]
+        if part not in self._held_out:
+            self._held_out[part] = self.tokens[part][test].at_hand()
+        return self._held_out[part]
+
 
 def what_is_fitted(model: Any) -> str:
     """Return a key that models share which read the same classifier: one for the expected, one for the median star."""
     return str(settings(model.classifier if isinstance(model, ExpectedStarRegressor) else model))
+
+
+def what_is_shared(model: Any) -> str:
+    """Return a key that models share which are fitted best together: one holds what others are, or are made of."""
+    if isinstance(model, MeanRegressor):
+        parts = [part for _, part in model.estimators if isinstance(part, ExpectedStarRegressor)]
+        return what_is_shared(parts[0]) if parts else what_is_fitted(model)
+    if recalibrates(model):
+        return str(settings(clone(model.classifier).set_params(recalibrate=False)))
+    return what_is_fitted(model)
 
 
 def fit_models(

@@ -17,7 +17,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -26,6 +26,7 @@ from sklearn.svm import LinearSVR
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
+from pipeline.experiment.gram_ridge import GramRidgeCV
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
 from pipeline.experiment.tuned import Tuned
@@ -60,7 +61,7 @@ def _tuned(estimator: BaseEstimator, cv: Any = _THREE_FOLDS, **grid: list[Any]) 
 
 
 def _ridge() -> BaseEstimator:
-    return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 4, 11)))
+    return make_pipeline(StandardScaler(), GramRidgeCV(alphas=np.logspace(-1, 4, 11)))
 
 
 def _logistic_regression() -> BaseEstimator:

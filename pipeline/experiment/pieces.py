@@ -17,7 +17,7 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.evaluation.draws import draw
 from pipeline.experiment.columns import token_record
 from pipeline.experiment.engine import in_parallel, n_workers
-from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, recalibrates, what_is_fitted
+from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, recalibrates, what_is_shared
 from pipeline.experiment.know_how import KnowHowRows, beside_know_how, foreign_sample, read_know_how
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import BASELINES, MODELS, check_models, make_model
@@ -226,14 +226,14 @@ def held_out_rows(stars: npt.ArrayLike, n: int, seed: int) -> npt.NDArray[np.int
 
 
 def groups(features: str, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the models in groups that may be fitted apart: those that read the same classifier stay together.
+    """Return the models in groups that may be fitted apart: those that share what is fitted stay together.
 
     Examples
     --------
     >>> list(groups("embedding", ["Ridge", "LogisticRegression", "LogisticRegression (median star)"]).values())
     [('Ridge',), ('LogisticRegression', 'LogisticRegression (median star)')]
     """
-    key_of = {name: value_digest(what_is_fitted(make_model(Line(features, name)))) for name in models}
+    key_of = {name: value_digest(what_is_shared(make_model(Line(features, name)))) for name in models}
     order = list(dict.fromkeys(key_of.values()))
     by_key = sorted(models, key=lambda name: order.index(key_of[name]))
     return {key: tuple(names) for key, names in groupby(by_key, key=lambda name: key_of[name])}
