@@ -39,12 +39,15 @@ _MODELS = weakref.WeakKeyDictionary()
 # Of each encoder the models with the states of all layers, by the layers whose attention is computed: tracing takes
 # longer than compiling the part that is asked for.
 _WHOLE: "weakref.WeakKeyDictionary[SentenceTransformer, dict[frozenset[int], Any]]" = weakref.WeakKeyDictionary()
+# How often each of its weights was changed.
+_VERSIONS: "weakref.WeakKeyDictionary[SentenceTransformer, tuple[int, ...]]" = weakref.WeakKeyDictionary()
 
 
 def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: set[int], backend: Backend) -> Forward:
     """Return what runs batches of inputs on OpenVINO, as many at a time as there are cores."""
     # As many threads as torch would take: one in a worker beside others.
     n_threads = torch.get_num_threads()
+    _forget_changed(encoder)
     models, key = _models(encoder, backend), (frozenset(layers), frozenset(attention), n_threads)
     if key not in models:
         models[key] = _compile(encoder, layers, attention, backend, n_threads)
@@ -68,6 +71,15 @@ def make_forward(encoder: "SentenceTransformer", layers: set[int], attention: se
 def computes_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 as such; where it does not, it is no faster."""
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _forget_changed(encoder: "SentenceTransformer") -> None:
+    """Forget the models of an encoder whose weights were changed in place: they hold those from before."""
+    versions = tuple(tensor._version for tensor in encoder.state_dict().values())
+    if _VERSIONS.setdefault(encoder, versions) != versions:
+        _MODELS.pop(encoder, None)
+        _WHOLE.pop(encoder, None)
+        _VERSIONS[encoder] = versions
 
 
 def _models(encoder: "SentenceTransformer", backend: Backend) -> dict[Any, Any]:

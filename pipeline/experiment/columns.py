@@ -4,6 +4,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,11 @@ def _faster(backend: Backend) -> str:
     """Return which parameter makes OpenVINO faster, as measured on 2 cores of an AMD EPYC 9005; "" for others."""
     if (backend.name, backend.precision) != ("openvino", "float32"):
         return ""
-    from pipeline.encoder.openvino import computes_bfloat16
+    try:
+        from pipeline.encoder.openvino import computes_bfloat16
+    # It is there and cannot be loaded: torch runs the encoder, and says so.
+    except ImportError:
+        return ""
 
     bfloat16 = "precision: bfloat16 (1.6 times as fast) or " if computes_bfloat16() else ""
     return f"; {FEATURES_CONF}/*.yaml may ask for {bfloat16}precision: int8 (2.1 times) among their params"
@@ -121,6 +126,7 @@ def _faster(backend: Backend) -> str:
 
 def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train: int, costs: Costs) -> None:
     for name, transformer in transformers.items() if texts else ():
+        transformer = without_cache(transformer)
         # What is compiled is compiled once.
         transformer.transform(texts[:1])
         started = time.perf_counter()
@@ -129,6 +135,11 @@ def _time_transforms(transformers: Mapping[str, Any], texts: list[str], n_train:
         costs[name]["transform_seconds_per_review"] = seconds
         if isinstance(transformer, EncoderTransformer):
             costs[name]["encode_seconds"] = seconds * n_train
+
+
+def without_cache(transformer: Any) -> Any:
+    """Return a fitted transformer that reads and keeps no vectors, with all else shared."""
+    return copy(transformer).set_params(cache=None) if getattr(transformer, "cache", None) else transformer
 
 
 def _table(transformer: Any, columns: npt.NDArray[Any], review_id: pd.Series) -> pd.DataFrame:

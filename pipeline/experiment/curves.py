@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.bootstrap import holm, p_value, percentile_interval
+from pipeline.evaluation.bootstrap import holm, p_value, percentile_interval, resample_counts
 from pipeline.evaluation.draws import draw_sizes
 from pipeline.evaluation.scores import Scores, resample_reviews, score_lines
 from pipeline.evaluation.sides import Side, last_change, side_of
@@ -134,8 +134,12 @@ def score_sizes(
 
 def _score_size(job: tuple[int, Any, Any, int, int, Scale]) -> tuple[int, Scores[Line]]:
     n, stars, predictions, n_resamples, seed, scale = job
-    with one_thread():
-        return n, score_lines(stars, predictions, resample_reviews(stars, n_resamples, seed), scale)
+    try:
+        with one_thread():
+            return n, score_lines(stars, predictions, resample_reviews(stars, n_resamples, seed), scale)
+    finally:
+        # A worker stays, and has other work to do.
+        resample_counts.cache_clear()
 
 
 def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:

@@ -89,7 +89,7 @@ class Material:
     makers: dict[str, Callable[[], Any]]
     tokens: dict[str, "TokenStates"]
     shared: Path | None = None
-    _held_out: dict[str, "TokenStates"] = field(default_factory=dict)
+    _held_out: dict[tuple[str, bytes], "TokenStates"] = field(default_factory=dict)
 
     @property
     def n_train(self) -> int:
@@ -140,7 +140,7 @@ class Material:
         path = None
         # Pooled token states are wide, and no two sets of the curves have them in common.
         if self.shared is not None and part not in self.tokens:
-            path = self.shared / f"{part}-{value_digest([kind, train.tolist()])[:24]}.npz"
+            path = self.shared / f"{part}-{value_digest([kind, train.tolist(), test.tolist()])[:24]}.npz"
             if path.exists():
                 with np.load(path) as kept:
                     return kept["train"], kept["test"]
@@ -155,9 +155,9 @@ class Material:
         """Return the held-out texts, or their token states, which every draw reads."""
         if part not in self.tokens:
             return self.texts[test]
-        if part not in self._held_out:
-            self._held_out[part] = self.tokens[part][test].at_hand()
-        return self._held_out[part]
+        if (key := (part, test.tobytes())) not in self._held_out:
+            self._held_out[key] = self.tokens[part][test].at_hand()
+        return self._held_out[key]
 
 
 def what_is_fitted(model: Any) -> str:
@@ -215,7 +215,7 @@ def recalibrates(model: Any) -> bool:
 
 def _fit(model: Any, train: tuple[Any, ...], known: _Known) -> tuple[float, float]:
     """Fit a model, or hand it what is fitted already; return seconds and growth of memory in MB."""
-    if isinstance(model, MeanRegressor):
+    if isinstance(model, MeanRegressor) and "drop" not in dict(model.estimators).values():
         parts = [clone(part) for _, part in model.estimators]
         costs = [_fit(part, train, known) for part in parts]
         model.take_fitted(parts)

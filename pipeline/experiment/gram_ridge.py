@@ -43,10 +43,11 @@ class GramRidgeCV(RidgeCV):
         squares, axes = np.linalg.eigh(rows.T @ rows)
         kept = squares > squares.max(initial=0) * len(squares) * np.finfo(np.float64).eps
         squares, turned = squares[kept], rows @ axes[:, kept] / np.sqrt(squares[kept])
-        shares = squares[:, None] / (squares[:, None] + np.asarray(self.alphas, dtype=np.float64))
+        alphas = np.atleast_1d(np.asarray(self.alphas, dtype=np.float64))
+        shares = squares[:, None] / (squares[:, None] + alphas)
         missed = target[:, None] - turned @ (shares * (turned.T @ target)[:, None])
         left_out = missed / (1 - 1 / len(rows) - turned**2 @ shares)
-        self.alpha_ = float(np.asarray(self.alphas)[(left_out**2).mean(axis=0).argmin()])
+        self.alpha_ = float(alphas[(left_out**2).mean(axis=0).argmin()])
         chosen = Ridge(self.alpha_).fit(X, y)
         self.coef_, self.intercept_ = chosen.coef_, chosen.intercept_
         return self

@@ -6,7 +6,8 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -93,7 +94,7 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) ->
     """
     join_cluster()
     task: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
-    pending = [task.remote(function, item) for item in items]
+    pending = [task.remote(function, item, str(Path.cwd())) for item in items]
     try:
         while pending:
             (done,), pending = ray.wait(pending, num_returns=1)
@@ -103,9 +104,12 @@ def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) ->
             ray.cancel(reference, force=True)
 
 
-def _call(function: Callable[[_Item], Any], item: _Item) -> bytes:
+def _call(function: Callable[[_Item], Any], item: _Item, root: str) -> bytes:
+    # A node's Ray may have been started in another directory.
+    with chdir(root):
+        result = function(item)
     # Arrays that Ray itself hands over are read-only, which not every fitted model takes.
-    return pickle.dumps(function(item), protocol=pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _answer(reference: Any) -> bytes:

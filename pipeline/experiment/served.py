@@ -74,7 +74,7 @@ def save_model(path: str, mlflow_model: Model, model_file: Path, **options: Any)
     **options
         Of `mlflow.sklearn.save_model`, and what `Model.log` keeps for itself.
     """
-    del options["validate_serving_input"]
+    options.pop("validate_serving_input", None)
     # MLflow would write the model anew and read it again: it gets a small one, whose file the finished one replaces.
     mlflow.sklearn.save_model(DummyRegressor(), path, mlflow_model=mlflow_model, signature=SIGNATURE, **options)
     shutil.copyfile(model_file, Path(path, mlflow_model.flavors["sklearn"]["pickled_model"]))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.experiment.engine import in_parallel
+from pipeline.experiment.fitting import one_thread
 from pipeline.experiment.transformers import learns, naming_conf
 from pipeline.progress import progress_bar
 
@@ -74,7 +75,7 @@ def text_columns(
 
 def _run(job: _Job) -> tuple[str, int, TextColumns]:
     started = time.perf_counter()
-    with naming_conf(job.name):
+    with naming_conf(job.name), one_thread():
         if learns(job.transformer):
             columns, seconds = _learned(job, started)
         else:

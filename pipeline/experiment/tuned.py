@@ -146,18 +146,16 @@ class _Fold:
 
     @cached_property
     def rotated(self) -> tuple[Array, Array]:
-        """The rows in coordinates of the space that training rows span, and their distance from it as a last column.
+        """The rows in coordinates of the space that training rows span: with fewer rows than columns a smaller table.
 
-        Inner products with training rows, and distances from them, stay as they are: so do linear models with a penalty
-        on the sum of squares, PLS, and nearest neighbours. With fewer rows than columns it is a smaller table.
+        Inner products with training rows stay as they are: so do PLS and linear models with a penalty on the sum of
+        squares.
         """
         train, test = self.scaled
-        if len(train) + 1 >= train.shape[1]:
+        if len(train) >= train.shape[1]:
             return self.scaled
         axes, triangle = np.linalg.qr(train.T)
-        within = test @ axes
-        beside = np.sqrt(np.maximum((test**2).sum(axis=1) - (within**2).sum(axis=1), 0))
-        return np.column_stack([triangle.T, np.zeros(len(train))]), np.column_stack([within, beside])
+        return triangle.T, test @ axes
 
 
 def _folds(cv: Any, X: Array, weight: Array | None) -> list[_Fold]:
@@ -178,7 +176,7 @@ def _predicted(estimator: Any, name: str, values: Sequence[Any], fold: _Fold, y:
     if isinstance(estimator, PLSRegression):
         return _components(estimator, values, *fold.rotated, y)
     if isinstance(estimator, KNeighborsRegressor):
-        return _neighbours(values, *fold.rotated, y)
+        return _neighbours(values, *fold.scaled, y)
     train, test = fold.scaled if isinstance(estimator, HistGradientBoostingRegressor) else fold.rotated
     model, predicted = clone(estimator), list[Array | None]()
     if isinstance(estimator, LogisticRegression):
@@ -201,7 +199,10 @@ def _predicted(estimator: Any, name: str, values: Sequence[Any], fold: _Fold, y:
 def _components(model: PLSRegression, values: Sequence[int], train: Array, test: Array, y: Array) -> list[Array | None]:
     """Return what PLS predicts with each number of components: the first of them are those of a smaller model."""
     most = min(max(values), *train.shape)
-    fitted = clone(model).set_params(n_components=most).fit(train, y)
+    try:
+        fitted = clone(model).set_params(n_components=most).fit(train, y)
+    except ValueError:
+        return [None] * len(values)
     weights, loadings, of_y = fitted.x_weights_, fitted.x_loadings_, fitted.y_loadings_[0]
     projected = (test - train.mean(axis=0)) @ weights
 

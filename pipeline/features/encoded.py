@@ -198,9 +198,9 @@ class SentenceEmbedding(EncoderTransformer):
         Commit on the hub.
     backend : {"auto", "torch", "openvino"}, default="auto"
         What runs the encoder. "torch" is the reference and uses a GPU where there is one; "openvino" is for CPUs and
-        needs the extra ``t-method-vs-attention[openvino]``. "auto" decides whenever the encoder runs: OpenVINO on an
-        x86 processor without a GPU, where it is installed and runs the model as torch does; else torch. The vectors
-        are the same to rounding.
+        needs the extra ``t-method-vs-attention[openvino-runtime]``. "auto" decides whenever the encoder runs: OpenVINO
+        on an x86 processor without a GPU, where it is installed and runs the model as torch does; else torch. The
+        vectors are the same to rounding.
     precision : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         "float32" is the reference. "bfloat16" is for both backends, "float16" for "torch" (on a GPU), "int8" for
         "openvino": 300 of the training texts calibrate it, and are kept in `calibration_`.

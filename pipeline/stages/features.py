@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.digest import code_digest, file_digest, value_digest
-from pipeline.experiment.columns import Costs, fit_transform, has_token_record
+from pipeline.experiment.columns import Costs, fit_transform, has_token_record, without_cache
 from pipeline.experiment.explained import explain_reviews
 from pipeline.experiment.saved import save
 from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
@@ -65,7 +65,8 @@ def _write(
 ) -> None:
     # The table goes first and comes last: where it stands, the transformer beside it is the one that made it.
     paths.feature(part).unlink(missing_ok=True)
-    save(paths.transformer(part), transformer)
+    # A model that is served elsewhere is not to fill a directory there.
+    save(paths.transformer(part), without_cache(transformer))
     if explains(transformer):
         write_parquet(paths.explained(part), explain_reviews(transformer, reviews))
     table.attrs["made_from"] = made_from

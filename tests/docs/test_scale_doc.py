@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from pipeline import load_sample
 from pipeline.experiment import served
 from pipeline.experiment.bounded import BoundedRegressor
+from pipeline.experiment.saved import save
 from pipeline.features import TextStats
 from pipeline.taguchi import t_moments
 
@@ -54,9 +55,10 @@ def model() -> BoundedRegressor:
 @pytest.fixture
 def project(model: BoundedRegressor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Reviews in two files, and the model."""
-    types = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    requirements = {"pip_requirements": ["scikit-learn"]}
-    served.save_model(str(tmp_path / "model"), Model(), sk_model=model, skops_trusted_types=types, **requirements)
+    file = tmp_path / "model.skops"
+    save(file, model)
+    options = {"skops_trusted_types": skops.io.get_untrusted_types(file=file), "pip_requirements": ["scikit-learn"]}
+    served.save_model(str(tmp_path / "model"), Model(), file, serialization_format="skops", **options)
     for name, rows in (("a", slice(0, 90)), ("b", slice(90, 100))):
         path = tmp_path / f"reviews/{name}.parquet"
         path.parent.mkdir(exist_ok=True)

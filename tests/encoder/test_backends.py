@@ -374,11 +374,14 @@ class TestChoice:
     ) -> None:
         import torch
 
+        from pipeline.encoder.openvino import _VERSIONS
+
         encoder = load_encoder(str(shutil.copytree(tiny_encoder, tmp_path / "other")))
         encode(encoder, texts, [Pooling("uniform", 1)], backend=Backend("openvino"))
-        # The compiled model does not see that: it stands for one that was traced wrongly.
+        # The compiled model is not to see that: it stands for one that was traced wrongly.
         with torch.no_grad():
             encoder[0].auto_model.encoder.layer[0].output.dense.weight *= 2
+        _VERSIONS[encoder] = tuple(tensor._version for tensor in encoder.state_dict().values())
         with caplog.at_level("INFO"):
             (actual,) = encode(encoder, texts, [Pooling("uniform", 1)], backend=choose_backend("auto", "float32"))
         np.testing.assert_array_equal(actual, encode(encoder, texts, [Pooling("uniform", 1)])[0])
@@ -462,3 +465,19 @@ class TestTokenBatches:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+@pytest.mark.slow
+def test_weights_that_are_changed_in_place_are_seen_by_openvino(tiny_encoder: str, texts: list[str]) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    encoder, backend = SentenceTransformer(tiny_encoder, device="cpu"), Backend("openvino")
+    (before,) = encode(encoder, texts, [Pooling("uniform", 1)], backend=backend)
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            weight.mul_(1.5)
+    (after,) = encode(encoder, texts, [Pooling("uniform", 1)], backend=backend)
+    (expected,) = encode(encoder, texts, [Pooling("uniform", 1)])
+    assert np.abs(after - before).max() > 0.01
+    np.testing.assert_allclose(after, expected, atol=1e-5)

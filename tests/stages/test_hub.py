@@ -370,7 +370,8 @@ def answers(tiny_encoder: str, tmp_path_factory: pytest.TempPathFactory) -> Answ
 
 @pytest.mark.parametrize("case", ["pinned", "not pinned", "local"])
 def test_an_encoder_from_the_hub_gives_the_embeddings_of_sentence_transformers(answers: Answers, case: str) -> None:
-    np.testing.assert_allclose(answers.results[case], answers.expected, atol=1e-6)
+    # The encoder runs on what is fastest here, and so differs in rounding.
+    np.testing.assert_allclose(answers.results[case], answers.expected, atol=1e-5)
 
 
 def test_neither_pickled_weights_nor_code_are_asked_for(answers: Answers) -> None:
