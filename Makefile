@@ -5,6 +5,8 @@
 #   SCALE=1..10                     stars that do not go from 1 to 5: LOW..HIGH, or 'LOW..HIGH step STEP'
 #   ENCODING=cp932                  CSV and JSON that are not in UTF-8
 #   ENGINE=ray                      work on the Ray cluster that RAY_ADDRESS names, else on one that is started here
+# make peers [MODEL=file.gguf]      a language model and SetFit beside the curves: after make all, with its DATA=, FILE= or NAME=
+#   URL=http://127.0.0.1:8080       ask an OpenAI-compatible server in place of a file
 #
 # prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before. A stage runs
 # where its code, its settings or its data have changed (pipeline/project/fingerprint.py); one that was killed goes on where it stood.
@@ -23,6 +25,8 @@ CATEGORY =
 SCALE =
 ENCODING =
 ENGINE =
+MODEL =
+URL =
 PORT = 5000
 PYTHON = python3
 
@@ -37,11 +41,11 @@ plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|/*$$||; 
 stem = $(basename $(patsubst %.gz,%,$(patsubst %.zst,%,$(1))))
 dataset := $(or $(call plain,$(NAME)),$(call stem,$(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 
-known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE PORT PYTHON PY
+known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE MODEL URL PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score curves robustness report log test test-quick bench lint ui clean help
+.PHONY: all prepare features score curves robustness report log peers test test-quick bench lint ui clean help
 .DEFAULT_GOAL := help
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
@@ -60,6 +64,11 @@ all prepare features score curves robustness report: | $(VENV)/$(if $(filter ray
 # Once more, if need be to another server.
 log: report
 	@$(PY) -m pipeline log --dataset $(call quoted,$(dataset))
+
+# A language model and SetFit beside the curves: takes an hour.
+peers: | $(VENV)/.peers
+	@$(PY) -m pipeline peers --dataset $(call quoted,$(dataset)) $(if $(MODEL),--model $(call quoted,$(MODEL))) \
+		$(if $(URL),--base-url $(call quoted,$(URL)))
 
 # A worker for each core, up to eight: each holds a gigabyte.
 test: lint
@@ -98,6 +107,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.ray: $(VENV)/.run
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -148,6 +148,31 @@ for _stage, _help in _STAGES.items():
     app.command(_stage, help=_help)(_run_stage)
 
 
+_Model = Annotated[
+    str,
+    typer.Option(
+        help="The language model: bundled (270 million parameters), a GGUF file, or owner/name/file.gguf on the hub."
+    ),
+]
+_BaseUrl = Annotated[
+    str | None,
+    typer.Option(help="Ask an OpenAI-compatible server in its place, such as http://127.0.0.1:8080."),
+]
+
+
+@app.command()
+def peers(
+    dataset: _Dataset = "sample",
+    model: _Model = "bundled",
+    base_url: _BaseUrl = None,
+) -> None:
+    """Set a language model on this machine and SetFit beside the curves; takes an hour, and goes on if stopped."""
+    source = {"base_url": base_url} if base_url else {"model": model}
+    stages.run_stage("peers", _dataset_name(dataset), source)
+    stages.run_stage("report", dataset)
+    typer.echo(DatasetPaths(dataset).page.resolve())
+
+
 @app.command()
 def compare(
     a: Annotated[str, typer.Argument(help="Name of a dataset, or a copy of its directory in reports/.")],

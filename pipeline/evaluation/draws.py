@@ -29,7 +29,28 @@ def draw(stars: npt.ArrayLike, n: int, repeat: int, seed: int) -> npt.NDArray[np
     >>> set(small.tolist()) < set(large.tolist())
     True
     """
-    return np.sort(nested_order(stars, np.random.default_rng([seed, repeat]))[:n])
+    return np.sort(draw_in_order(stars, n, repeat, seed))
+
+
+def draw_in_order(stars: npt.ArrayLike, n: int, repeat: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return the rows of a draw in the order of its repeat: a larger draw begins with a smaller one.
+
+    Parameters
+    ----------
+    stars, n, repeat, seed
+        As in `draw`.
+
+    Returns
+    -------
+    ndarray of int of shape (n,)
+
+    Examples
+    --------
+    >>> small, large = (draw_in_order([1, 1, 1, 1, 5, 5, 5, 5], n, repeat=0, seed=0) for n in (4, 6))
+    >>> small.tolist() == large[:4].tolist()
+    True
+    """
+    return nested_order(stars, np.random.default_rng([seed, repeat]))[:n]
 
 
 def draw_sizes(sizes: dict[int, int], n_train: int) -> dict[int, int]:

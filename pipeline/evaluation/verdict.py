@@ -51,7 +51,7 @@ def three_sentences(
     return [
         f"With all {n_train:,} training reviews {reached} on {drawn} held-out reviews{too_few}: "
         f"{_outcome(full, n_test)}.",
-        f"{_who_is_ahead(at, n_test)}; {_where_the_lead_changes(first)}.",
+        f"{who_is_ahead(at, n_test)}; {_where_the_lead_changes(first)}.",
         f"With all of them, too: {'; '.join([*rest, costs])}.",
     ]
 
@@ -86,7 +86,7 @@ def know_how_sentence(
 
     return (
         f"With know-how from the embedded reviews, which count as {rows:g} reviews beside the training reviews, "
-        f"{reached(a)}, and {reached(b)}; {_who_is_ahead(at, n_test).replace('Of the sizes', 'of the sizes', 1)}."
+        f"{reached(a)}, and {reached(b)}; {who_is_ahead(at, n_test).replace('Of the sizes', 'of the sizes', 1)}."
     )
 
 
@@ -105,8 +105,16 @@ def _outcome(row: Any, n_test: int) -> str:
     return f"difference {row['difference']:+.3f} ({interval}), so {ahead}"
 
 
-def _who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
-    """Say at which sizes each of two sides is ahead."""
+def who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
+    """Say at which sizes each of two sides is ahead.
+
+    Parameters
+    ----------
+    at : DataFrame
+        One contrast at all sizes, with columns a, b, n_train, difference, low, high, p_holm.
+    n_test : int
+        Number of held-out reviews; with few of them nobody is said to be ahead.
+    """
     sure = at[at["p_holm"] < SURE] if n_test >= _FEW else at[:0]
     a, b = at.iloc[0]["a"], at.iloc[0]["b"]
     sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} training reviews"

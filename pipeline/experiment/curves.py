@@ -61,10 +61,10 @@ def curve_pieces(config: CurvesConfig, score: ScoreConfig, n_train: int, n_test:
     return drawn + full
 
 
-def know_how_models(config: KnowHowConfig) -> dict[str, tuple[str, ...]]:
-    """Return the models that have a curve with know-how, by feature set."""
+def models_of(sides: Mapping[str, SideConfig]) -> dict[str, tuple[str, ...]]:
+    """Return the models that sides ask for, by feature set."""
     models: dict[str, tuple[str, ...]] = {}
-    for side in config.sides.values():
+    for side in sides.values():
         for features in side.feature_sets:
             models[features] = tuple(dict.fromkeys([*models.get(features, ()), *side.models]))
     return models
@@ -75,7 +75,7 @@ def know_how_pieces(config: KnowHowConfig, n_train: int, n_held_out: int = 0) ->
     return [
         Piece(features, names, n, repeat, know_how=config.rows, n_held_out=n_held_out)
         for n, repeats in sorted(config.sizes.items())
-        for features, names in know_how_models(config).items()
+        for features, names in models_of(config.sides).items()
         for repeat in range(repeats if n else 1)
         if n < n_train
     ]

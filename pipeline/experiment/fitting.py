@@ -137,19 +137,43 @@ class Material:
         kind : str, default=""
             What tells this transformer from the one of the settings: a digest of its know-how.
         """
-        path = None
-        # Pooled token states are wide, and no two sets of the curves have them in common.
-        if self.shared is not None and part not in self.tokens:
-            path = self.shared / f"{part}-{value_digest([kind, train.tolist(), test.tolist()])[:24]}.npz"
-            if path.exists():
-                with np.load(path) as kept:
-                    return kept["train"], kept["test"]
+        if (kept := self.kept(part, train, test, kind)) is not None:
+            return kept
         X: Any = self.tokens.get(part, self.texts)
         columns = transformer.fit_transform(X[train], self.stars[train]), transformer.transform(self._test(part, test))
-        if path is not None:
+        self.keep(part, train, test, columns, kind)
+        return columns
+
+    def kept(
+        self, part: str, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], kind: str = ""
+    ) -> tuple[Any, Any] | None:
+        """Return the columns that `keep` has kept for `learned`, None where there are none."""
+        path = self._shared_path(part, train, test, kind)
+        if path is None or not path.exists():
+            return None
+        with np.load(path) as columns:
+            return columns["train"], columns["test"]
+
+    def keep(
+        self,
+        part: str,
+        train: npt.NDArray[np.intp],
+        test: npt.NDArray[np.intp],
+        columns: tuple[Any, Any],
+        kind: str = "",
+    ) -> None:
+        """Keep the columns of `train` and `test` for other feature sets, where there is a directory for them."""
+        if (path := self._shared_path(part, train, test, kind)) is not None:
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, train=columns[0], test=columns[1])
-        return columns
+
+    def _shared_path(
+        self, part: str, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], kind: str
+    ) -> Path | None:
+        # Pooled token states are wide, and no two sets of the curves have them in common.
+        if self.shared is None or part in self.tokens:
+            return None
+        return self.shared / f"{part}-{value_digest([kind, train.tolist(), test.tolist()])[:24]}.npz"
 
     def _test(self, part: str, test: npt.NDArray[np.intp]) -> Any:
         """Return the held-out texts, or their token states, which every draw reads."""

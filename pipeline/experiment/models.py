@@ -26,6 +26,7 @@ from sklearn.svm import LinearSVR
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
+from pipeline.experiment.column_as_prediction import ColumnAsPrediction
 from pipeline.experiment.gram_ridge import GramRidgeCV
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
@@ -169,6 +170,10 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
+# Of columns that end in LocalLLM's.
+LLM_READERS: dict[str, Callable[[], Any]] = {"expectation": lambda: ColumnAsPrediction(-2)}
+
+
 BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
 
 
@@ -180,7 +185,7 @@ def make_model(line: Line) -> Any:
     PipelineError
         If the dotted name cannot be imported, or makes no model when it is called.
     """
-    makers, where = BASELINES if line.features == RAW_TEXT else MODELS, CONF / "score.yaml"
+    makers, where = BASELINES if line.features == RAW_TEXT else MODELS | LLM_READERS, CONF / "score.yaml"
     if line.model in makers:
         return makers[line.model]()
     make = imported(line.model, str(where))

@@ -108,7 +108,12 @@ class RunContext:
         if piece.n_held_out:
             draw_of += ("held out", piece.n_held_out)
         digest = value_digest(_code(), self.columns[piece.features], draw_of)
-        return DatasetPaths(self.dataset).draws / f"{piece.n_train:06d}-{digest[:24]}.parquet"
+        return self.directory / f"{piece.n_train:06d}-{digest[:24]}.parquet"
+
+    @property
+    def directory(self) -> Path:
+        """Where the pieces are kept."""
+        return DatasetPaths(self.dataset).draws
 
 
 @lru_cache(maxsize=1)

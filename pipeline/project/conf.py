@@ -121,6 +121,20 @@ class CurvesConfig(_Config):
     know_how: KnowHowConfig | None = None
 
 
+class PeersConfig(_Config):
+    """conf/peers.yaml."""
+
+    seed: Seed
+    n_resamples: Annotated[int, Field(ge=100)]
+    n_held_out: Annotated[int, Field(ge=10)]
+    sizes: Annotated[dict[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    features: dict[str, dict[str, Any]] = {}
+    feature_sets: dict[str, _SomeNames] = {}
+    curves_sides: Names
+    sides: _Sides
+    contrasts: _Contrasts
+
+
 class RobustnessConfig(_Config):
     """conf/robustness.yaml."""
 
@@ -163,6 +177,7 @@ def load_config(path: Path, model: type[_ConfigT]) -> _ConfigT:
 prepare_config = partial(load_config, CONF / "prepare.yaml", PrepareConfig)
 score_config = partial(load_config, CONF / "score.yaml", ScoreConfig)
 curves_config = partial(load_config, CONF / "curves.yaml", CurvesConfig)
+peers_config = partial(load_config, CONF / "peers.yaml", PeersConfig)
 robustness_config = partial(load_config, CONF / "robustness.yaml", RobustnessConfig)
 report_config = partial(load_config, CONF / "report.yaml", ReportConfig)
 

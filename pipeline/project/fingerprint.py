@@ -29,7 +29,7 @@ class _Stage(NamedTuple):
 
 _FITTED = ("reviews", "parts", "feature_costs")
 # These measure in stars, and so depend on how many there are.
-_BY_SCALE = ("features", "score", "curves", "robustness", "report", "log")
+_BY_SCALE = ("features", "score", "curves", "peers", "robustness", "report", "log")
 _RESULTS = ("reviews", *TABLES, "predictions", "lines", "verdict")
 _STAGES = {
     "prepare": _Stage(f"prepared/{MANIFEST}", ("prepare.yaml",), (), ("reviews",)),
@@ -48,6 +48,8 @@ _STAGES = {
     "log": _Stage("reports/runs.json", (), _RESULTS, ()),
 }
 STAGES = tuple(_STAGES)
+# No part of `make all`: it takes minutes to hours.
+_STAGES["peers"] = _Stage(f"peers/{MANIFEST}", ("score.yaml", "curves.yaml", "peers.yaml"), (*_FITTED, "metrics"), ())
 
 
 def _features_settings() -> Any:
@@ -68,6 +70,7 @@ _SETTINGS: dict[str, Callable[[], Any]] = {
     "features": _features_settings,
     "score.yaml": _score_settings,
     "curves.yaml": lambda: conf.curves_config().model_dump(),
+    "peers.yaml": lambda: conf.peers_config().model_dump(),
     "robustness.yaml": lambda: conf.robustness_config().model_dump(),
     "report.yaml": lambda: conf.report_config().model_dump(),
 }

@@ -30,13 +30,15 @@ class DatasetPaths:
     shards, tokens, shared : Path
         Finished parts of an encoding that is under way; the token states of all reviews; columns of draws that feature
         sets share while the curves are under way.
-    reports, curves, robustness : Path
-        Directories of the stages from score on, of the curves and of the robustness stage.
+    reports, curves, robustness, peers : Path
+        Directories of the stages from score on, of the curves, of the robustness and of the peers stage.
     predictions, lines, models : Path
         The predicted stars of the held-out reviews, a column per line; a description of each line; fitted pipelines
         from raw texts.
     draws, verdict : Path
         The finished pieces of score and curves; the verdict in three sentences.
+    peer_draws, answers : Path
+        The finished pieces of peers; what a language model has answered.
     page, summary, figures : Path
         The report, in short, and its pictures.
     runs, upload : Path
@@ -54,6 +56,7 @@ class DatasetPaths:
         self.shards = self.features / "shards"
         self.tokens = self.features / "tokens"
         self.shared = self.features / "shared"
+        self.answers = self.features / "answers"
         self.reports = reports or Path("reports", dataset)
         self.predictions = self.reports / "predictions.parquet"
         self.lines = self.reports / "lines.json"
@@ -62,6 +65,8 @@ class DatasetPaths:
         self.curves = self.reports / "curves"
         self.verdict = self.curves / "verdict.json"
         self.robustness = self.reports / "robustness"
+        self.peers = self.reports / "peers"
+        self.peer_draws = self.peers / "draws"
         self.page = self.reports / "index.html"
         self.summary = self.reports / "summary.md"
         self.figures = self.reports / "figures"

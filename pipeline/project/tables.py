@@ -46,6 +46,12 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "know_how_contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
         "crossovers": ("a", "b", "found", "n", "n_low", "n_high", "ahead_small", "ahead_large"),
     },
+    "peers": {
+        "peers": (*_LINE, "n_train", "n_draws", *_QWK, *_MAE, "qwk_sd", "fit_seconds"),
+        "peer_sides": ("side", "n_train", *_LINE, *_QWK),
+        "peer_contrasts": ("a", "b", "n_train", "difference", "low", "high", "p", "p_holm"),
+        "peer_costs": ("side", "n_train", *_LINE, "train_seconds", "review_ms", "peak_mb"),
+    },
     "robustness": {
         "changes": ("side", *_LINE, "change", "n_reviews", *_QWK, "difference", "low", "high"),
         "transfer": ("side", *_LINE, "trained_on", "tested_on", "n_reviews", *_QWK),

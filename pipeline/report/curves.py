@@ -14,6 +14,7 @@ from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
 _TICKS = [base * 10**power for power in range(7) for base in (1, 3)]
 _CONTRAST = "{a} against {b}".format_map
+_MOST_BANDS = 7  # more of them would hide each other
 _DASHES = {"Taguchi": "-", "other": "--", "baseline": ":"}
 
 
@@ -85,7 +86,7 @@ def pictures(results: Results) -> Iterator[Picture]:
     final = results.final
     ends = "; ".join(f"{line['side']} {QWK(line)}" for line in final.to_dict("records"))
     text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
-    yield picture("sides", "learning_curves", text, _side_curves(results.sides, results.crossovers))
+    yield picture("sides", "learning_curves", text, side_curves(results.sides, results.crossovers))
 
     curves = results.curves
     families = {line.model: results.family(line) for line in results.lines}
@@ -104,8 +105,8 @@ def pictures(results: Results) -> Iterator[Picture]:
         yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
 
 
-def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
-    """Draw the learning curve of each side with its 95% band, and below it where the lead changes.
+def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
+    """Draw the learning curve of each side, and below it where the lead changes; few sides have their 95% bands.
 
     Parameters
     ----------
@@ -114,6 +115,7 @@ def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
         Rows without `n` are left out: there the lead does not change.
     """
     found = crossovers[crossovers["n"].notna()]
+    few = sides["side"].nunique() <= _MOST_BANDS
     strip = 0.55 * len(found)
     figure = new_figure(5.1, 4.1 + strip)
     heights = [4, strip] if len(found) else [4]
@@ -121,14 +123,15 @@ def _side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     for side, look in looks(sides["side"].tolist()).items():
         curve = sides[sides["side"] == side].sort_values("n_train")
         band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
-        axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
+        if few:
+            axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
         axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5)
     _reviews_axis(axes, sides["n_train"])
     axes.set(ylabel="QWK on held-out reviews")
     for strip_axes in below:
         _lead_changes(strip_axes, found)
     (below or [axes])[-1].set_xlabel("training reviews (log scale)")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3 if few else 2)
     return figure
 
 

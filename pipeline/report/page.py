@@ -18,7 +18,7 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, items, predictions, robustness
+from pipeline.report import costs, curves, items, peers, predictions, robustness
 from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing
 from pipeline.report.results import Results, lines_of
@@ -36,6 +36,7 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
             *(costs.pictures(results) if complete else ()),
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
             *(robustness.pictures(results) if complete else ()),
+            *(peers.pictures(results) if complete and results.peers else ()),
             *items.pictures(results, config.n_items),
         ]
 
@@ -44,6 +45,8 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
     """Return the page, with pictures from `draw`; until it is complete, with what the score stage has found."""
     stages = ("score", "curves", "robustness") if complete else ("score",)
     configs = {stage: results.manifest(stage)["config"] for stage in stages}
+    if complete and results.peers:
+        configs["peers"] = results.peers["config"]
     looked_into = _looked_into(results, complete).to_dict("records")
     template = _environment().get_template("report.html")
     return template.render(
@@ -92,6 +95,7 @@ def _tables(results: Results) -> dict[str, Any]:
         "crossovers": curves.crossover_table(results.crossovers),
         "contrasts": curves.contrast_table(results.contrasts),
         **_know_how_tables(results),
+        **(peers.tables(results) if results.peers else {}),
         "frontier": costs.frontier_table(results.costs),
         "costs": costs.line_costs(by_quality, "Costs, best QWK first"),
         "calibration": robustness.calibration_table(results.calibration),

@@ -62,6 +62,8 @@ class Results:
         with about the same prediction.
     items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
         The other tables of `pipeline.project.tables`.
+    peer_sides, peer_contrasts, peer_costs : DataFrame
+        What the peers stage has found, where it has run.
     know_how, know_how_contrasts : DataFrame
         Sides and contrasts of the curves with know-how; empty where there are none.
 
@@ -95,6 +97,9 @@ class Results:
     calibration = _table("calibration", _with_lines_as_sides)
     calibration_bins = _table("calibration_bins", _with_lines_as_sides)
     costs = _table("costs")
+    peer_sides = _table("peer_sides")
+    peer_contrasts = _table("peer_contrasts")
+    peer_costs = _table("peer_costs")
 
     @classmethod
     def of(cls, name: str) -> Self:
@@ -121,6 +126,12 @@ class Results:
                 f"{self._directory(stage)} holds no complete {stage} (no manifest.json): run the {stage} stage first"
             )
         return self.manifests[stage]
+
+    @cached_property
+    def peers(self) -> dict[str, Any] | None:
+        """Manifest of the peers stage; None where it has not run on these reviews."""
+        manifest = read_manifest(self.paths.peers)
+        return manifest if manifest and manifest.get("reviews_sha256") == self.reviews_sha256 else None
 
     def _directory(self, stage: str) -> Path:
         return self.paths.reports if stage == "score" else Path(getattr(self.paths, stage))

@@ -95,7 +95,10 @@ def runs_of(results: Results, upload: str) -> tuple[Run, dict[Line, Run]]:
             raise PipelineError(f"{path} is missing: run the report stage first")
     sizes = {name: str(results.metrics[name].iloc[0]) for name in _SIZES}
     params = {**sizes, "n_lines": str(len(results.lines)), "scale": results.scale.written, "reviews_sha256": digest}
-    parent = Run({"mlflow.note.content": _note(results, upload)}, params, _side_points(results.sides))
+    points = _side_points(results.sides)
+    if results.peers:
+        points += _side_points(results.peer_sides, "peer_qwk")
+    parent = Run({"mlflow.note.content": _note(results, upload)}, params, points)
     return parent, {line: _line_run(results, line) for line in results.lines}
 
 
@@ -158,8 +161,8 @@ def _line_points(metrics: dict[Any, Any], curve: pd.DataFrame) -> list[Point]:
     return [point for point in points if point.value == point.value]
 
 
-def _side_points(sides: pd.DataFrame) -> list[Point]:
-    """Return the learning curve of each side as a metric `qwk_<side>`.
+def _side_points(sides: pd.DataFrame, name: str = "qwk") -> list[Point]:
+    """Return the learning curve of each side as a metric `<name>_<side>`.
 
     Examples
     --------
@@ -167,9 +170,9 @@ def _side_points(sides: pd.DataFrame) -> list[Point]:
     [Point(name='qwk_T_attention', value=0.25, step=10)]
     """
     # A name that needs no quotes in the UI's search.
-    names = sides["side"].str.replace(r"[^0-9A-Za-z-]+", "_", regex=True)
-    rows = zip(names, sides["qwk"], sides["n_train"], strict=True)
-    return [Point(f"qwk_{name}", float(value), int(step)) for name, value, step in rows if value == value]
+    clean = sides["side"].str.replace(r"[^0-9A-Za-z-]+", "_", regex=True)
+    rows = zip(clean, sides["qwk"], sides["n_train"], strict=True)
+    return [Point(f"{name}_{side}", float(value), int(step)) for side, value, step in rows if value == value]
 
 
 def files_of(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
@@ -177,6 +180,6 @@ def files_of(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
     conf = [(path, place) for place in ("conf", "conf/features") for path in shipped_files(f"{place}/*.yaml")]
     patterns = [
         *(("*.csv", None), ("index.html", "report"), ("summary.md", "report"), ("figures/*.*", "figures")),
-        *((f"{stage}/*.{kind}", stage) for stage in ("curves", "robustness") for kind in ("csv", "json")),
+        *((f"{stage}/*.{kind}", stage) for stage in ("curves", "robustness", "peers") for kind in ("csv", "json")),
     ]
     return [*conf, *((path, place) for pattern, place in patterns for path in sorted(paths.reports.glob(pattern)))]

@@ -5,6 +5,7 @@ import pandas as pd
 from pipeline.format import escape_markdown, number, short
 from pipeline.report.costs import frontier_table
 from pipeline.report.curves import contrast_table, sides_by_size, sides_now
+from pipeline.report.peers import PEERS
 from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table
 
@@ -24,6 +25,7 @@ def render_summary(dataset: str, results: Results) -> str:
         sides_by_size(results.sides),
         contrast_table(results.contrasts),
         *([sides_by_size(results.know_how, ", each side with know-how,")] if len(results.know_how) else []),
+        *([sides_by_size(results.peer_sides, PEERS)] if results.peers else []),
         _top_table(results.metrics),
         frontier_table(results.costs),
     ]

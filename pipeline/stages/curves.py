@@ -75,7 +75,7 @@ def run(dataset: str) -> dict[str, Any]:
     }
     if config.know_how and known_pieces:
         with_it = [result for result in results if result.piece.know_how]
-        with_know_how = scored(curves.by_size(with_it, curves.know_how_models(config.know_how)))
+        with_know_how = scored(curves.by_size(with_it, curves.models_of(config.know_how.sides)))
         known_sides = curves.make_sides(config.know_how.sides, with_know_how)
         tables["know_how"] = curves.sides_frame(known_sides)
         tables["know_how_contrasts"] = curves.contrasts_frame(known_sides, config.know_how.contrasts)

@@ -1,0 +1,280 @@
+"""What people pick today beside the curves: a language model whose answers are columns, and a fine-tuned encoder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.digest import file_digest, value_digest
+from pipeline.errors import PipelineError, first_line
+from pipeline.evaluation.draws import draw_in_order
+from pipeline.evaluation.sides import Side
+from pipeline.experiment.curves import models_of
+from pipeline.experiment.fitting import Material
+from pipeline.experiment.line import RAW_TEXT, Line
+from pipeline.experiment.models import BASELINES, LLM_READERS, MODELS, check_models, make_model
+from pipeline.experiment.named import estimator_digest
+from pipeline.experiment.pieces import Piece, PieceResult, RunContext, groups, held_out_rows, run_context
+from pipeline.experiment.transformers import make_transformers, table_digests
+from pipeline.features import LocalLLM
+from pipeline.files import read_json, write_json
+from pipeline.progress import progress_bar
+from pipeline.project.conf import CurvesConfig, PeersConfig, ScoreConfig, SideConfig, check_names, feature_configs
+from pipeline.project.paths import CONF, DatasetPaths
+from pipeline.project.scale import dataset_scale
+
+_WHERE = str(CONF / "peers.yaml")
+
+
+@dataclass(frozen=True)
+class PeersContext(RunContext):
+    """What the results of the peers stage are made from.
+
+    Attributes
+    ----------
+    feature_sets : dict of str to list of str
+        Those of conf/peers.yaml.
+    llm : dict of str to LocalLLM
+        The unfitted transformer of each feature that a language model makes.
+    """
+
+    feature_sets: dict[str, list[str]] = field(default_factory=dict)
+    llm: dict[str, LocalLLM] = field(default_factory=dict)
+
+    def material(self) -> Material:
+        """Return the reviews with the columns of the features stage, and the features of the language model."""
+        material = super().material()
+        makers = material.makers | {part: partial(_unfitted, each) for part, each in self.llm.items()}
+        return replace(material, feature_sets=material.feature_sets | self.feature_sets, makers=makers)
+
+    @property
+    def directory(self) -> Any:
+        """Where the pieces are kept."""
+        return DatasetPaths(self.dataset).peer_draws
+
+
+def _unfitted(transformer: LocalLLM) -> LocalLLM:
+    return transformer
+
+
+def all_sides(config: PeersConfig, curves: CurvesConfig) -> dict[str, SideConfig]:
+    """Return the sides that are compared: some of conf/curves.yaml, then those of conf/peers.yaml.
+
+    Raises
+    ------
+    PipelineError
+        If a side of conf/curves.yaml is not there.
+    """
+    check_names(config.curves_sides, list(curves.sides), "side of conf/curves.yaml", _WHERE)
+    return {name: curves.sides[name] for name in config.curves_sides} | config.sides
+
+
+def check_peers(config: PeersConfig, curves: CurvesConfig, score: ScoreConfig) -> None:
+    """Stop before any work if conf/peers.yaml names what is not known.
+
+    Raises
+    ------
+    PipelineError
+        It lists the known names.
+    """
+    for name, parts in config.feature_sets.items():
+        check_names(parts, [*config.features, *score.parts], f"feature of {name}", _WHERE)
+        check_names([name] if name in score.feature_sets else [], [], "feature set, which conf/score.yaml has", _WHERE)
+    known = [*config.feature_sets, *score.feature_sets, RAW_TEXT]
+    for name, side in config.sides.items():
+        check_names(side.feature_sets, known, f"feature set of side {name}", _WHERE)
+        for features in side.feature_sets:
+            models = BASELINES if features == RAW_TEXT else MODELS | LLM_READERS
+            check_models(side.models, models, f"model of side {name} on {features}", _WHERE)
+    sides = all_sides(config, curves)
+    for pair in config.contrasts:
+        check_names(pair, list(sides), "side", _WHERE)
+
+
+def language_models(dataset: str, config: PeersConfig, source: Mapping[str, Any]) -> dict[str, LocalLLM]:
+    """Return the unfitted transformer of each feature in conf/peers.yaml.
+
+    Parameters
+    ----------
+    dataset : str
+    config : PeersConfig
+    source : mapping
+        Where the model is: model or base_url of `LocalLLM`.
+
+    Raises
+    ------
+    PipelineError
+        If a parameter is unknown.
+    """
+    paths = DatasetPaths(dataset)
+    fixed = {"scale": dataset_scale(paths), "cache": paths.answers, **source}
+    made = {}
+    for name, params in config.features.items():
+        try:
+            made[name] = LocalLLM(**params, **fixed)
+        except TypeError as error:
+            raise PipelineError(f"{_WHERE}: {name}: {first_line(error)}") from None
+    return made
+
+
+def peers_context(
+    dataset: str, config: PeersConfig, sides: Mapping[str, SideConfig], llm: Mapping[str, LocalLLM], llm_digest: str
+) -> PeersContext:
+    """Return the context of the peers stage, after checking that the features are those of the reviews.
+
+    Parameters
+    ----------
+    dataset : str
+    config : PeersConfig
+    sides : mapping of str to SideConfig
+    llm : mapping of str to LocalLLM
+        By feature.
+    llm_digest : str
+        Of the language model.
+    """
+    context, paths = run_context(dataset), DatasetPaths(dataset)
+    others = sorted({part for parts in config.feature_sets.values() for part in parts} - set(config.features))
+    transformers = make_transformers(others, feature_configs(), _WHERE, dataset_scale(paths))
+    made_from = table_digests(transformers, paths.reviews)
+    for name, params in config.features.items():
+        made_from[name] = value_digest(params, llm_digest, estimator_digest(LocalLLM()), file_digest(paths.reviews))
+    columns = {name: value_digest([made_from[part] for part in parts]) for name, parts in config.feature_sets.items()}
+    lines = {Line(features, model) for features, models in models_of(sides).items() for model in models}
+    digests = {line.model: estimator_digest(make_model(line)) for line in lines}
+    return PeersContext(
+        dataset,
+        context.root,
+        context.seed,
+        context.columns | columns,
+        context.models | digests,
+        feature_sets=config.feature_sets,
+        llm=dict(llm),
+    )
+
+
+def peer_pieces(config: PeersConfig, sides: Mapping[str, SideConfig], n_train: int) -> list[Piece]:
+    """Return every draw x feature set below all training reviews; what is trained on raw texts, each on its own."""
+    pieces = []
+    for features, models in models_of(sides).items():
+        parted = groups(features, models) if features == RAW_TEXT else {"": models}
+        pieces += [
+            Piece(features, names, n, repeat, group=key, n_held_out=config.n_held_out)
+            for n, repeats in sorted(config.sizes.items())
+            for repeat in range(repeats)
+            for key, names in parted.items()
+            if n < n_train
+        ]
+    return pieces
+
+
+def ask(context: PeersContext, pieces: Sequence[Piece]) -> dict[str, dict[str, float]]:
+    """Let the language model read every draw that pieces need, and keep its columns for them.
+
+    The training reviews are given in the order of the repeat, so that a larger draw shows the examples of a smaller
+    one, and the answers for held-out reviews are found again.
+
+    Returns
+    -------
+    dict of str to dict
+        By feature: `prompts` that were asked, their `seconds`, and `peak_mb` that the model takes.
+    """
+    material, paths = context.material(), DatasetPaths(context.dataset)
+    stars = material.stars[material.is_train]
+    costs = read_json(_costs_path(paths)).get(value_digest(context.columns), {})
+    todo = list(_draws(context, pieces))
+    with progress_bar(len(todo), "language model", "draw") as bar:
+        for part, n, repeat, n_held_out in todo:
+            order = draw_in_order(stars, n, repeat, context.seed)
+            held_out = held_out_rows(material.stars[~material.is_train], n_held_out, context.seed)
+            train, test = np.flatnonzero(material.is_train)[order], np.flatnonzero(~material.is_train)[held_out]
+            if material.kept(part, np.sort(train), test) is None:
+                model = context.llm[part]
+                columns = model.fit_transform(material.texts[train], material.stars[train])
+                asked = [model.info_]
+                held_out_columns = model.transform(material.texts[test])
+                asked.append(model.info_)
+                material.keep(part, np.sort(train), test, (columns[np.argsort(train)], held_out_columns))
+                costs[part] = _added(costs.get(part, {}), asked)
+                write_json(_costs_path(paths), {value_digest(context.columns): costs})
+            bar.update()
+    return costs
+
+
+def _costs_path(paths: DatasetPaths) -> Any:
+    return paths.answers / "costs.json"
+
+
+def _draws(context: PeersContext, pieces: Sequence[Piece]) -> Iterator[tuple[str, int, int, int]]:
+    """Return feature, size, repeat and held-out reviews of what is to be asked, one prompt's kind after another."""
+    wanted = {
+        (part, piece.repeat, piece.n_train, piece.n_held_out)
+        for piece in pieces
+        for part in context.feature_sets.get(piece.features, ())
+        if part in context.llm
+    }
+    for part, repeat, n, n_held_out in sorted(wanted):
+        yield part, n, repeat, n_held_out
+
+
+def _added(costs: Mapping[str, float], asked: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {
+        "prompts": costs.get("prompts", 0) + sum(info["prompts"] for info in asked),
+        "seconds": costs.get("seconds", 0.0) + sum(info["seconds"] for info in asked),
+        "peak_mb": max(costs.get("peak_mb", 0.0), *(info["memory_mb"] for info in asked)),
+    }
+
+
+def cost_frame(
+    context: PeersContext,
+    sides: Mapping[str, Mapping[int, Side[Line]]],
+    lines: Mapping[int, Mapping[Line, Sequence[PieceResult]]],
+    asked: Mapping[str, Mapping[str, float]],
+    n_train: int,
+) -> pd.DataFrame:
+    """Return peer_costs.csv: what the line of each side takes at every size, from raw texts on.
+
+    Columns of the features stage take their share of the seconds that all training reviews take.
+
+    Parameters
+    ----------
+    context : PeersContext
+    sides : mapping of str to mapping of int to Side
+    lines : mapping of int to mapping of Line to sequence of PieceResult
+    asked : mapping of str to mapping
+        From `ask`.
+    n_train : int
+        Number of all training reviews.
+    """
+    costs = read_json(DatasetPaths(context.dataset).feature_costs)
+    parts = context.material().feature_sets
+    rows = []
+    for name, of_size in sides.items():
+        for n, side in of_size.items():
+            line, results = side.line, lines[n][side.line]
+            figures = pd.concat([result.figures.loc[[line.model]] for result in results]).median()
+            train, review = figures["fit_seconds"], figures["predict_seconds"] / len(results[0].predictions)
+            peak = figures["peak_mb"]
+            for part in parts.get(line.features, ()):
+                if part in asked:
+                    prompt = asked[part]["seconds"] / max(1, asked[part]["prompts"])
+                    train += 0 if line.model in LLM_READERS else n * prompt
+                    review += prompt
+                    peak = max(peak, asked[part]["peak_mb"])
+                else:
+                    cost = costs[part]
+                    train += (cost["encode_seconds"] + cost["learn_seconds"]) * n / n_train
+                    review += cost["transform_seconds_per_review"]
+            row = {"side": name, "n_train": n, **line._asdict()}
+            rows.append({**row, "train_seconds": train, "review_ms": 1000 * review, "peak_mb": peak})
+    return pd.DataFrame(rows)
+
+
+def held_out_stars(reviews: pd.DataFrame, n: int, seed: int) -> npt.NDArray[Any]:
+    """Return the stars of the held-out reviews that peers are measured on."""
+    stars = reviews.loc[reviews["split"] == "test", "stars"].to_numpy()
+    rows: npt.NDArray[Any] = stars[held_out_rows(stars, n, seed)]
+    return rows

@@ -1,0 +1,74 @@
+"""The peers stage: a language model and a fine-tuned encoder beside the T-method, with few training reviews."""
+
+import logging
+import shutil
+import time
+from typing import Any
+
+import numpy as np
+
+from pipeline.digest import file_digest
+from pipeline.errors import PipelineError
+from pipeline.evaluation.verdict import who_is_ahead
+from pipeline.experiment import curves, peers
+from pipeline.experiment.pieces import run_pieces
+from pipeline.files import read_manifest, read_parquet
+from pipeline.llm import model_digest
+from pipeline.project.conf import curves_config, peers_config, score_config
+from pipeline.project.paths import DatasetPaths
+from pipeline.project.scale import dataset_scale
+from pipeline.project.tables import write_table
+
+logger = logging.getLogger(__name__)
+
+
+def run(dataset: str, model: str | None = None, base_url: str | None = None) -> dict[str, Any]:
+    """Run the stage: ask the language model, fit what is not done yet, write the tables; return the manifest.
+
+    Parameters
+    ----------
+    dataset : str
+    model, base_url : str, default=None
+        The language model, see `pipeline.features.LocalLLM`.
+    """
+    started = time.monotonic()
+    paths, config, score = DatasetPaths(dataset), peers_config(), score_config()
+    peers.check_peers(config, curves_config(), score)
+    if "config" not in read_manifest(paths.reports):
+        raise PipelineError(f"{paths.reports} holds no complete score: run make all first")
+    sides = peers.all_sides(config, curves_config())
+    llm = peers.language_models(dataset, config, {"model": model, "base_url": base_url})
+    context = peers.peers_context(dataset, config, sides, llm, model_digest(model, base_url))
+    reviews = read_parquet(paths.reviews, made_by="prepare")
+    stars = peers.held_out_stars(reviews, config.n_held_out, context.seed)
+    n_train = int((reviews["split"] == "train").sum())
+    pieces = peers.peer_pieces(config, sides, n_train)
+    if not pieces:
+        raise PipelineError(f"{dataset} has {n_train} training reviews, fewer than the sizes in conf/peers.yaml")
+    asked = peers.ask(context, pieces)
+    results = run_pieces(context, pieces, "peers")
+    shutil.rmtree(paths.shared, ignore_errors=True)
+    for path_of_earlier_settings in set(paths.peer_draws.glob("*.parquet")) - {context.path(piece) for piece in pieces}:
+        path_of_earlier_settings.unlink()
+
+    sizes, everyone = curves.by_size(results, curves.models_of(sides)), np.arange(len(stars))
+    predictions = {n: curves.predictions_of(lines, everyone) for n, lines in sizes.items()}
+    scores = curves.score_sizes(stars, predictions, config.n_resamples, config.seed, dataset_scale(paths))
+    made = curves.make_sides(sides, scores)
+    contrasts = curves.contrasts_frame(made, config.contrasts)
+    seconds = {n: curves.seconds_of(lines) for n, lines in sizes.items()}
+    write_table(paths, "peers", curves.curves_frame(scores, seconds))
+    write_table(paths, "peer_sides", curves.sides_frame(made))
+    write_table(paths, "peer_contrasts", contrasts)
+    write_table(paths, "peer_costs", peers.cost_frame(context, made, sizes, asked, n_train))
+    sentences = [f"{who_is_ahead(of_pair, len(stars))}." for _, of_pair in contrasts.groupby(["a", "b"], sort=False)]
+    for sentence in sentences:
+        logger.info("%s", sentence)
+    return {
+        "config": config.model_dump(),
+        "reviews_sha256": file_digest(paths.reviews),
+        "language_model": next(iter(llm.values())).describe() if llm else {},
+        "n_held_out": len(stars),
+        "sentences": sentences,
+        "seconds": round(time.monotonic() - started, 1),
+    }

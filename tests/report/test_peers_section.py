@@ -1,0 +1,108 @@
+"""The page, the summary and MLflow's run, where a language model and SetFit stand beside the curves."""
+
+from contextlib import chdir
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_data import build
+
+from pipeline.files import MANIFEST, read_manifest, write_json
+from pipeline.project.paths import DatasetPaths
+from pipeline.project.tables import read_table, write_table
+from pipeline.report.results import Results
+from pipeline.report.runs import runs_of
+from pipeline.stages import report
+
+SIDES = {"T-method": "T-method", "LLM <b>2 examples</b>": "attention", "SetFit": "both"}
+SENTENCE = "Of the sizes from 10 to 100 training reviews, T-method is ahead with 10 & SetFit is ahead at no size."
+
+
+def add_peers(paths: DatasetPaths, reviews_sha256: str | None) -> None:
+    """Leave what the peers stage leaves, under other names the curves of the three sides."""
+    few = [10, 30, 100]
+    names = {old: new for new, old in SIDES.items()}
+    sides = read_table(paths, "sides")
+    sides = sides[sides["n_train"].isin(few)].assign(side=lambda table: table["side"].map(names))
+    contrasts = read_table(paths, "contrasts")
+    contrasts = contrasts[contrasts["n_train"].isin(few)].assign(a="T-method", b="SetFit")
+    curves = read_table(paths, "curves")
+    write_table(paths, "peers", curves[curves["n_train"].isin(few)])
+    write_table(paths, "peer_sides", sides)
+    write_table(paths, "peer_contrasts", contrasts)
+    costs = sides[["side", "n_train", "features", "model"]]
+    write_table(paths, "peer_costs", costs.assign(train_seconds=61.5, review_ms=171.0, peak_mb=412.0))
+    described = {side: {"feature_sets": ["text"], "models": ["SetFit"]} for side in SIDES}
+    manifest = {
+        "config": {"n_held_out": 150, "sides": described},
+        "reviews_sha256": reviews_sha256,
+        "language_model": {"file": "small.gguf", "sha256": "a5fd", "template": "plain"},
+        "n_held_out": 150,
+        "sentences": [SENTENCE],
+    }
+    write_json(paths.peers / MANIFEST, manifest)
+
+
+@pytest.fixture(scope="module")
+def with_peers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetPaths]:
+    directory = tmp_path_factory.mktemp("peers")
+    paths = build(directory)
+    with chdir(directory):
+        add_peers(paths, Results(paths).reviews_sha256)
+        report.run(paths.dataset)
+    return directory, paths
+
+
+@pytest.fixture
+def peer_paths(with_peers: tuple[Path, DatasetPaths], monkeypatch: pytest.MonkeyPatch) -> DatasetPaths:
+    monkeypatch.chdir(with_peers[0])
+    return with_peers[1]
+
+
+def test_the_section_has_sentences_curves_differences_costs_and_the_model(peer_paths: DatasetPaths) -> None:
+    page = peer_paths.page.read_text(encoding="utf-8")
+    section = page[page.index('<section aria-labelledby="peers">') :]
+    section = section[: section.index("</section>")]
+    for shown in ("10 &amp; SetFit is ahead", "LLM &lt;b&gt;2 examples&lt;/b&gt;", "61.5", "171", "412", "small.gguf"):
+        assert shown in section
+    assert section.count("<table>") == 3
+    assert section.count("<figure") == 1
+    assert (peer_paths.figures / "peers.svg").exists()
+    assert "conf/peers.yaml" in page
+    assert '<a href="#peers">' in page
+
+
+def test_the_summary_and_the_run_have_the_sides(peer_paths: DatasetPaths) -> None:
+    assert "beside a language model and SetFit" in peer_paths.summary.read_text(encoding="utf-8")
+    parent, _ = runs_of(Results(peer_paths), "now")
+    sides = Results(peer_paths).peer_sides.set_index(["side", "n_train"])
+    points = {(point.name, point.step): point.value for point in parent.points}
+    assert points["peer_qwk_SetFit", 30] == sides.loc[("SetFit", 30), "qwk"]
+    assert "peer_qwk_T-method" in {name for name, _ in points}
+
+
+def test_results_of_other_reviews_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    add_peers(paths, "of other reviews")
+    report.run(paths.dataset)
+    assert read_manifest(paths.peers)
+    assert "SetFit" not in paths.page.read_text(encoding="utf-8")
+    assert "SetFit" not in paths.summary.read_text(encoding="utf-8")
+    parent, _ = runs_of(Results(paths), "now")
+    assert not [point for point in parent.points if point.name.startswith("peer")]
+
+
+def test_a_page_without_peers_says_nothing_of_them(page: str) -> None:
+    assert "peers" not in page
+
+
+def test_peers_are_drawn_without_bands_where_they_are_many(results: Results) -> None:
+    many = pd.concat([results.sides.assign(side=results.sides["side"] + f" {i}") for i in range(3)])
+    from pipeline.report.curves import side_curves
+    from pipeline.report.figure import drawing
+
+    with drawing():
+        crowded, few = (side_curves(table, pd.DataFrame({"n": []})) for table in (many, results.sides))
+    assert len(crowded.axes[0].collections) == 0
+    assert len(few.axes[0].collections) == 3
