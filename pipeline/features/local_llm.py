@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
@@ -339,8 +339,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
 
     def _with_nearest(self, model: LanguageModel, texts: list[str], allowed: npt.NDArray[np.bool_]) -> list[Prompt]:
         wording = self._wording(model)
-        product = normalize(self.similarity_.transform(texts)) @ self.vectors_.T
-        similarities = csr_array(product).toarray() if issparse(product) else np.asarray(product, dtype=np.float64)
+        vectors = normalize(self.similarity_.transform(texts))
+        similarities = safe_sparse_dot(vectors, self.vectors_.T, dense_output=True)
         nearest = nearest_examples(similarities, allowed, self.n_examples)
         pairs = zip(texts, ([self.examples_[row] for row in rows] for rows in nearest), strict=True)
         return [wording.prompt(wording.rules, shown(examples), text, self.n_words) for text, examples in pairs]

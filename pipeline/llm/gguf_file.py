@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.digest import file_digest
+from pipeline.digest import files_digest
 from pipeline.errors import first_line
 
 _MAGIC = b"GGUF"
@@ -56,12 +56,11 @@ def read_model_file(path: Path) -> ModelFile:
     """
     if path.is_dir():
         raise ValueError(f"{path} is a directory: give the path of a GGUF file in it.")
-    fact = path.stat()
-    return _read(path.resolve(), (fact.st_size, fact.st_ino, fact.st_mtime_ns))
+    return _read(path.resolve(), files_digest(path))
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _stamp: tuple[int, int, int]) -> ModelFile:
+def _read(path: Path, digest: str) -> ModelFile:
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
             raise ValueError(f"{path} is no GGUF file (it does not begin with GGUF): convert the model to GGUF first.")
@@ -76,7 +75,7 @@ def _read(path: Path, _stamp: tuple[int, int, int]) -> ModelFile:
     architecture = str(facts.get("general.architecture", ""))
     return ModelFile(
         path,
-        file_digest(path),
+        digest,
         str(facts.get("general.name", path.stem)),
         architecture,
         facts.get(f"{architecture}.context_length"),
