@@ -1,0 +1,5 @@
+"""What a practitioner would pick for a few dozen reviews: an encoder fine-tuned by SetFit, or as a whole."""
+
+from pipeline.peers.setfit import SetFitClassifier
+
+__all__ = ["SetFitClassifier"]
