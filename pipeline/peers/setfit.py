@@ -3,7 +3,7 @@
 from math import ceil
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +97,7 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
     [5, 1]
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's form
         "model": [str, Path],
         "revision": [str, None],
         "num_epochs": [Interval(Integral, 1, None, closed="left")],
