@@ -12,6 +12,7 @@ from pipeline.evaluation.calibration import calibration_bins, calibration_statis
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.draws import draw, draw_sizes
 from pipeline.evaluation.metrics import clip_to_stars, evaluate, qwk, round_to_stars, spearman
+from pipeline.evaluation.most_likely import MostLikelyStarRegressor
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
 from pipeline.evaluation.perturbations import CHANGES, change_all
 from pipeline.evaluation.scores import Resamples, Scores, resample_reviews, score_lines
@@ -26,4 +27,4 @@ __all__ += ["Resamples", "Scores", "holm", "intervals", "p_value", "percentile_i
 __all__ += ["resample_reviews", "score_lines"]
 __all__ += ["Side", "draw", "draw_sizes", "last_change", "side_of", "three_sentences"]
 __all__ += ["CHANGES", "calibration_bins", "calibration_statistics", "change_all", "cost_table", "review_slices"]
-__all__ += ["ExpectedStarRegressor", "MedianStarRegressor", "OrdinalClassifier"]
+__all__ += ["ExpectedStarRegressor", "MedianStarRegressor", "MostLikelyStarRegressor", "OrdinalClassifier"]

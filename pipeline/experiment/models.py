@@ -25,12 +25,14 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVR
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.most_likely import MostLikelyStarRegressor
 from pipeline.evaluation.ordinal import ExpectedStarRegressor, MedianStarRegressor, OrdinalClassifier
 from pipeline.experiment.column_as_prediction import ColumnAsPrediction
 from pipeline.experiment.gram_ridge import GramRidgeCV
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
 from pipeline.experiment.tuned import Tuned
+from pipeline.peers import SetFitClassifier
 from pipeline.project.conf import check_names
 from pipeline.project.paths import CONF
 from pipeline.taguchi import (
@@ -94,6 +96,17 @@ def _tfidf_ridge() -> BaseEstimator:
     words_and_pairs = TfidfVectorizer(tokenizer=words, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
     ridge = GridSearchCV(Ridge(), {"alpha": [0.03, 0.1, 0.3, 1]}, scoring="neg_mean_absolute_error", cv=_THREE_FOLDS)
     return make_pipeline(FunctionTransformer(check_texts), words_and_pairs, ridge)
+
+
+def _setfit() -> SetFitClassifier:
+    # SetFit's own settings, but for what makes it cheaper: the square of the number of reviews is the number of pairs.
+    return SetFitClassifier(max_steps=150, max_length=128, use_amp=True, random_state=0)
+
+
+def _setfit_tuned() -> SetFitClassifier:
+    return SetFitClassifier(
+        max_steps=40, body_learning_rate=1e-4, num_iterations=20, max_length=128, use_amp=True, random_state=0
+    )
 
 
 def _unit_space_per_star(detector: Any) -> BaseEstimator:
@@ -174,7 +187,14 @@ MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 LLM_READERS: dict[str, Callable[[], Any]] = {"expectation": lambda: ColumnAsPrediction(-2)}
 
 
-BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
+BASELINES: dict[str, Callable[[], Any]] = {
+    "mean": DummyRegressor,
+    "TF-IDF + Ridge": _tfidf_ridge,
+    "SetFit": lambda: ExpectedStarRegressor(_setfit()),
+    "SetFit (class)": lambda: MostLikelyStarRegressor(_setfit()),
+    "SetFit tuned": lambda: ExpectedStarRegressor(_setfit_tuned()),
+    "SetFit tuned (class)": lambda: MostLikelyStarRegressor(_setfit_tuned()),
+}
 
 
 def make_model(line: Line) -> Any:
