@@ -7,7 +7,9 @@ from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate
 from pipeline.taguchi.mean import MeanRegressor
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.msr import MSRRegressor
-from pipeline.taguchi.orthogonal_arrays import orthogonal_array
+from pipeline.taguchi.orthogonal_arrays import orthogonal_array, standard_array
+from pipeline.taguchi.output_sn_ratio import output_sn_ratio
+from pipeline.taguchi.parameter_design import ParameterDesign, parameter_design
 from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.scoring import sn_ratio, sn_ratio_scorer
 from pipeline.taguchi.selection import OrthogonalArraySelector
@@ -31,3 +33,4 @@ __all__ += [
     "adjugate",
 ]
 __all__ += ["OrthogonalArraySelector", "adjugate", "orthogonal_array", "sn_ratio", "sn_ratio_scorer"]
+__all__ += ["ParameterDesign", "output_sn_ratio", "parameter_design", "standard_array"]

@@ -1,8 +1,9 @@
-"""Two-level orthogonal arrays of any size, made from Hadamard matrices."""
+"""Orthogonal arrays: two levels of any size, made from Hadamard matrices, and those that Taguchi numbers."""
 
 from itertools import count
 from math import isqrt
 from numbers import Integral
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,16 @@ from scipy.linalg import circulant
 
 _Levels = npt.NDArray[np.int8]
 
+ArrayName = Literal["L4", "L8", "L9", "L12", "L16", "L18"]
+ARRAY_NAMES: tuple[ArrayName, ...] = get_args(ArrayName)
+
 _SYLVESTER = np.array([[1, 1], [1, -1]], dtype=np.int8)
+_TWO_LEVELS = {"L4": 3, "L8": 7, "L12": 11, "L16": 15}
+_L9 = "1111 1222 1333 2123 2231 2312 3132 3213 3321"
+_L18 = (
+    "11111111 11222222 11333333 12112233 12223311 12331122 13121323 13232131 13313212 "
+    "21133221 21211332 21322113 22123132 22231213 22312321 23132312 23213123 23321231"
+)
 
 
 def orthogonal_array(n_items: int) -> _Levels:
@@ -61,6 +71,49 @@ def orthogonal_array(n_items: int) -> _Levels:
     H = H * H[0]
     H = H * H[:, :1]
     return np.where(H[:, 1 : n_items + 1] > 0, np.int8(1), np.int8(2))
+
+
+def standard_array(name: ArrayName) -> _Levels:
+    """Return one of the orthogonal arrays that parameter design uses, all columns of it.
+
+    In any two columns all pairs of levels come equally often, so that the mean response at a level of one factor is
+    free of the effects of the others.
+
+    Parameters
+    ----------
+    name : {"L4", "L8", "L9", "L12", "L16", "L18"}
+        L4(2^3), L8(2^7), L12(2^11) and L16(2^15) have two levels, L9(3^4) three; L18(2^1 x 3^7) has two levels in its
+        first column and three in the others.
+
+    Returns
+    -------
+    array : ndarray of shape (n_runs, n_columns), int8
+        Levels 1, 2 and 3. The first run has level 1 everywhere, and the rows stand in ascending order. In L8 and L16
+        the effect of two columns' interaction falls on the column whose number is their exclusive or: 3 for 1 and 2.
+
+    Raises
+    ------
+    ValueError
+        If there is no array of that name.
+
+    References
+    ----------
+    G. Taguchi, S. Chowdhury, Y. Wu, "Taguchi's Quality Engineering Handbook", Wiley, 2005.
+
+    Examples
+    --------
+    >>> standard_array("L9").T.tolist()[3]
+    [1, 2, 3, 3, 1, 2, 2, 3, 1]
+    >>> standard_array("L18").shape
+    (18, 8)
+    """
+    if name not in ARRAY_NAMES:
+        raise ValueError(f"array must be one of {', '.join(ARRAY_NAMES)}, got {name!r}.")
+    if name in _TWO_LEVELS:
+        array = orthogonal_array(_TWO_LEVELS[name])
+        return array[np.lexsort(array.T[::-1])]
+    rows = (_L9 if name == "L9" else _L18).split()
+    return np.array([list(row) for row in rows], dtype=np.int8)
 
 
 def _hadamard(order: int) -> _Levels | None:

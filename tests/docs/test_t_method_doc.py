@@ -1,6 +1,9 @@
 """What docs/t-method.md claims, one test for each claim."""
 
+import io
 import re
+from contextlib import redirect_stdout
+from typing import Any
 
 import numpy as np
 import pytest
@@ -279,3 +282,17 @@ def test_probabilities_that_are_too_certain_are_repaired():
     right = brier_score(UnitSpaceClassifier(shrinkage=0.0))
     assert brier_score(UnitSpaceClassifierCV([1.0])) > 1.25 * right
     assert brier_score(UnitSpaceClassifierCV([1.0], recalibrate=True)) < 1.03 * right
+
+
+@pytest.mark.slow
+def test_eight_runs_tune_a_pipeline_and_new_reviews_confirm_the_gain():
+    (found,) = re.findall(r"```python\n([^`]*parameter_design\(.*?)```\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
+    code, expected = found
+    names: dict[str, Any] = {}
+    with redirect_stdout(io.StringIO()) as output:
+        exec(compile(code, "t-method.md", "exec"), names)
+    assert output.getvalue() == expected
+    design = names["design"]
+    assert (design.array, len(design.runs)) == ("L8", 8)
+    gain = design.confirm(names["predict"](slice(450, 600)), signal=names["stars"][450:600]).loc["gain"]
+    assert gain["confirmed"] == pytest.approx(gain["predicted"], abs=0.1)
