@@ -13,6 +13,7 @@ _WITH_TIME_LEFT = f"{_BEGINNING}, {{remaining}} left"
 _ENOUGH = 0.05
 
 _overall: "Overall | None" = None
+_common: Any = None
 
 
 # Seconds that a stage takes beside other work: those of each bar in it, by what the bar shows, and those of the rest.
@@ -109,12 +110,32 @@ def progress_bar(total: float | None, desc: str, unit: str | None = None) -> Any
     -------
     context manager with `update(n)`, and `skip(n)` for what was done before
     """
+    if _common is not None:
+        return nullcontext(_common)
     if _overall is not None:
         return _Part(_overall, total, _overall.seconds(desc))
     shown = {"bar_format": _WITH_TIME_LEFT} if unit is None else {"unit": unit, "unit_scale": unit == "B"}
     # A worker's bar would write across that of the process which started it.
     silent = parent_process() is not None
     return _Bar(total=total, desc=desc, delay=2, mininterval=1, leave=False, disable=silent, **shown)
+
+
+@contextmanager
+def one_bar(total: float, desc: str, unit: str | None = None) -> Iterator[Any]:
+    """Advance one bar for all pieces of work in the block, which count the same units.
+
+    Parameters
+    ----------
+    total, desc, unit
+        As in `progress_bar`.
+    """
+    global _common
+    with progress_bar(total, desc, unit) as bar:
+        _common = bar
+        try:
+            yield bar
+        finally:
+            _common = None
 
 
 @contextmanager

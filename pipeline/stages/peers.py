@@ -13,7 +13,6 @@ from pipeline.evaluation.verdict import who_is_ahead
 from pipeline.experiment import curves, peers
 from pipeline.experiment.pieces import run_pieces
 from pipeline.files import read_manifest, read_parquet
-from pipeline.llm import model_digest
 from pipeline.project.conf import curves_config, peers_config, score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
@@ -38,7 +37,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
         raise PipelineError(f"{paths.reports} holds no complete score: run make all first")
     sides = peers.all_sides(config, curves_config())
     llm = peers.language_models(dataset, config, {"model": model, "base_url": base_url})
-    context = peers.peers_context(dataset, config, sides, llm, model_digest(model, base_url))
+    context = peers.peers_context(dataset, config, sides, llm)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     stars = peers.held_out_stars(reviews, config.n_held_out, context.seed)
     n_train = int((reviews["split"] == "train").sum())
@@ -67,7 +66,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     return {
         "config": config.model_dump(),
         "reviews_sha256": file_digest(paths.reviews),
-        "language_model": next(iter(llm.values())).describe() if llm else {},
+        "language_model": peers.described(llm),
         "n_held_out": len(stars),
         "sentences": sentences,
         "seconds": round(time.monotonic() - started, 1),
