@@ -34,7 +34,7 @@ def test_new_reviews_have_the_first_of_each_star_and_so_have_those_that_are_no_e
     n = min(n, *(stars.count(star) for star in twice))
     first = [[row for row, other in enumerate(stars) if other == star][:n] for star in twice]
     assert found.of_new.tolist() == [rows[place] for place in range(n) for rows in first]
-    assert balanced_examples(stars, n, "by star").of_new.tolist() == sum(first, [])
+    assert balanced_examples(stars, n, "by star").of_new.tolist() == [row for rows in first for row in rows]
     others = np.setdiff1d(np.arange(len(stars)), found.of_new)
     assert all(found.sets[each] is found.of_new for each in found.set_of[others])
 

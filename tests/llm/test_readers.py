@@ -192,9 +192,9 @@ def test_openai_routes_give_the_same_numbers(spaced: Path) -> None:
         assert isinstance(reader, OpenAIReader)
         assert not reader.has_chat()
         found = reader.read(prompt, STARS).probabilities
-        _, _, body = front.requests[-1]
-        listed = reader._complete(body["prompt"])
-    assert body["prompt"] == reader.written(prompt, STARS) == f"{RULES}Review: Good food\nStars:"
+        text = reader.written(prompt, STARS)
+        listed = reader._complete(text)
+    assert text == f"{RULES}Review: Good food\nStars:"
     known = np.array([f" {star}" in listed for star in STARS])
     assert known.any()
     assert not known.all()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Server
 from front import Front, only_openai
+from llama_server import Server
 
 from pipeline.features import LocalLLM
 from pipeline.llm.readers import LlamaReader, Reading

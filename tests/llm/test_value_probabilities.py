@@ -41,7 +41,7 @@ def by_all_texts(values: list[str], model: Callable[[Any], Mapping[str, float]])
 def test_it_is_the_share_of_all_texts_that_leave_the_tree_at_the_value(values: list[str], seed: int) -> None:
     model = made_up(seed)
     found = value_probabilities(values, model)
-    np.testing.assert_allclose(found, by_all_texts(values, model), rtol=1e-9)
+    np.testing.assert_allclose(found, by_all_texts(values, model), rtol=1e-9, atol=1e-12)
     assert 0 <= found.sum() <= 1 + 1e-12
 
 
@@ -76,6 +76,17 @@ def test_what_is_not_listed_gets_the_smallest_listed_probability() -> None:
     listed = {"1": np.log(0.6), "x": np.log(0.1)}
     np.testing.assert_allclose(value_probabilities(["1", "2"], lambda _: listed), [0.6, 0.1])
     np.testing.assert_allclose(written_probabilities(["1", "2"], lambda _: listed), [0.6, 0.1])
+
+
+def test_one_token_of_spaces_may_stand_before_a_value_and_no_more() -> None:
+    asked = []
+
+    def model(written: str) -> Mapping[str, float]:
+        asked.append(written)
+        return {"\n": np.log(0.9), "1": np.log(0.1)}
+
+    np.testing.assert_allclose(written_probabilities(["1"], model), [0.1 + 0.9 * 0.1])
+    assert asked == ["", "\n"]
 
 
 def test_a_chat_is_asked_once() -> None:
