@@ -86,7 +86,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
     n_context : int, default=4096
         Tokens that a prompt may have, at most those that the model was made for. Memory grows with it.
     n_threads : int, default=None
-        None: as many as the processor has cores.
+        None: ``OMP_NUM_THREADS`` where it is set, else as many as there are cores. More than are idle are slow.
     cv : int, default=5
         Folds of `fit_transform` with nearest examples, which come from the other folds.
     random_state : int, RandomState instance or None, default=0

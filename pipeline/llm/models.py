@@ -39,7 +39,7 @@ class LanguageModel:
     n_context : int
         Tokens of prompt and answer, where the model is loaded here.
     n_threads : int or None
-        None: as llama.cpp decides.
+        None: see `start_server`.
     """
 
     file: ModelFile | None

@@ -4,6 +4,8 @@ import os
 from functools import cache
 from typing import Any
 
+from joblib import cpu_count
+
 from pipeline.errors import needs_extra
 from pipeline.llm.gguf_file import ModelFile
 
@@ -17,7 +19,7 @@ def start_server(model: ModelFile, n_context: int, n_threads: int | None) -> Any
     n_context : int
         Tokens that the prompt and the answer may have.
     n_threads : int or None
-        None: as many as the processor has cores.
+        None: OMP_NUM_THREADS where it is set, else as many as there are cores for this process.
 
     Returns
     -------
@@ -43,9 +45,10 @@ def start_server(model: ModelFile, n_context: int, n_threads: int | None) -> Any
     # Copies of other prompts' states in memory: prompts come in an order that needs none.
     settings.cache_ram_mib = 0
     settings.verbosity = 0
-    if n_threads is not None:
-        settings.cpuparams.n_threads = n_threads
-        settings.cpuparams_batch.n_threads = n_threads
+    # llama.cpp counts the cores of the machine, not those that this process may use; with more threads than cores it
+    # is a hundred times slower.
+    settings.cpuparams.n_threads = n_threads or _free_cores()
+    settings.cpuparams_batch.n_threads = settings.cpuparams.n_threads
     try:
         return xllamacpp.Server(settings)
     except RuntimeError:
@@ -53,6 +56,11 @@ def start_server(model: ModelFile, n_context: int, n_threads: int | None) -> Any
             f"llama.cpp {library_version()} cannot load {model.path} (architecture {model.architecture or 'unknown'}, "
             f"context {n_context}): the file is damaged or too new, or memory is short."
         ) from None
+
+
+def _free_cores() -> int:
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else cpu_count(only_physical_cores=True)
 
 
 @cache

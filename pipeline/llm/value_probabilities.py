@@ -74,7 +74,7 @@ def written_probabilities(
 ) -> Array:
     """Return the same where a server tells the texts of tokens only, so that nobody knows how it cuts the values.
 
-    Spaces before a value do not count. What the likeliest tokens spell is followed as long as it can become a value
+    Spaces before a value do not count, as far as they are one token. What the likeliest tokens spell is followed as long as it can become a value
     and is likelier than 1 in 10,000.
 
     Parameters
@@ -109,7 +109,7 @@ def written_probabilities(
         remaining = 1.0
         for token, log_p in listed.items():
             text = (written + token).lstrip()
-            if not any(value.startswith(text) for value in values):
+            if not any(value.startswith(text) for value in values) or (written and not text):
                 continue
             remaining -= np.exp(log_p)
             step = p * float(np.exp(log_p))
