@@ -145,8 +145,8 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         """
         self._validate_params()
         name = type(self).__name__
-        texts, target = check_texts_and_target(X, y, name)
-        stars = np.asarray(as_numbers(target, name), dtype=np.float64)
+        texts, target = check_texts_and_target(X, None if y is None else as_numbers(y, name), name)
+        stars = np.asarray(target, dtype=np.float64)
         if not np.isfinite(stars).all():
             raise ValueError(f"{name} got a target with NaN or infinity: leave these texts out.")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

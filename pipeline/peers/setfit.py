@@ -65,6 +65,9 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
     use_amp : bool, default=False
         Whether the encoder is trained in bfloat16 where that does no harm: about 2.5 times as fast on processors that
         have it.
+    head_params : dict, default=None
+        Parameters of the logistic regression; None: scikit-learn's defaults. Embeddings have length 1, so that few
+        texts with the default `C` make timid probabilities.
     random_state : int, RandomState instance or None, default=None
         Decides the order of the pairs and what drop-out leaves out. An int makes fits repeatable on one thread.
 
@@ -108,6 +111,7 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
         "body_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_length": [Interval(Integral, 3, None, closed="left"), None],
         "use_amp": ["boolean"],
+        "head_params": [dict, None],
         "random_state": ["random_state"],
     }
 
@@ -123,6 +127,7 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
         body_learning_rate: float = 2e-5,
         max_length: int | None = None,
         use_amp: bool = False,
+        head_params: dict[str, Any] | None = None,
         random_state: Any = None,
     ):
         self.model = model
@@ -135,6 +140,7 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
         self.body_learning_rate = body_learning_rate
         self.max_length = max_length
         self.use_amp = use_amp
+        self.head_params = head_params
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -170,8 +176,9 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{name} needs texts of two classes at least, got only {classes[0]!s}.")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         body = copy_encoder(self.model, self.revision, self.max_length, name)
-        self.n_steps_, self.head_ = self._train(body, texts, codes.tolist(), seed)
-        self.classes_, self.body_ = classes, finished(body)
+        head = LogisticRegression(**(self.head_params or {}))
+        self.n_steps_ = self._train(body, head, texts, codes.tolist(), seed)
+        self.classes_, self.body_, self.head_ = classes, finished(body), head
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
@@ -197,9 +204,9 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def _train(
-        self, body: "SentenceTransformer", texts: list[str], codes: _Codes, seed: int
-    ) -> tuple[int, LogisticRegression]:
-        """Train the encoder in place; return the number of steps and the fitted head."""
+        self, body: "SentenceTransformer", head: LogisticRegression, texts: list[str], codes: _Codes, seed: int
+    ) -> int:
+        """Train the encoder and then its head in place; return the number of the encoder's steps."""
         with training(type(self).__name__) as directory:
             from setfit import SetFitModel, Trainer, TrainingArguments
 
@@ -217,13 +224,13 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
                 logging_strategy="no",
                 save_strategy="no",
             )
-            model = SetFitModel(model_body=body, model_head=LogisticRegression())
+            model = SetFitModel(model_body=body, model_head=head)
             trainer = Trainer(model=model, args=arguments)
             silence(trainer.st_trainer)
             with half_precision(body, self.use_amp):
                 trainer.train_embeddings(texts, codes, args=arguments)
             trainer.train_classifier(texts, codes, args=arguments)
-            return trainer.st_trainer.state.global_step, model.model_head
+            return trainer.st_trainer.state.global_step
 
     def _limited_steps(self, texts: list[str], codes: _Codes) -> int:
         """Return the steps to train: `max_steps`, unless the pairs are used up before; -1 without a limit."""

@@ -127,7 +127,8 @@ def half_precision(encoder: "SentenceTransformer", use_amp: bool) -> Iterator[No
     """Multiply matrices in bfloat16 in the block, where that is wished for."""
     import torch
 
-    with torch.autocast(encoder.device.type, torch.bfloat16, enabled=use_amp):
+    # What is cached would be the weights of the first step.
+    with torch.autocast(encoder.device.type, torch.bfloat16, enabled=use_amp, cache_enabled=False):
         yield
 
 
