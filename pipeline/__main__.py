@@ -183,6 +183,28 @@ def attend(
     typer.echo(command.run(text, model, revision, layer, head, word, out))
 
 
+@app.command()
+def rate(
+    text: Annotated[str, typer.Argument(help="A review, in quotes.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A GGUF file, or owner/name/file.gguf on the hub; with --base-url its name there."),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="A server of llama.cpp, or with OpenAI's routes, such as http://127.0.0.1:8080.")
+    ] = None,
+    know_how: Annotated[Path | None, typer.Option(help="A text file with your rules, placed in front.")] = None,
+    examples: Annotated[Path | None, typer.Option(help="A file of reviews with stars to take examples from.")] = None,
+    n_examples: Annotated[int, typer.Option(min=1, help="How many examples of each star.")] = 2,
+    scale: _Scale = None,
+    revision: Annotated[str | None, typer.Option(help="Commit of a model on the hub.")] = None,
+) -> None:
+    """Show how likely a language model finds each star of a review, and its prompt."""
+    from pipeline.experiment import rate as command
+
+    typer.echo(command.run(text, model, base_url, know_how, examples, n_examples, scale, revision))
+
+
 _know_how = typer.Typer(help="What reviews teach, as a file of sums: make it, add several, show what one holds.")
 app.add_typer(_know_how, name="know-how")
 _Out = Annotated[Path, typer.Option(help="The file to write, such as mine.safetensors.")]

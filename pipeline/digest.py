@@ -37,13 +37,22 @@ def directory_stamp(path: Path | str) -> Stamp:
 
 
 def files_digest(model: object) -> str:
-    """Return the sha256 of names and contents of the files in a model's directory; "" where it is named otherwise.
+    """Return the sha256 of a model's file, or of names and contents of the files in its directory; "" for neither.
 
     They are read once, unless one of them changes.
     """
-    if not isinstance(model, str | Path) or not Path(model).is_dir():
+    if not isinstance(model, str | Path):
         return ""
-    return _directory_digest(Path(model), directory_stamp(model))
+    path = Path(model)
+    if path.is_file():
+        fact = path.stat()
+        return _file_digest(path.resolve(), (fact.st_size, fact.st_ino, fact.st_mtime_ns, fact.st_ctime_ns))
+    return _directory_digest(path, directory_stamp(path)) if path.is_dir() else ""
+
+
+@lru_cache(maxsize=32)
+def _file_digest(path: Path, _stamp: tuple[int, ...]) -> str:
+    return file_digest(path)
 
 
 @lru_cache(maxsize=32)

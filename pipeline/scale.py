@@ -56,6 +56,10 @@ class Scale:
                 "give larger steps and round the stars to them."
             )
 
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
+        # What is cached is no part of a pickle, which names the scale in digests.
+        return type(self), (self.low, self.high, self.step)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the scale that a text such as ``1..10`` or ``1..5 step 0.5`` names.

@@ -1,26 +1,21 @@
 """Know-how made, added and shown for the command line."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.review_file import read_review_file
 from pipeline.experiment.strongest_words import strongest_words
-from pipeline.experiment.usable import Rejected, find_usable
 from pipeline.features.word_sums import WordSums
 from pipeline.know_how.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
 from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
-from pipeline.sources.raw import read_files
 from pipeline.taguchi import TMethodRegressor
 
 _DIGITS = {"n_texts": 0, "sn_db": 1}
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,15 +39,9 @@ def make(
     """
     with _one_line():
         given = Scale.parse(scale) if scale else None
-        (usable,), rating = find_usable([read_files(file, columns, encoding)], given, str(file))
-        rejected = Rejected()
-        reviews, _ = usable.read(np.ones(len(usable.stars), dtype=bool), rejected)
-        if len(rejected):
-            first = rejected.first or {}
-            reason = f"the first in line {first['line']}: {first['reason']}"
-            logger.warning("%s: %d of %d rows are left out, %s", file, len(rejected), usable.n_read, reason)
+        reviews, used = read_review_file(file, columns, encoding, given)
         texts, stars = reviews["text"], reviews["stars"]
-        return make_know_how(texts, stars, origin=origin, licence=licence, min_texts=min_texts, scale=rating.scale)
+        return make_know_how(texts, stars, origin=origin, licence=licence, min_texts=min_texts, scale=used)
 
 
 def add(files: list[str]) -> KnowHow:

@@ -11,7 +11,7 @@ import pipeline.features
 from pipeline.digest import file_digest, source_digest, value_digest
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
-from pipeline.features import AttentionPooling, TEstimates
+from pipeline.features import AttentionPooling, LocalLLM, TEstimates
 from pipeline.features.encoded import EncoderTransformer
 from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
@@ -47,6 +47,8 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     # A draw may lack the highest or the lowest star.
     if isinstance(transformer, WordItemsTransformer | TEstimates) and transformer.target_range is None:
         transformer.set_params(target_range=(scale.low, scale.high))
+    if isinstance(transformer, LocalLLM) and transformer.scale is None:
+        transformer.set_params(scale=scale)
     return transformer
 
 

@@ -2,6 +2,7 @@
 
 from pipeline.features.attention_pooling import AttentionPooling
 from pipeline.features.encoded import SentenceEmbedding, transform_together
+from pipeline.features.local_llm import LocalLLM
 from pipeline.features.rt_metrics import RTMetrics
 from pipeline.features.sentence_metrics import SentenceMetrics
 from pipeline.features.t_estimates import TEstimates
@@ -10,6 +11,7 @@ from pipeline.features.text_stats import TextStats
 
 __all__ = [
     "AttentionPooling",
+    "LocalLLM",
     "RTMetrics",
     "SentenceEmbedding",
     "SentenceMetrics",

@@ -1,0 +1,66 @@
+"""The command rate: what a language model makes of one review."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.review_file import read_review_file
+from pipeline.features import LocalLLM
+from pipeline.scale import Scale
+from pipeline.sources.columns import ColumnNames
+
+_WIDTH = 40
+
+
+def run(
+    text: str,
+    model: str | None,
+    base_url: str | None = None,
+    know_how: Path | None = None,
+    examples: Path | None = None,
+    n_examples: int = 2,
+    scale: str | None = None,
+    revision: str | None = None,
+) -> str:
+    """Return the probability of each value, expectation and entropy, and the prompt.
+
+    Raises
+    ------
+    PipelineError
+        If the model, the rules or the examples are not to be had, or the scale is none.
+    """
+    try:
+        given = Scale.parse(scale) if scale else None
+        rules = know_how.read_text(encoding="utf-8") if know_how else None
+        reviews = pd.DataFrame({"text": [text], "stars": [None]})
+        if examples:
+            reviews, given = read_review_file(examples, ColumnNames(None, None, None, None), None, given)
+        llm = LocalLLM(
+            model,
+            base_url=base_url,
+            revision=revision,
+            scale=given,
+            know_how=rules,
+            n_examples=n_examples if examples else 0,
+        )
+        (columns,) = llm.fit(reviews["text"], reviews["stars"]).transform([text])
+        prompt = llm.prompt(text)
+    except (ValueError, OSError, ImportError) as error:
+        raise PipelineError(first_line(error)) from None
+    shown = dict(zip(llm.get_feature_names_out(), columns, strict=True))
+    expected, entropy = shown.pop("expected"), shown.pop("entropy")
+    width = max(map(len, shown)) - len("p_")
+    bars = [f"{name[2:]:>{width}}  {p:.3f}  {'█' * round(_WIDTH * p)}".rstrip() for name, p in shown.items()]
+    facts = llm.info_
+    about = [facts.get("model"), facts.get("quantisation"), f"{facts['template']} template", f"scale {llm.scale_}"]
+    return "\n".join(
+        [
+            " · ".join(str(each) for each in about if each),
+            *bars,
+            f"expected {expected:.2f}, entropy {entropy:.2f} nats",
+            "",
+            "The prompt, which the model goes on with:",
+            prompt,
+        ]
+    )

@@ -1,0 +1,138 @@
+"""Where a language model is: a GGUF file on this machine or the hub, or a server."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+from pipeline.digest import value_digest
+from pipeline.errors import first_line, needs_extra
+from pipeline.llm.gguf_file import ModelFile, read_model_file
+from pipeline.llm.http import Http
+from pipeline.llm.readers import LlamaReader, Reader, connect
+from pipeline.llm.server import library_version, resident_bytes, start_server
+
+Template = Literal["auto", "plain", "chat"]
+
+_ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
+# A model is loaded once in a process; its server and who asks it, in turn.
+_LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
+_LOADING = Lock()
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A language model, loaded once it is asked something.
+
+    Parameters
+    ----------
+    file : ModelFile or None
+        None for a model of a server elsewhere.
+    base_url : str or None
+        That server's address.
+    name : str or None
+        The model's name there.
+    n_context : int
+        Tokens of prompt and answer, where the model is loaded here.
+    n_threads : int or None
+        None: see `start_server`.
+    """
+
+    file: ModelFile | None
+    base_url: str | None
+    name: str | None
+    n_context: int
+    n_threads: int | None
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What asks the model."""
+        if self.file is None:
+            return connect(str(self.base_url), self.name)
+        with _LOADING:
+            key = self.file.digest, self.n_context, self.n_threads
+            if key not in _LOADED:
+                before = resident_bytes()
+                server = start_server(self.file, self.n_context, self.n_threads)
+                reader = LlamaReader(Http(server.listening_address))
+                reader.facts["memory"] = resident_bytes() - before
+                _LOADED[key] = server, reader
+            return _LOADED[key][1]
+
+    def chats(self, template: Template) -> bool:
+        """Return whether prompts are messages of a chat."""
+        if template != "auto":
+            return template == "chat"
+        return self.reader.has_chat() if self.file is None else self.file.chat_template is not None
+
+    @cached_property
+    def digest(self) -> str:
+        """What names the model: the sha256 of its file, or of what a server says of it."""
+        if self.file is not None:
+            return self.file.digest
+        return value_digest(self.base_url, self.name, self.reader.facts)
+
+    @property
+    def key(self) -> str:
+        """What decides on the answer to a prompt; what does not fit the context is cut."""
+        return value_digest(self.digest, self.n_context)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report says of the model; more once it was asked."""
+        if self.file is None:
+            return {"model": self.name, **self.reader.facts}
+        _, reader = _LOADED.get((self.file.digest, self.n_context, self.n_threads), (None, None))
+        about = {
+            "model": self.file.name,
+            "file": str(self.file.path),
+            "sha256": self.file.digest,
+            "architecture": self.file.architecture,
+            "n_context": self.n_context,
+            "n_context_of_model": self.file.n_context,
+            "library": f"xllamacpp {library_version()}",
+        }
+        return {**about, **(reader.facts if reader else {})}
+
+
+def open_model(
+    model: str | Path | None, base_url: str | None, revision: str | None, n_context: int, n_threads: int | None
+) -> LanguageModel:
+    """Return a model by the path of a GGUF file, its name on the hub, or the address of a server.
+
+    Raises
+    ------
+    ValueError
+        If neither is given, or the file is no GGUF.
+    OSError
+        If there is no such file, or it cannot be had from the hub.
+    """
+    if base_url is not None:
+        return LanguageModel(None, base_url, None if model is None else str(model), n_context, n_threads)
+    if model is None:
+        raise ValueError("LocalLLM needs a model: the path of a GGUF file, or base_url= for a server.")
+    file = read_model_file(_path(model, revision))
+    return LanguageModel(file, None, None, min(n_context, file.n_context or n_context), n_threads)
+
+
+def _path(model: str | Path, revision: str | None) -> Path:
+    if Path(model).exists():
+        return Path(model)
+    if isinstance(model, Path) or not (name := _ON_THE_HUB.fullmatch(model)):
+        raise FileNotFoundError(
+            f"There is no file {str(model)!r}: give the path of a GGUF file, or its name on the hub as "
+            "owner/name/file.gguf."
+        )
+    with needs_extra("A model of the hub", "llm"):
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HTTPError
+
+    try:
+        return Path(hf_hub_download(name[1], name[2], revision=revision))
+    except (OSError, ValueError, HTTPError) as error:
+        raise OSError(
+            f"The model {model!r} is neither a file nor can it be had from the hub ({first_line(error)}): give the "
+            "path of a GGUF file."
+        ) from None
