@@ -11,9 +11,10 @@ from sklearn.base import clone
 
 from pipeline.deal import deal_folds, stratified
 from pipeline.evaluation import CHANGES, FIVE_STARS, Scale, change_all, qwk, qwk_difference
+from pipeline.progress import progress_bar
 from pipeline.taguchi import ParameterDesign, TMethodRegressor, parameter_design
 from pipeline.taguchi.base import Array
-from pipeline.taguchi.factors import check_factors
+from pipeline.taguchi.factors import check_factors, level_numbers
 from pipeline.taguchi.orthogonal_arrays import ArrayName
 from pipeline.text import check_texts
 
@@ -87,7 +88,7 @@ class _Ratings:
                 return columns[:, list(llm.get_feature_names_out()).index("expected")]
             key = repr(sorted(settings.items()))
             if key not in self._clean:
-                self._clean[key] = llm.transform(self.tuning[0])
+                self._clean[key] = columns if changed is self.tuning[0] else llm.transform(self.tuning[0])
             return self._read(self._clean[key], columns, inside=texts is None)
 
         return rate
@@ -219,9 +220,17 @@ def tune_prompt(
     rated = stratified(y, n_rated, np.random.default_rng(random_state))
     examples, tuning = (([texts[row] for row in np.flatnonzero(part)], y[part]) for part in (~rated, rated))
     ratings = _Ratings(llm, examples, tuning, random_state, scale)
-    design = parameter_design(
-        ratings.of(), factors, noise=list(noise), signal=tuning[1], sn="linear", array=array, default=default
-    )
+    rate, n_runs = ratings.of(), len(level_numbers(factors, array)[1])
+    with progress_bar(n_runs * len(noise), "tuning the prompt", "rating") as bar:
+
+        def run(settings: dict[str, Any], change: str | None) -> Array:
+            result = rate(settings, change)
+            bar.update(1)
+            return result
+
+        design = parameter_design(
+            run, factors, noise=list(noise), signal=tuning[1], sn="linear", array=array, default=default
+        )
     return TunedPrompt(design, ratings.fitted(design.optimum), design.optimum.get(READING, "expectation"), ratings)
 
 
