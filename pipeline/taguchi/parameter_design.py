@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import needs_extra
+from pipeline.format import cut
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.factors import Factors, Settings, check_factors, conditions_of, level_numbers, settings_of
 from pipeline.taguchi.orthogonal_arrays import ArrayName
@@ -154,13 +155,13 @@ class ParameterDesign:
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(1 + 1.3 * len(self.factors), 3.2), layout="constrained")
+        figure = Figure(figsize=(1 + 1.5 * len(self.factors), 3.2), layout="constrained")
         every = figure.subplots(1, len(self.factors), sharey=True, squeeze=False)[0]
         for axes, (name, levels) in zip(every, self.factors.items(), strict=True):
             axes.plot(range(len(levels)), self._means(name), "o-", color="#0072b2")
             axes.axhline(self.runs["sn_ratio"].mean(), color="0.6", linewidth=0.8)
-            axes.set_xticks(range(len(levels)), [str(level) for level in levels])
-            axes.set_title(name, fontsize=8)
+            axes.set_xticks(range(len(levels)), [cut(str(level), 24 // len(levels)) for level in levels], fontsize=7)
+            axes.set_title(name.replace("__", "\n"), fontsize=8)
             axes.margins(x=0.3)
         every[0].set_ylabel("S/N ratio (dB)")
         return figure
