@@ -85,6 +85,20 @@ class _Part(nullcontext[Any]):
         self.overall.skip(n * self.share)
 
 
+class _Share(nullcontext[Any]):
+    """A piece of work that moves a bar in common."""
+
+    def __init__(self, bar: Any):
+        super().__init__(self)
+        self.bar = bar
+
+    def update(self, n: float = 1) -> None:
+        self.bar.update(n)
+
+    def skip(self, n: float) -> None:
+        """Count nothing: who has the bar in common knows what was done before."""
+
+
 class _Bar(tqdm):
     """A bar for a piece of work on its own."""
 
@@ -111,7 +125,7 @@ def progress_bar(total: float | None, desc: str, unit: str | None = None) -> Any
     context manager with `update(n)`, and `skip(n)` for what was done before
     """
     if _common is not None:
-        return nullcontext(_common)
+        return _Share(_common)
     if _overall is not None:
         return _Part(_overall, total, _overall.seconds(desc))
     shown = {"bar_format": _WITH_TIME_LEFT} if unit is None else {"unit": unit, "unit_scale": unit == "B"}
@@ -122,7 +136,9 @@ def progress_bar(total: float | None, desc: str, unit: str | None = None) -> Any
 
 @contextmanager
 def one_bar(total: float, desc: str, unit: str | None = None) -> Iterator[Any]:
-    """Advance one bar for all pieces of work in the block, which count the same units.
+    """Advance one bar for all pieces of work in the block, which count the same units; give the bar.
+
+    What a piece skips does not move it: call its `skip` for what was done before.
 
     Parameters
     ----------

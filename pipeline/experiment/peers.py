@@ -215,20 +215,40 @@ def ask(context: PeersContext, pieces: Sequence[Piece]) -> dict[str, dict[str, f
     key = value_digest(context.columns)
     before = read_json(path).get(key, {})
     costs = {part: dict(before.get(part, _NOTHING)) for part in context.llm}
-    todo = [(part, *_rows(context, material, n, repeat)) for part, repeat, n in _draws(context, pieces)]
-    with one_bar(sum(len(train) + len(test) for _, train, test in todo), "language model", "review") as bar:
-        for part, train, test in todo:
-            if material.kept(part, np.sort(train), test) is not None:
-                bar.skip(len(train) + len(test))
-                continue
-            model = context.llm[part]
-            with _naming(part):
-                columns = model.fit_transform(material.texts[train], material.stars[train])
-                of_held_out = model.transform(material.texts[test])
-            material.keep(part, np.sort(train), test, (columns[np.argsort(train)], of_held_out))
-            costs[part] = _added(before.get(part, _NOTHING), model.info_)
-            write_json(path, {key: costs})
+    rows = {(n, repeat): _rows(context, material, n, repeat) for _, repeat, n in _draws(context, pieces)}
+    todo = _with_new_prompts(context, _draws(context, pieces), rows)
+    with one_bar(sum(todo.values()), "language model", "review") as bar:
+        for (part, repeat, n), n_new in todo.items():
+            model, (train, test), n_asked = context.llm[part], rows[n, repeat], 0
+            if material.kept(part, np.sort(train), test) is None:
+                already = model.info_.get("n_asked", 0)
+                with _naming(part):
+                    columns = model.fit_transform(material.texts[train], material.stars[train])
+                    of_held_out = model.transform(material.texts[test])
+                material.keep(part, np.sort(train), test, (columns[np.argsort(train)], of_held_out))
+                costs[part] = _added(before.get(part, _NOTHING), model.info_)
+                write_json(path, {key: costs})
+                n_asked = model.info_["n_asked"] - already
+            bar.skip(max(0, n_new - n_asked))
     return costs
+
+
+def _with_new_prompts(
+    context: PeersContext, draws: Sequence[tuple[str, int, int]], rows: Mapping[tuple[int, int], tuple[Rows, Rows]]
+) -> dict[tuple[str, int, int], int]:
+    """Return draws with how many of their prompts those before do not have."""
+    known: set[tuple[Any, ...]] = set()
+    counts = {}
+    for part, repeat, n in draws:
+        shows = bool(context.llm[part].n_examples)
+        train, test = ([(part, row) for row in each.tolist()] for each in rows[n, repeat])
+        # The examples of a training review are of its draw, those of held-out reviews of its repeat.
+        prompts = (
+            {(*each, repeat, n) for each in train} | {(*each, repeat) for each in test} if shows else {*train, *test}
+        )
+        counts[part, repeat, n] = len(prompts - known)
+        known |= prompts
+    return counts
 
 
 def _rows(context: PeersContext, material: Material, n: int, repeat: int) -> tuple[Rows, Rows]:

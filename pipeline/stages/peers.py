@@ -33,8 +33,10 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     started = time.monotonic()
     paths, config, score = DatasetPaths(dataset), peers_config(), score_config()
     peers.check_peers(config, curves_config(), score)
-    if "config" not in read_manifest(paths.reports):
-        raise PipelineError(f"{paths.reports} holds no complete score: run make all first")
+    if not read_manifest(paths.robustness):
+        raise PipelineError(
+            f"{paths.reports} holds no results of make all, beside which peers would stand: run it first"
+        )
     sides = peers.all_sides(config, curves_config())
     llm = peers.language_models(dataset, config, {"model": model, "base_url": base_url})
     context = peers.peers_context(dataset, config, sides, llm)
