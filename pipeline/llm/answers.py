@@ -33,7 +33,7 @@ class Answers(NamedTuple):
     n_evaluated, n_shared : int
         Tokens of the prompts that were asked, see `Reading`.
     seconds : float
-        What asking took.
+        What asking took; 0 where nothing was asked.
     """
 
     probabilities: Array
@@ -99,7 +99,7 @@ def ask(
         len(wanted) - len(missing),
         n_evaluated,
         n_shared,
-        time.perf_counter() - started,
+        time.perf_counter() - started if missing else 0.0,
     )
 
 

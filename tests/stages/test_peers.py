@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,13 +31,15 @@ pytestmark = pytest.mark.slow
 
 N_HELD_OUT = 10
 PEERS = ["peers", "--model", "tiny.gguf"]
-SETTINGS = {
+EXAMPLES = {"llm_examples": {"n_examples": 1, "n_words": 12, "n_example_words": 5}}
+SETS = {"llm": ["llm"], "llm_examples": ["llm_examples"], "llm+text_stats": ["llm", "text_stats"]}
+SETTINGS: dict[str, Any] = {
     "seed": 1,
     "n_resamples": 200,
     "n_held_out": N_HELD_OUT,
     "sizes": {10: 2, 15: 2},
-    "features": {"llm": {"n_words": 12}, "llm_examples": {"n_examples": 1, "n_words": 12, "n_example_words": 5}},
-    "feature_sets": {"llm": ["llm"], "llm_examples": ["llm_examples"], "llm+text_stats": ["llm", "text_stats"]},
+    "features": EXAMPLES | {"llm": {"n_words": 12}},
+    "feature_sets": SETS,
     "curves_sides": ["T-method"],
     "sides": {
         "LLM": {"feature_sets": ["llm", "llm_examples"], "models": ["expectation"]},
@@ -179,9 +182,9 @@ def test_a_killed_run_keeps_what_was_answered(here: Path) -> None:
     [
         ({"curves_sides": ["T-metod"]}, "unknown side of conf/curves.yaml 'T-metod'"),
         ({"contrasts": [["T-method", "SetFitt"]]}, "unknown side 'SetFitt'"),
-        ({"features": {"llm": {"n_word": 3}}}, "n_word"),
-        ({"features": {"llm": {"n_words": 0}}}, "n_words"),
-        ({"feature_sets": {"llm": ["lm"]}}, "unknown feature of llm 'lm'"),
+        ({"features": EXAMPLES | {"llm": {"n_word": 3}}}, "n_word"),
+        ({"features": EXAMPLES | {"llm": {"n_words": 0}}}, "n_words"),
+        ({"feature_sets": SETS | {"llm": ["lm"]}}, "unknown feature of llm 'lm'"),
         ({"sizes": {1000: 1}}, "fewer than the sizes"),
     ],
 )
