@@ -50,7 +50,7 @@ CALLS = [
     ("Mine().fit_transform(texts)", "Mine", "torch", "encoder"),
     ("SentenceEmbedding().fit(texts)", "SentenceEmbedding", "torch", "encoder"),
     ("RTMetrics(cv=2).fit(texts, stars)", "RTMetrics", "torch", "encoder"),
-    ("LocalLLM(base_url='http://127.0.0.1:1').fit(texts)", "LocalLLM", "requests", "llm"),
+    ("LocalLLM('model.gguf').fit(texts)", "LocalLLM", "xllamacpp", "llm"),
     ("load_encoder()", "load_encoder", "torch", "encoder"),
     ("encode(None, texts, [Pooling('uniform')])", "encode", "torch", "encoder"),
     ("record(None, texts, 1, Path('.'))", "record", "torch", "encoder"),

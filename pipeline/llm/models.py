@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -108,11 +109,15 @@ def open_model(
         If neither is given, or the file is no GGUF.
     OSError
         If there is no such file, or it cannot be had from the hub.
+    ImportError
+        If the extra `llm` is not installed.
     """
     if base_url is not None:
         return LanguageModel(None, base_url, None if model is None else str(model), n_context, n_threads)
     if model is None:
         raise ValueError("LocalLLM needs a model: the path of a GGUF file, or base_url= for a server.")
+    with needs_extra("LocalLLM", "llm"):
+        import_module("xllamacpp")
     file = read_model_file(_path(model, revision))
     return LanguageModel(file, None, None, min(n_context, file.n_context or n_context), n_threads)
 
