@@ -11,13 +11,17 @@ from typing import Any, Literal
 from pipeline.digest import value_digest
 from pipeline.errors import first_line, needs_extra
 from pipeline.llm.gguf_file import ModelFile, read_model_file
-from pipeline.llm.http import Http
-from pipeline.llm.readers import LlamaReader, Reader, connect
+from pipeline.llm.http import Http, HttpError
+from pipeline.llm.llama_reader import LlamaReader
+from pipeline.llm.openai_reader import OpenAIReader
+from pipeline.llm.readers import Reader
 from pipeline.llm.server import library_version, resident_bytes, start_server
 
 Template = Literal["auto", "plain", "chat"]
 
 _ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
+# What a server answers that has no route of llama.cpp's.
+_NO_SUCH_ROUTE = (200, 404, 405, 501)
 # A model is loaded once in a process; its server and who asks it, in turn.
 _LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
 _LOADING = Lock()
@@ -141,3 +145,24 @@ def _path(model: str | Path, revision: str | None) -> Path:
             f"The model {model!r} is neither a file nor can it be had from the hub ({first_line(error)}): give the "
             "path of a GGUF file."
         ) from None
+
+
+def connect(base_url: str, model: str | None) -> Reader:
+    """Return the reader of a server.
+
+    Raises
+    ------
+    OSError
+        If it does not answer.
+    ValueError
+        If `base_url` is no address.
+    """
+    http = Http(base_url)
+    try:
+        return LlamaReader(http)
+    except HttpError as error:
+        if error.status not in _NO_SUCH_ROUTE:
+            raise
+    except (KeyError, TypeError):
+        pass
+    return OpenAIReader(http, model)

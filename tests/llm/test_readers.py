@@ -10,9 +10,10 @@ from front import Front, only_openai
 from tiny_gguf import write_gguf
 
 from pipeline.llm.http import Http
-from pipeline.llm.models import LanguageModel, open_model
+from pipeline.llm.llama_reader import LlamaReader
+from pipeline.llm.models import LanguageModel, connect, open_model
+from pipeline.llm.openai_reader import OpenAIReader
 from pipeline.llm.prompts import Prompt, Wording
-from pipeline.llm.readers import LlamaReader, OpenAIReader, connect
 from pipeline.scale import Scale
 
 STARS = ["1", "2", "3", "4", "5"]
