@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from project import ROOT
 
 # What the real hub keeps in LFS, and so serves from elsewhere after a redirect.
-_LFS = (".parquet", ".safetensors", ".bin")
+_LFS = (".parquet", ".safetensors", ".bin", ".gguf")
 
 
 class Repository:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline import digest
-from pipeline.digest import code_digest, file_digest, is_library, source_digest, value_digest, without_words
+from pipeline.digest import (
+    code_digest,
+    file_digest,
+    files_digest,
+    is_library,
+    source_digest,
+    value_digest,
+    without_words,
+)
 
 FILES = {
     "__init__.py": "from mine.words import Words\nfrom mine.other import Other\n",
@@ -55,6 +63,14 @@ def changed(package: Path, file: str, edit: Callable[[str], str], *modules: str)
     (package / file).write_text(edit((package / file).read_text()))
     forget()
     return [code_digest(module) != each for module, each in zip(modules, before, strict=True)]
+
+
+def test_of_a_models_file_anew_where_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"one")
+    assert files_digest(str(path)) == files_digest(path) == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    assert files_digest(path) == hashlib.sha256(b"two").hexdigest()
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", b"x" * 3_000_000])

@@ -127,3 +127,12 @@ class TestConversion:
     def test_equal_scales_change_no_digit(self):
         predictions = np.random.default_rng(0).normal(3, 2, 100)
         np.testing.assert_array_equal(FIVE_STARS.convert(predictions, Scale(1, 5)), predictions)
+
+
+def test_a_pickle_is_the_same_before_and_after_its_values_were_asked_for():
+    """Digests of settings are taken from it."""
+    scale = Scale(1, 5, 0.5)
+    before = pickle.dumps(scale)
+    assert len(scale.values) == 9
+    assert pickle.dumps(scale) == before
+    assert pickle.loads(before) == scale

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -10,8 +11,10 @@ from typing import Any, Literal
 from pipeline.digest import value_digest
 from pipeline.errors import first_line, needs_extra
 from pipeline.llm.gguf_file import ModelFile, read_model_file
-from pipeline.llm.http import Http
-from pipeline.llm.readers import LlamaReader, Reader, connect
+from pipeline.llm.http import Http, HttpError
+from pipeline.llm.llama_reader import LlamaReader
+from pipeline.llm.openai_reader import OpenAIReader
+from pipeline.llm.readers import Reader
 from pipeline.llm.server import library_version, resident_bytes, start_server
 
 Template = Literal["auto", "plain", "chat"]
@@ -19,6 +22,8 @@ Template = Literal["auto", "plain", "chat"]
 # A base model of 270 million parameters in 4 bits, from the package registry.
 BUNDLED = "bundled"
 _ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
+# What a server answers that has no route of llama.cpp's.
+_NO_SUCH_ROUTE = (200, 404, 405, 501)
 # A model is loaded once in a process; its server and who asks it, in turn.
 _LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
 _LOADING = Lock()
@@ -110,11 +115,15 @@ def open_model(
         If neither is given, or the file is no GGUF.
     OSError
         If there is no such file, or it cannot be had from the hub.
+    ImportError
+        If the extra `llm` is not installed.
     """
     if base_url is not None:
         return LanguageModel(None, base_url, None if model is None else str(model), n_context, n_threads)
     if model is None:
         raise ValueError("LocalLLM needs a model: the path of a GGUF file, or base_url= for a server.")
+    with needs_extra("LocalLLM", "llm"):
+        import_module("xllamacpp")
     file = read_model_file(_path(model, revision))
     return LanguageModel(file, None, None, min(n_context, file.n_context or n_context), n_threads)
 
@@ -142,3 +151,24 @@ def _path(model: str | Path, revision: str | None) -> Path:
             f"The model {model!r} is neither a file nor can it be had from the hub ({first_line(error)}): give the "
             "path of a GGUF file."
         ) from None
+
+
+def connect(base_url: str, model: str | None) -> Reader:
+    """Return the reader of a server.
+
+    Raises
+    ------
+    OSError
+        If it does not answer.
+    ValueError
+        If `base_url` is no address.
+    """
+    http = Http(base_url)
+    try:
+        return LlamaReader(http)
+    except HttpError as error:
+        if error.status not in _NO_SUCH_ROUTE:
+            raise
+    except (KeyError, TypeError):
+        pass
+    return OpenAIReader(http, model)

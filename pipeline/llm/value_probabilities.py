@@ -74,8 +74,8 @@ def written_probabilities(
 ) -> Array:
     """Return the same where a server tells the texts of tokens only, so that nobody knows how it cuts the values.
 
-    Spaces before a value do not count, as far as they are one token. What the likeliest tokens spell is followed as long as it can become a value
-    and is likelier than 1 in 10,000.
+    Spaces before a value do not count, as far as they are one token. What the likeliest tokens spell is followed as
+    long as it can become a value and is likelier than 1 in 10,000.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ from front import Front, only_openai
 from llama_server import Server
 
 from pipeline.features import LocalLLM
-from pipeline.llm.readers import LlamaReader, Reading
+from pipeline.llm.llama_reader import LlamaReader
+from pipeline.llm.readers import Reading
 
 TEXTS = [f"Food number {n} was {'good' if n % 3 else 'bad'}" for n in range(50)]
 
