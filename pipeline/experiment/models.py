@@ -1,6 +1,7 @@
 """From the names of models in conf/score.yaml to estimators.
 
-A model of `MODELS` gets the columns of a feature set, one of `BASELINES` the raw texts. A dotted name such as
+A model of `MODELS` gets the columns of a feature set, one of `BASELINES` the raw texts. One of `PEERS` gets them, too,
+but takes minutes to learn, so that conf/score.yaml does not know it. A dotted name such as
 ``my_package.make_model`` stands for a class or function that returns an estimator when it is called.
 """
 
@@ -182,9 +183,10 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
-BASELINES: dict[str, Callable[[], Any]] = {
-    "mean": DummyRegressor,
-    "TF-IDF + Ridge": _tfidf_ridge,
+BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
+
+
+PEERS: dict[str, Callable[[], Any]] = {
     "SetFit": lambda: ExpectedStarRegressor(_setfit()),
     "SetFit (class)": lambda: MostLikelyStarRegressor(_setfit()),
     "SetFit tuned": lambda: ExpectedStarRegressor(_setfit_tuned()),
@@ -200,7 +202,7 @@ def make_model(line: Line) -> Any:
     PipelineError
         If the dotted name cannot be imported, or makes no model when it is called.
     """
-    makers, where = BASELINES if line.features == RAW_TEXT else MODELS, CONF / "score.yaml"
+    makers, where = BASELINES | PEERS if line.features == RAW_TEXT else MODELS, CONF / "score.yaml"
     if line.model in makers:
         return makers[line.model]()
     make = imported(line.model, str(where))
