@@ -36,6 +36,8 @@ from pipeline.attention.maps import AttentionMap, attention_map
 from pipeline.attention.view import attend, fonts, page, plots, terminal
 from pipeline.encoder import Pooling, encode, load_encoder, record
 from pipeline.features import AttentionPooling, LocalLLM, RTMetrics, SentenceEmbedding, transform_together
+from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, transform_together
+from pipeline.peers import FineTunedRegressor, SetFitClassifier
 texts, stars = ["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2]
 halves = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
 attention = AttentionMap("Hot dogs", ["Hot", "dogs"], [(0, 3), (4, 8)], halves, "a toy")
@@ -51,6 +53,8 @@ CALLS = [
     ("SentenceEmbedding().fit(texts)", "SentenceEmbedding", "torch", "encoder"),
     ("RTMetrics(cv=2).fit(texts, stars)", "RTMetrics", "torch", "encoder"),
     ("LocalLLM('model.gguf').fit(texts)", "LocalLLM", "xllamacpp", "llm"),
+    ("SetFitClassifier().fit(texts, stars)", "SetFitClassifier", "torch", "setfit"),
+    ("FineTunedRegressor().fit(texts, stars)", "FineTunedRegressor", "torch", "setfit"),
     ("load_encoder()", "load_encoder", "torch", "encoder"),
     ("encode(None, texts, [Pooling('uniform')])", "encode", "torch", "encoder"),
     ("record(None, texts, 1, Path('.'))", "record", "torch", "encoder"),

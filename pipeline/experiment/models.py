@@ -1,6 +1,7 @@
 """From the names of models in conf/score.yaml to estimators.
 
-A model of `MODELS` gets the columns of a feature set, one of `BASELINES` the raw texts. A dotted name such as
+A model of `MODELS` gets the columns of a feature set, one of `BASELINES` the raw texts. One of `PEERS` gets them, too,
+but takes minutes to learn, so that conf/score.yaml does not know it. A dotted name such as
 ``my_package.make_model`` stands for a class or function that returns an estimator when it is called.
 """
 
@@ -183,13 +184,12 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
-# Of columns that end in LocalLLM's.
+BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
+
+
+# What the peers stage compares: of columns that end in LocalLLM's, and of raw texts.
 LLM_READERS: dict[str, Callable[[], Any]] = {"expectation": lambda: ColumnAsPrediction(-2)}
-
-
-BASELINES: dict[str, Callable[[], Any]] = {
-    "mean": DummyRegressor,
-    "TF-IDF + Ridge": _tfidf_ridge,
+PEERS: dict[str, Callable[[], Any]] = {
     "SetFit": lambda: ExpectedStarRegressor(_setfit()),
     "SetFit (class)": lambda: MostLikelyStarRegressor(_setfit()),
     "SetFit tuned": lambda: ExpectedStarRegressor(_setfit_tuned()),
@@ -205,7 +205,8 @@ def make_model(line: Line) -> Any:
     PipelineError
         If the dotted name cannot be imported, or makes no model when it is called.
     """
-    makers, where = BASELINES if line.features == RAW_TEXT else MODELS | LLM_READERS, CONF / "score.yaml"
+    of_texts, of_columns = BASELINES | PEERS, MODELS | LLM_READERS
+    makers, where = of_texts if line.features == RAW_TEXT else of_columns, CONF / "score.yaml"
     if line.model in makers:
         return makers[line.model]()
     make = imported(line.model, str(where))

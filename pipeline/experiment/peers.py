@@ -17,7 +17,7 @@ from pipeline.evaluation.sides import Side
 from pipeline.experiment.curves import models_of
 from pipeline.experiment.fitting import Material
 from pipeline.experiment.line import RAW_TEXT, Line
-from pipeline.experiment.models import BASELINES, LLM_READERS, MODELS, check_models, make_model
+from pipeline.experiment.models import BASELINES, LLM_READERS, MODELS, PEERS, check_models, make_model
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.pieces import Piece, PieceResult, RunContext, groups, held_out_rows, run_context
 from pipeline.experiment.transformers import make_transformers, table_digests
@@ -105,7 +105,7 @@ def check_peers(config: PeersConfig, curves: CurvesConfig, score: ScoreConfig) -
     for name, side in config.sides.items():
         check_names(side.feature_sets, known, f"feature set of side {name}", _WHERE)
         for features in side.feature_sets:
-            models = BASELINES if features == RAW_TEXT else MODELS | LLM_READERS
+            models = BASELINES | PEERS if features == RAW_TEXT else MODELS | LLM_READERS
             check_models(side.models, models, f"model of side {name} on {features}", _WHERE)
     sides = all_sides(config, curves)
     for pair in config.contrasts:

@@ -176,7 +176,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
 
     def _train(self, body: "SentenceTransformer", texts: list[str], target: Array, seed: int) -> tuple["Linear", int]:
         """Train the encoder in place; return its head and the number of steps."""
-        with training(type(self).__name__) as directory:
+        with training() as directory:
             from datasets import Dataset
             from sentence_transformers import SentenceTransformerTrainingArguments
 

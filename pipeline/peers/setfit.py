@@ -207,7 +207,7 @@ class SetFitClassifier(ClassifierMixin, BaseEstimator):
         self, body: "SentenceTransformer", head: LogisticRegression, texts: list[str], codes: _Codes, seed: int
     ) -> int:
         """Train the encoder and then its head in place; return the number of the encoder's steps."""
-        with training(type(self).__name__) as directory:
+        with training() as directory:
             from setfit import SetFitModel, Trainer, TrainingArguments
 
             arguments = TrainingArguments(

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from pipeline.encoder import load_encoder
-from pipeline.encoder.load import check_extra, quiet_transformers
+from pipeline.encoder.load import quiet_transformers
 from pipeline.errors import needs_extra
 from pipeline.text import check_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+_PACKAGES = ["torch", "sentence_transformers", "setfit", "accelerate"]
 _LOGGERS = ["setfit", "sentence_transformers", "accelerate", "datasets"]
 
 
@@ -62,7 +63,9 @@ def copy_encoder(model: str | Path, revision: str | None, max_length: int | None
     name : str
         What the user has called, for the error where the extra is missing.
     """
-    check_extra(name)
+    with needs_extra(name, "setfit"):
+        for package in _PACKAGES:
+            import_module(package)
     encoder = deepcopy(load_encoder(model, revision))
     if max_length is not None:
         encoder.max_seq_length = min(max_length, encoder.max_seq_length or max_length)
@@ -70,20 +73,12 @@ def copy_encoder(model: str | Path, revision: str | None, max_length: int | None
 
 
 @contextmanager
-def training(name: str) -> Iterator[Path]:
+def training() -> Iterator[Path]:
     """Yield an empty directory for a trainer; after the block all is as before, and the directory is gone.
 
     Trainers seed the random numbers of the whole process, and talk. In the block they are silent, and afterwards the
     generators of Python, numpy and torch go on where they were.
-
-    Parameters
-    ----------
-    name : str
-        What the user has called, for the error where the extra is missing.
     """
-    with needs_extra(name, "setfit"):
-        for package in ("setfit", "accelerate"):
-            import_module(package)
     import torch
 
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that trainers seed

@@ -5,7 +5,8 @@ from sklearn.base import clone
 from pipeline.evaluation import ExpectedStarRegressor, MedianStarRegressor, MostLikelyStarRegressor
 from pipeline.experiment.fitting import fit_models, what_is_fitted
 from pipeline.experiment.line import RAW_TEXT, Line
-from pipeline.experiment.models import family, make_model
+from pipeline.experiment.models import BASELINES, PEERS, family, make_model
+from pipeline.experiment.named import estimator_digest
 from pipeline.peers import SetFitClassifier
 
 pytestmark = pytest.mark.slow
@@ -96,4 +97,11 @@ def test_both_lines_of_a_setting_are_fitted_once(name):
     lines = [Line(RAW_TEXT, name), Line(RAW_TEXT, f"{name} (class)")]
     expected, likely = (make_model(line) for line in lines)
     assert what_is_fitted(expected) == what_is_fitted(likely)
+    assert expected.classifier is not make_model(lines[0]).classifier
     assert {family(line) for line in lines} == {"baseline"}
+
+
+def test_the_lines_are_no_baselines_of_every_run():
+    assert set(PEERS) == {"SetFit", "SetFit (class)", "SetFit tuned", "SetFit tuned (class)"}
+    assert PEERS.keys().isdisjoint(BASELINES)
+    assert len({estimator_digest(make()) for make in PEERS.values()}) == 4
