@@ -103,7 +103,9 @@ class ParameterDesign:
         """Run the default settings and the optimum, and compare with what was predicted.
 
         A confirmed gain far from the predicted one means that the effects do not add up (interactions between the
-        factors), or that the runs do not repeat. Data that the design has not seen make it an honest measurement.
+        factors), or that the runs do not repeat. Data that the design has not seen make it an honest measurement. Where
+        the default carries no signal it has the floor of `output_sn_ratio`, which is lower for more outputs: then the
+        gain is how far the optimum stands above what could be told from no signal.
 
         Parameters
         ----------

