@@ -20,7 +20,7 @@ from pipeline.experiment.engine import in_parallel, n_workers
 from pipeline.experiment.fitting import Fitted, Material, fit_models, one_thread, recalibrates, what_is_shared
 from pipeline.experiment.know_how import KnowHowRows, beside_know_how, foreign_sample, read_know_how
 from pipeline.experiment.line import RAW_TEXT, Line
-from pipeline.experiment.models import BASELINES, MODELS, check_models, make_model
+from pipeline.experiment.models import BASELINES, MODELS, PEERS, check_models, make_model
 from pipeline.experiment.named import estimator_digest
 from pipeline.experiment.transformers import learns, make_transformer, make_transformers, pools_tokens, table_digests
 from pipeline.experiment.tuned import sharing_folds
@@ -30,6 +30,7 @@ from pipeline.project.conf import ScoreConfig, check_names, feature_configs, sco
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 
+_FINE_TUNING = 30.0  # seconds that an encoder takes to be fine-tuned, at least
 _FIGURES = ["n_features", "fit_seconds", "predict_seconds", "peak_mb"]
 
 
@@ -63,7 +64,8 @@ class Piece:
     @property
     def cost(self) -> float:
         """About how many seconds it takes on one core: more reviews take longer, and few take some time, too."""
-        return len(self.models) * (0.016 + 0.00015 * self.n_train + (0.05 if self.know_how else 0))
+        usual = len(self.models) * (0.016 + 0.00015 * self.n_train + (0.05 if self.know_how else 0))
+        return usual + _FINE_TUNING * len(set(self.models) & set(PEERS))
 
 
 @dataclass(frozen=True)
