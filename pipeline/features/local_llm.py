@@ -110,7 +110,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         Facts for a report, see there.
 
     .. note::
-        With examples, ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: no text is among its examples.
+        With examples, ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``: no text is among its examples. A
+        pickle holds `examples_`, and the model by its digest only.
 
     Examples
     --------
