@@ -150,8 +150,10 @@ def seconds_of(lines: dict[Line, list[PieceResult]]) -> dict[Line, float]:
     }
 
 
-def make_sides(config: Mapping[str, SideConfig], scores: dict[int, Scores[Line]]) -> dict[str, dict[int, Side[Line]]]:
-    """Return every side at every size.
+def make_sides(
+    config: Mapping[str, SideConfig], scores: dict[int, Scores[Line]], where: str = str(CONF / "curves.yaml")
+) -> dict[str, dict[int, Side[Line]]]:
+    """Return every side at every size; `where` names the file of the sides for errors.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def make_sides(config: Mapping[str, SideConfig], scores: dict[int, Scores[Line]]
         try:
             sides[name] = {n_train: side_of(of_size, lines) for n_train, of_size in scores.items()}
         except ValueError as error:
-            raise PipelineError(f"{CONF / 'curves.yaml'}: side {name}: {error}") from None
+            raise PipelineError(f"{where}: side {name}: {error}") from None
     return sides
 
 
@@ -188,10 +190,21 @@ def check_curves(config: CurvesConfig, score: ScoreConfig) -> None:
     n_tests = len(config.contrasts) * (len(config.sizes) + 1)
     if config.know_how:
         n_tests = max(n_tests, len(config.know_how.contrasts) * len(config.know_how.sizes))
-    if n_tests * 2 / (1 + config.n_resamples) >= SURE:
+    check_resamples(n_tests, config.n_resamples, where)
+
+
+def check_resamples(n_tests: int, n_resamples: int, where: str) -> None:
+    """Stop before any work if so few resamples can show no difference.
+
+    Raises
+    ------
+    PipelineError
+        It says how many are needed.
+    """
+    if n_tests * 2 / (1 + n_resamples) >= SURE:
         raise PipelineError(
             f"{where}: n_resamples: {n_tests} p-values adjusted by Holm cannot fall below {SURE} with "
-            f"{config.n_resamples} resamples: take {int(n_tests * 2 / SURE)} or more"
+            f"{n_resamples} resamples: take {int(n_tests * 2 / SURE)} or more"
         )
 
 

@@ -197,8 +197,14 @@ PEERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def make_model(line: Line) -> Any:
+def make_model(line: Line, where: str = str(CONF / "score.yaml")) -> Any:
     """Return the unfitted model of a line: one that is named here, or what a dotted name of conf makes.
+
+    Parameters
+    ----------
+    line : Line
+    where : str
+        The file that names it, for errors.
 
     Raises
     ------
@@ -206,10 +212,10 @@ def make_model(line: Line) -> Any:
         If the dotted name cannot be imported, or makes no model when it is called.
     """
     of_texts, of_columns = BASELINES | PEERS, MODELS | LLM_READERS
-    makers, where = of_texts if line.features == RAW_TEXT else of_columns, CONF / "score.yaml"
+    makers = of_texts if line.features == RAW_TEXT else of_columns
     if line.model in makers:
         return makers[line.model]()
-    make = imported(line.model, str(where))
+    make = imported(line.model, where)
     try:
         model = make()
     # What is called is the user's: whatever goes wrong in it is told in one line.
@@ -238,5 +244,5 @@ def check_models(names: list[str], known: Iterable[str], what: str, where: str) 
     """
     for name in names:
         if "." in name:
-            make_model(Line("", name))
+            make_model(Line("", name), where)
     check_names([name for name in names if "." not in name], list(known), what, where)

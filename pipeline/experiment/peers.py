@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.digest import file_digest, value_digest
-from pipeline.errors import PipelineError, first_line
+from pipeline.errors import PipelineError, first_line, needs_extra
 from pipeline.evaluation.draws import draw_in_order
 from pipeline.evaluation.sides import Side
-from pipeline.experiment.curves import models_of
+from pipeline.experiment.curves import check_resamples, models_of
 from pipeline.experiment.fitting import Material
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.models import BASELINES, LLM_READERS, MODELS, PEERS, check_models, make_model
@@ -31,6 +32,7 @@ from pipeline.project.scale import dataset_scale
 
 _WHERE = str(CONF / "peers.yaml")
 _DESCRIBED = ("model", "sha256", "architecture", "quantisation", "n_context", "template", "library")
+_HOW = ("model", "base_url", "revision", "n_threads", "cache")
 Rows = npt.NDArray[np.intp]
 _NOTHING = {"prompts": 0, "seconds": 0.0, "peak_mb": 0.0}
 
@@ -91,25 +93,44 @@ def all_sides(config: PeersConfig, curves: CurvesConfig) -> dict[str, SideConfig
 
 
 def check_peers(config: PeersConfig, curves: CurvesConfig, score: ScoreConfig) -> None:
-    """Stop before any work if conf/peers.yaml names what is not known.
+    """Stop before any work if conf/peers.yaml names what is not known, or what is taken.
 
     Raises
     ------
     PipelineError
         It lists the known names.
     """
+    for what, names, taken in (
+        ("feature", config.features, [*feature_configs()]),
+        ("feature set", config.feature_sets, [*score.feature_sets, RAW_TEXT]),
+        ("side", config.sides, config.curves_sides),
+    ):
+        for name in names:
+            if name in taken:
+                raise PipelineError(f"{_WHERE}: the name {name!r} of a {what} is taken: call it otherwise")
     for name, parts in config.feature_sets.items():
         check_names(parts, [*config.features, *score.parts], f"feature of {name}", _WHERE)
-        check_names([name] if name in score.feature_sets else [], [], "feature set, which conf/score.yaml has", _WHERE)
-    known = [*config.feature_sets, *score.feature_sets, RAW_TEXT]
     for name, side in config.sides.items():
-        check_names(side.feature_sets, known, f"feature set of side {name}", _WHERE)
+        check_names(side.feature_sets, [*config.feature_sets, *score.feature_sets, RAW_TEXT], "feature set", _WHERE)
         for features in side.feature_sets:
-            models = BASELINES | PEERS if features == RAW_TEXT else MODELS | LLM_READERS
-            check_models(side.models, models, f"model of side {name} on {features}", _WHERE)
+            _check_models(name, features, side.models, config)
     sides = all_sides(config, curves)
     for pair in config.contrasts:
         check_names(pair, list(sides), "side", _WHERE)
+    check_resamples(len(config.contrasts) * len(config.sizes), config.n_resamples, _WHERE)
+    with _naming("sides"), needs_extra("The language model beside SetFit", "peers"):
+        for package in ("setfit", "xllamacpp"):
+            import_module(package)
+
+
+def _check_models(side: str, features: str, models: list[str], config: PeersConfig) -> None:
+    known = BASELINES | PEERS if features == RAW_TEXT else MODELS | LLM_READERS
+    check_models(models, known, f"model of side {side} on {features}", _WHERE)
+    if set(models) & set(LLM_READERS) and config.feature_sets.get(features, [""])[-1] not in config.features:
+        reader = next(name for name in models if name in LLM_READERS)
+        raise PipelineError(
+            f"{_WHERE}: side {side}: {reader} reads a language model's columns, which do not end {features}"
+        )
 
 
 def language_models(dataset: str, config: PeersConfig, source: Mapping[str, Any]) -> dict[str, LocalLLM]:
@@ -158,7 +179,7 @@ def peers_context(
     code, reviews = estimator_digest(LocalLLM()), file_digest(paths.reviews)
     for name, transformer in llm.items():
         with _naming(name):
-            made_from[name] = value_digest(config.features[name], _model_of(transformer).digest, code, reviews)
+            made_from[name] = value_digest(_what_is_asked(transformer), code, reviews)
     columns = {name: value_digest([made_from[part] for part in parts]) for name, parts in config.feature_sets.items()}
     lines = {Line(features, model) for features, models in models_of(sides).items() for model in models}
     digests = {line.model: estimator_digest(make_model(line)) for line in lines}
@@ -177,6 +198,13 @@ def peers_context(
 def _model_of(transformer: LocalLLM) -> LanguageModel:
     where = transformer.model, transformer.base_url, transformer.revision
     return open_model(*where, transformer.n_context, transformer.n_threads)
+
+
+def _what_is_asked(transformer: LocalLLM) -> str:
+    """Return the digest of model and prompt; where the model is and how fast it runs count for nothing."""
+    given = {name: value for name, value in transformer.get_params().items() if name not in _HOW}
+    given["scale"] = transformer.scale.written if transformer.scale else None
+    return value_digest(given, _model_of(transformer).digest)
 
 
 def described(llm: Mapping[str, LocalLLM]) -> dict[str, str]:
@@ -212,9 +240,10 @@ def ask(context: PeersContext, pieces: Sequence[Piece]) -> dict[str, dict[str, f
         By feature: `prompts` that were asked, their `seconds`, and `peak_mb` that the model takes.
     """
     material, path = context.material(), DatasetPaths(context.dataset).answers / "costs.json"
-    key = value_digest(context.columns)
-    before = read_json(path).get(key, {})
-    costs = {part: dict(before.get(part, _NOTHING)) for part in context.llm}
+    kept = read_json(path)
+    keys = {part: _what_is_asked(transformer) for part, transformer in context.llm.items()}
+    costs = {part: kept.get(key, _NOTHING) for part, key in keys.items()}
+    before = dict(costs)
     rows = {(n, repeat): _rows(context, material, n, repeat) for _, repeat, n in _draws(context, pieces)}
     todo = _with_new_prompts(context, _draws(context, pieces), rows)
     with one_bar(sum(todo.values()), "language model", "review") as bar:
@@ -226,8 +255,8 @@ def ask(context: PeersContext, pieces: Sequence[Piece]) -> dict[str, dict[str, f
                     columns = model.fit_transform(material.texts[train], material.stars[train])
                     of_held_out = model.transform(material.texts[test])
                 material.keep(part, np.sort(train), test, (columns[np.argsort(train)], of_held_out))
-                costs[part] = _added(before.get(part, _NOTHING), model.info_)
-                write_json(path, {key: costs})
+                costs[part] = _added(before[part], model.info_)
+                write_json(path, kept | {keys[each]: cost for each, cost in costs.items()})
                 n_asked = model.info_["n_asked"] - already
             bar.skip(max(0, n_new - n_asked))
     return costs
@@ -311,7 +340,8 @@ def cost_frame(
             peak = figures["peak_mb"]
             for part in parts.get(line.features, ()):
                 if part in asked:
-                    prompt = asked[part]["seconds"] / max(1, asked[part]["prompts"])
+                    n_prompts = asked[part]["prompts"]
+                    prompt = asked[part]["seconds"] / n_prompts if n_prompts else np.nan
                     train += 0 if line.model in LLM_READERS else n * prompt
                     review += prompt
                     peak = max(peak, asked[part]["peak_mb"])

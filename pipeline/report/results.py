@@ -131,7 +131,14 @@ class Results:
     def peers(self) -> dict[str, Any] | None:
         """Manifest of the peers stage; None where it has not run on these reviews."""
         manifest = read_manifest(self.paths.peers)
-        return manifest if manifest and manifest.get("reviews_sha256") == self.reviews_sha256 else None
+        of = manifest.get("reviews_sha256"), manifest.get("scale")
+        return manifest if manifest and of == (self.reviews_sha256, self.scale.written) else None
+
+    @property
+    def peers_are_current(self) -> bool:
+        """Whether the peers stage has run since the last score."""
+        scored = table_path(self.paths, "metrics")
+        return ((self.peers or {}).get("inputs") or {}).get(str(scored)) == file_digest(scored)
 
     def _directory(self, stage: str) -> Path:
         return self.paths.reports if stage == "score" else Path(getattr(self.paths, stage))

@@ -8,7 +8,6 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.project.paths import DatasetPaths
 from pipeline.report.results import Results, of_line
 from pipeline.report.table import Cell, cell, long_table
 from pipeline.shipped import shipped_files
@@ -175,11 +174,15 @@ def _side_points(sides: pd.DataFrame, name: str = "qwk") -> list[Point]:
     return [Point(f"{name}_{side}", float(value), int(step)) for side, value, step in rows if value == value]
 
 
-def files_of(paths: DatasetPaths) -> list[tuple[Path, str | None]]:
+def files_of(results: Results) -> list[tuple[Path, str | None]]:
     """Return every file of the parent run, with its directory there."""
     conf = [(path, place) for place in ("conf", "conf/features") for path in shipped_files(f"{place}/*.yaml")]
+    stages = ["curves", "robustness", *(["peers"] if results.peers else [])]
     patterns = [
         *(("*.csv", None), ("index.html", "report"), ("summary.md", "report"), ("figures/*.*", "figures")),
-        *((f"{stage}/*.{kind}", stage) for stage in ("curves", "robustness", "peers") for kind in ("csv", "json")),
+        *((f"{stage}/*.{kind}", stage) for stage in stages for kind in ("csv", "json")),
     ]
-    return [*conf, *((path, place) for pattern, place in patterns for path in sorted(paths.reports.glob(pattern)))]
+    return [
+        *conf,
+        *((path, place) for pattern, place in patterns for path in sorted(results.paths.reports.glob(pattern))),
+    ]

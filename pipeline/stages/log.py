@@ -169,7 +169,7 @@ class _Upload:
         started = int(time.time() * 1000)
         parent_id = self._start(self.dataset, {"level": "parent", **parent.tags}, started)
         self._log(parent_id, parent)
-        for path, directory in files_of(self.results.paths):
+        for path, directory in files_of(self.results):
             self.client.log_artifact(parent_id, str(path), directory)
         ids: dict[Line, str] = {}
         models: dict[Line, str] = {}

@@ -14,7 +14,7 @@ from pipeline.experiment import curves, peers
 from pipeline.experiment.pieces import run_pieces
 from pipeline.files import read_manifest, read_parquet
 from pipeline.project.conf import curves_config, peers_config, score_config
-from pipeline.project.paths import DatasetPaths
+from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
 
@@ -55,7 +55,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     sizes, everyone = curves.by_size(results, curves.models_of(sides)), np.arange(len(stars))
     predictions = {n: curves.predictions_of(lines, everyone) for n, lines in sizes.items()}
     scores = curves.score_sizes(stars, predictions, config.n_resamples, config.seed, dataset_scale(paths))
-    made = curves.make_sides(sides, scores)
+    made = curves.make_sides(sides, scores, str(CONF / "peers.yaml"))
     contrasts = curves.contrasts_frame(made, config.contrasts)
     seconds = {n: curves.seconds_of(lines) for n, lines in sizes.items()}
     write_table(paths, "peers", curves.curves_frame(scores, seconds))
@@ -68,6 +68,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     return {
         "config": config.model_dump(),
         "reviews_sha256": file_digest(paths.reviews),
+        "scale": dataset_scale(paths).written,
         "language_model": peers.described(llm),
         "n_held_out": len(stars),
         "sentences": sentences,

@@ -7,18 +7,19 @@ import pandas as pd
 import pytest
 from report_data import build
 
+from pipeline.digest import file_digest
 from pipeline.files import MANIFEST, read_manifest, write_json
 from pipeline.project.paths import DatasetPaths
-from pipeline.project.tables import read_table, write_table
+from pipeline.project.tables import read_table, table_path, write_table
 from pipeline.report.results import Results
-from pipeline.report.runs import runs_of
+from pipeline.report.runs import files_of, runs_of
 from pipeline.stages import report
 
 SIDES = {"T-method": "T-method", "LLM <b>2 examples</b>": "attention", "SetFit": "both"}
 SENTENCE = "Of the sizes from 10 to 100 training reviews, T-method is ahead with 10 & SetFit is ahead at no size."
 
 
-def add_peers(paths: DatasetPaths, reviews_sha256: str | None) -> None:
+def add_peers(paths: DatasetPaths, reviews_sha256: str | None, scale: str = "1..5") -> None:
     """Leave what the peers stage leaves, under other names the curves of the three sides."""
     few = [10, 30, 100]
     names = {old: new for new, old in SIDES.items()}
@@ -36,6 +37,8 @@ def add_peers(paths: DatasetPaths, reviews_sha256: str | None) -> None:
     manifest = {
         "config": {"n_held_out": 150, "sides": described},
         "reviews_sha256": reviews_sha256,
+        "scale": scale,
+        "inputs": {str(table_path(paths, "metrics")): file_digest(table_path(paths, "metrics"))},
         "language_model": {"file": "small.gguf", "sha256": "a5fd", "template": "plain"},
         "n_held_out": 150,
         "sentences": [SENTENCE],
@@ -65,6 +68,7 @@ def test_the_section_has_sentences_curves_differences_costs_and_the_model(peer_p
     section = section[: section.index("</section>")]
     for shown in ("10 &amp; SetFit is ahead", "LLM &lt;b&gt;2 examples&lt;/b&gt;", "61.5", "171", "412", "small.gguf"):
         assert shown in section
+    assert "older than the leaderboard" not in section
     assert section.count("<table>") == 3
     assert section.count("<figure") == 1
     assert (peer_paths.figures / "peers.svg").exists()
@@ -81,16 +85,33 @@ def test_the_summary_and_the_run_have_the_sides(peer_paths: DatasetPaths) -> Non
     assert "peer_qwk_T-method" in {name for name, _ in points}
 
 
-def test_results_of_other_reviews_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("other", ["reviews", "scale"])
+def test_results_of_other_reviews_or_another_scale_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
     paths = build(tmp_path)
     monkeypatch.chdir(tmp_path)
-    add_peers(paths, "of other reviews")
+    add_peers(paths, *([Results(paths).reviews_sha256, "1..10"] if other == "scale" else ["of other reviews"]))
     report.run(paths.dataset)
     assert read_manifest(paths.peers)
-    assert "SetFit" not in paths.page.read_text(encoding="utf-8")
-    assert "SetFit" not in paths.summary.read_text(encoding="utf-8")
+    for text in (paths.page, paths.summary):
+        assert "SetFit" not in text.read_text(encoding="utf-8")
     parent, _ = runs_of(Results(paths), "now")
     assert not [point for point in parent.points if point.name.startswith("peer")]
+    assert not [path for path, place in files_of(Results(paths)) if place == "peers"]
+
+
+def test_the_run_gets_the_tables_and_an_older_section_says_so(
+    peer_paths: DatasetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len([path for path, place in files_of(Results(peer_paths)) if place == "peers"]) == 5
+    paths = build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    add_peers(paths, Results(paths).reviews_sha256)
+    metrics = read_table(paths, "metrics")
+    write_table(paths, "metrics", metrics.assign(fit_seconds=metrics["fit_seconds"] + 1))
+    report.run(paths.dataset)
+    assert "older than the leaderboard" in paths.page.read_text(encoding="utf-8")
 
 
 def test_a_page_without_peers_says_nothing_of_them(page: str) -> None:

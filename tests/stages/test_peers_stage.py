@@ -112,7 +112,8 @@ def test_every_side_has_a_curve_a_difference_and_costs(here: Path) -> None:
     for (a, b, n), row in contrasts.iterrows():
         assert row["difference"] == pytest.approx(qwk[a, n] - qwk[b, n], abs=1e-9)
     costs = read_table(paths, "peer_costs").set_index(["side", "n_train"])
-    assert (costs[["train_seconds", "review_ms"]] >= 0).all(axis=None)
+    assert (costs["review_ms"] > 0).all()
+    assert (costs["train_seconds"] > 0).all()
     assert costs.loc[("SetFit", 10), "train_seconds"] > costs.loc[("T-method", 10), "train_seconds"]
     assert '<section aria-labelledby="peers">' in paths.page.read_text(encoding="utf-8")
     manifest = read_json(paths.peers / "manifest.json")
@@ -138,11 +139,11 @@ def test_the_expectation_is_the_column_of_the_language_model(here: Path) -> None
 
 
 def test_held_out_prompts_of_nested_draws_are_asked_once(here: Path) -> None:
-    (costs,) = read_json(DatasetPaths("sample").answers / "costs.json").values()
+    plain, shown = read_json(DatasetPaths("sample").answers / "costs.json").values()
     # Without examples: each text once. With one example of each star: the held-out reviews once a repeat.
-    assert costs["llm"]["prompts"] <= N_HELD_OUT + 2 * 15
-    assert costs["llm_examples"]["prompts"] <= 2 * (N_HELD_OUT + 10 + 15)
-    assert costs["llm"]["seconds"] > 0
+    assert plain["prompts"] <= N_HELD_OUT + 2 * 15
+    assert shown["prompts"] <= 2 * (N_HELD_OUT + 10 + 15)
+    assert min(plain["seconds"], shown["seconds"]) > 0
 
 
 def test_a_second_run_asks_and_trains_nothing(here: Path) -> None:
@@ -186,6 +187,14 @@ def test_a_killed_run_keeps_what_was_answered(here: Path) -> None:
         ({"features": EXAMPLES | {"llm": {"n_words": 0}}}, "n_words"),
         ({"feature_sets": SETS | {"llm": ["lm"]}}, "unknown feature of llm 'lm'"),
         ({"sizes": {1000: 1}}, "fewer than the sizes"),
+        ({"features": SETTINGS["features"] | {"text_stats": {}}}, "the name 'text_stats' of a feature is taken"),
+        ({"feature_sets": SETS | {"text": ["llm"]}}, "the name 'text' of a feature set is taken"),
+        ({"sides": SETTINGS["sides"] | {"T-method": SETTINGS["sides"]["LLM"]}}, "'T-method' of a side is taken"),
+        (
+            {"sides": SETTINGS["sides"] | {"LLM": {"feature_sets": ["llm+text_stats"], "models": ["expectation"]}}},
+            "which do not end llm+text_stats",
+        ),
+        ({"n_resamples": 100}, "take"),
     ],
 )
 def test_what_is_unknown_stops_before_any_work(
