@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from pipeline.deal import deal_folds, stratified
 from pipeline.evaluation import CHANGES, FIVE_STARS, Scale, change_all, qwk, qwk_difference
+from pipeline.llm.prompts import written
 from pipeline.progress import progress_bar
 from pipeline.taguchi import ParameterDesign, TMethodRegressor, parameter_design
 from pipeline.taguchi.base import Array
@@ -20,9 +21,13 @@ from pipeline.text import check_texts
 
 # Factors that are no parameters of the language model.
 A_STAR, READING = "examples_a_star", "reading"
-RULES = (
-    "5 is praise without a complaint, 4 is praise with a small complaint, 3 is as much good as bad, "
-    "2 is a disappointment with something good, 1 is nothing good."
+# From the highest to the lowest value of a scale.
+_RULES = (
+    "is praise without a complaint",
+    "is praise with a small complaint",
+    "is as much good as bad",
+    "is a disappointment with something good",
+    "is nothing good",
 )
 NOISE = (None, "typos", "shouting", "truncated")
 _FOLDS = 5
@@ -258,9 +263,23 @@ def prompt_factors(llm: Any) -> dict[str, list[Any]]:
         "order": ["mixed", "by star"],
         "n_words": [150, 60],
         **({"template": ["auto", "plain"]} if chats else {"n_example_words": [60, 30]}),
-        "know_how": [None, llm.know_how or RULES],
+        "know_how": [None, llm.know_how or _rules(llm.scale or FIVE_STARS)],
         READING: ["expectation", "T-method"],
     }
+
+
+def _rules(scale: Scale) -> str:
+    """Return what five values of a scale, or its two ends where it has fewer, say of a review.
+
+    Examples
+    --------
+    >>> _rules(Scale(0, 1))
+    '1 is praise without a complaint, 0 is nothing good.'
+    """
+    n = len(scale.values)
+    rules = _RULES if n >= len(_RULES) else (_RULES[0], _RULES[-1])
+    places = np.linspace(n - 1, 0, len(rules)).astype(int)
+    return ", ".join(f"{written(scale.values[place])} {rule}" for place, rule in zip(places, rules, strict=True)) + "."
 
 
 def _default(llm: Any, factors: Mapping[str, Sequence[Any]], n_stars: int) -> dict[str, Any]:

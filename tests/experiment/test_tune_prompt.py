@@ -10,9 +10,9 @@ from tiny_gguf import CHAT, write_gguf
 
 from pipeline import load_sample
 from pipeline.evaluation import change_all, qwk, qwk_difference
-from pipeline.experiment.tune_prompt import RULES, prompt_factors, tune_prompt
+from pipeline.experiment.tune_prompt import prompt_factors, tune_prompt
 from pipeline.features import LocalLLM
-from pipeline.scale import FIVE_STARS
+from pipeline.scale import FIVE_STARS, Scale
 from pipeline.taguchi import TMethodRegressor, output_sn_ratio
 
 RNG = np.random.default_rng(0)
@@ -123,7 +123,13 @@ def test_seven_factors_are_tried_in_sixteen_runs():
     factors = prompt_factors(WordReader(know_how="Rude is 1."))
     assert [len(levels) for levels in factors.values()] == [2] * 7
     assert factors["know_how"] == [None, "Rude is 1."]
-    assert prompt_factors(WordReader())["know_how"] == [None, RULES]
+    five, ten = (prompt_factors(WordReader(scale=scale))["know_how"] for scale in (None, Scale(1, 10)))
+    assert five == [
+        None,
+        "5 is praise without a complaint, 4 is praise with a small complaint, 3 is as much good as bad, "
+        "2 is a disappointment with something good, 1 is nothing good.",
+    ]
+    assert re.findall(r"\d+", ten[1]) == ["10", "7", "5", "3", "1"]
     assert "template" in factors
     del factors["order"]
     tuned = tune_prompt(WordReader(), TEXTS[:80], STARS[:80], factors, n_rated=10, noise=[None])
