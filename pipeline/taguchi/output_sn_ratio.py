@@ -126,10 +126,14 @@ def _line(M: Array, y: Array, n: int) -> OutputSN:
     """Return the S/N ratio of the line through zero, its error with n - 1 degrees of freedom."""
     if n < 2:
         raise ValueError(f"The S/N ratio of {len(y)} outputs has no error: give more outputs or noise conditions.")
+    # Squares of very large or small numbers are no floats.
+    size_M, size_y = float(np.abs(M).max()), float(np.abs(y).max()) or 1.0
+    M, y = M / size_M, y / size_y
     r = float(M @ M)
     beta, eta = sensitivity_and_sn_ratio(r, M @ y, y @ y, n)
     above = bool(beta > 0 and eta >= 1 / r)
-    return OutputSN(float(10 * np.log10(eta if above else 1 / r)), float(beta), not above)
+    ratio = 10 * np.log10(eta if above else 1 / r) - 20 * np.log10(size_M)
+    return OutputSN(float(ratio), float(beta * size_y / size_M), not above)
 
 
 def _nominal(y: Array) -> OutputSN:
@@ -141,13 +145,15 @@ def _nominal(y: Array) -> OutputSN:
 def _larger(y: Array) -> OutputSN:
     if not y.min() > 0:
         raise ValueError(f"sn='larger' needs outputs above 0, got {y.min():g}.")
-    return OutputSN(float(-10 * np.log10(np.mean(1 / y**2))), float(y.mean()))
+    least = y.min()
+    return OutputSN(float(20 * np.log10(least) - 10 * np.log10(np.mean((least / y) ** 2))), float(y.mean()))
 
 
 def _smaller(y: Array) -> OutputSN:
     if not y.any():
         raise ValueError("sn='smaller' has no S/N ratio where all outputs are 0.")
-    return OutputSN(float(-10 * np.log10(np.mean(y**2))), float(y.mean()))
+    most = np.abs(y).max()
+    return OutputSN(float(-20 * np.log10(most) - 10 * np.log10(np.mean((y / most) ** 2))), float(y.mean()))
 
 
 _STATIC: dict[str, Callable[[Array], OutputSN]] = {"larger": _larger, "smaller": _smaller, "nominal": _nominal}

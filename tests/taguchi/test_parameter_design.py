@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations, product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.taguchi import output_sn_ratio, parameter_design, standard_array
 from pipeline.taguchi.factors import check_factors, level_numbers
 from pipeline.taguchi.orthogonal_arrays import ARRAY_NAMES
+from pipeline.taguchi.output_sn_ratio import Kind
 
 SEEDS = st.integers(0, 2**32 - 1)
 TWO, THREE = ["low", "high"], [0.1, None, (1, 2)]
@@ -344,3 +346,23 @@ def test_the_number_of_strong_factors_is_checked(n_strong):
         design.predict(design.optimum, n_strong)
     with pytest.raises(ValueError, match="settings must have a level of each factor"):
         design.predict({})
+
+
+@pytest.mark.parametrize("sn", get_args(Kind))
+@pytest.mark.parametrize("power", [-200, -100, 100, 200])
+def test_the_unit_of_the_outputs_may_be_of_any_size(sn: Kind, power: int) -> None:
+    """Only the two static ratios of the size itself move, by 20 dB for each power of ten."""
+    y, signal = np.array([[1.0, 2.1, 2.9], [1.2, 1.9, 3.2]]), [1, 2, 3] if sn in ("dynamic", "linear") else None
+    usual, other = (output_sn_ratio(y * unit, sn, signal) for unit in (1.0, 10.0**power))
+    moved = {"larger": 20.0 * power, "smaller": -20.0 * power}.get(sn, 0.0)
+    assert other.sn_ratio == pytest.approx(usual.sn_ratio + moved, abs=1e-6)
+    assert other.sensitivity == pytest.approx(usual.sensitivity * 10.0**power)
+    assert other.at_floor is usual.at_floor
+
+
+@pytest.mark.parametrize("power", [-200, 200])
+def test_the_unit_of_the_signal_may_be_of_any_size(power: int) -> None:
+    y, M = [[1.0, 2.1, 2.9], [1.2, 1.9, 3.2]], np.array([1.0, 2, 3])
+    usual, other = (output_sn_ratio(y, "dynamic", M * unit) for unit in (1.0, 10.0**power))
+    assert other.sn_ratio == pytest.approx(usual.sn_ratio - 20 * power, abs=1e-6)
+    assert other.sensitivity == pytest.approx(usual.sensitivity / 10.0**power)
