@@ -301,6 +301,8 @@ def _draws(context: PeersContext, pieces: Sequence[Piece]) -> list[tuple[str, in
 
 def _added(before: Mapping[str, float], info: Mapping[str, Any]) -> dict[str, float]:
     """Return what was asked in this run and before."""
+    if not info["n_asked"]:
+        return dict(before)
     return {
         "prompts": before["prompts"] + info["n_asked"],
         "seconds": before["seconds"] + info["seconds"],
