@@ -19,6 +19,9 @@ class Http:
     ----------
     base_url : str
         Such as ``http://127.0.0.1:8080``; a ``/v1`` at its end is left out.
+    in_process : bool, default=False
+        Whether it is a server of this process: it ends with it, so that one may wait for an answer as long as it takes
+        on a busy machine.
 
     Raises
     ------
@@ -28,7 +31,7 @@ class Http:
         If the extra `llm` is not installed.
     """
 
-    def __init__(self, base_url: str):
+    def __init__(self, base_url: str, in_process: bool = False):
         with needs_extra("LocalLLM", "llm"):
             import requests
         self.url = base_url.rstrip("/").removesuffix("/v1").rstrip("/")
@@ -37,6 +40,7 @@ class Http:
             raise ValueError(f"base_url={base_url!r} is no server: give it as http://HOST:PORT.")
         if parts.username or parts.password:
             raise ValueError(f"base_url for {parts.hostname} holds a user or password: put the key into {KEY}.")
+        self._in_process = in_process
         self._session = requests.Session()
         # No proxy knows this machine's servers.
         self._session.trust_env = parts.hostname not in _LOCAL
@@ -66,10 +70,11 @@ class Http:
 
         where = f"The server {self.url}"
         key = os.environ.get(KEY)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {key}"} if key and not self._in_process else {}
+        timeout = (TIMEOUT[0], None) if self._in_process else TIMEOUT
         try:
             answer = self._session.request(
-                method, self.url + route, json=content, headers=headers, timeout=TIMEOUT, allow_redirects=False
+                method, self.url + route, json=content, headers=headers, timeout=timeout, allow_redirects=False
             )
         except requests.ReadTimeout:
             raise OSError(f"{where} has not answered {route} within {TIMEOUT[1]:g} s: try a smaller model.") from None

@@ -63,7 +63,7 @@ class LanguageModel:
             if key not in _LOADED:
                 before = resident_bytes()
                 server = start_server(self.file, self.n_context, self.n_threads)
-                reader = LlamaReader(Http(server.listening_address))
+                reader = LlamaReader(Http(server.listening_address, in_process=True))
                 reader.facts["memory"] = resident_bytes() - before
                 _LOADED[key] = server, reader
             return _LOADED[key][1]

@@ -80,6 +80,11 @@ def test_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+def test_one_in_this_process_may_be_as_slow_as_the_machine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.llm.http.TIMEOUT", (5.0, 1e-6))
+    assert LocalLLM(tiny, n_context=1024, n_threads=1).transform(TEXTS[:2]).shape == (2, 7)
+
+
 @pytest.mark.parametrize(
     ("status", "content", "expected"),
     [
