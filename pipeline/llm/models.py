@@ -25,8 +25,8 @@ BUNDLED = "bundled"
 _ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
 # What a server answers that has no route of llama.cpp's.
 _NO_SUCH_ROUTE = (200, 404, 405, 501)
-# A model is loaded once in a process, with each context, and stays: two that take turns, in a union of features or a grid
-# search, would be loaded anew at each turn, and a reader in another thread would lose its server in the middle.
+# A model is loaded once in a process, with each context, and stays: two that take turns, in a union of features or a
+# grid search, would be loaded anew at each turn, and a reader in another thread would lose its server in the middle.
 # Its server, and who asks it.
 _LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
 _LOADING = Lock()
