@@ -213,7 +213,9 @@ def rate(
     text: Annotated[str, typer.Argument(help="A review, in quotes.", show_default=False)],
     model: Annotated[
         str | None,
-        typer.Option(help="A GGUF file, or owner/name/file.gguf on the hub; with --base-url its name there."),
+        typer.Option(
+            help="A GGUF file, or owner/name/file.gguf on the hub, else bundled; with --base-url its name there."
+        ),
     ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="A server of llama.cpp, or with OpenAI's routes, such as http://127.0.0.1:8080.")

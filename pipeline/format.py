@@ -86,6 +86,17 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
 
 
+def printable(text: str) -> str:
+    r"""Return a stranger's text with a space for each character that would steer a terminal; line breaks stay.
+
+    Examples
+    --------
+    >>> printable("red \x1b[31m\nfood")
+    'red  [31m\nfood'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+
+
 def cut(text: str, width: int) -> str:
     """Return the text as one line of at most so many columns of a terminal; an ellipsis stands for what is cut.
 

@@ -36,7 +36,6 @@ from pipeline.attention.maps import AttentionMap, attention_map
 from pipeline.attention.view import attend, fonts, page, plots, terminal
 from pipeline.encoder import Pooling, encode, load_encoder, record
 from pipeline.features import AttentionPooling, LocalLLM, RTMetrics, SentenceEmbedding, transform_together
-from pipeline.features import AttentionPooling, RTMetrics, SentenceEmbedding, transform_together
 from pipeline.peers import FineTunedRegressor, SetFitClassifier
 texts, stars = ["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2]
 halves = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)

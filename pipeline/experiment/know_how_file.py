@@ -10,6 +10,7 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.review_file import read_review_file
 from pipeline.experiment.strongest_words import strongest_words
 from pipeline.features.word_sums import WordSums
+from pipeline.format import printable
 from pipeline.know_how.know_how import WORD_FEATURES, KnowHow, load_know_how, make_know_how
 from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
@@ -86,9 +87,7 @@ def show(file: str, n: int) -> str:
         for title, some in (("up", words[words["difference"] > 0]), ("down", words[words["difference"] < 0])):
             lines += ["", f"{feature}: the strongest words that pull {title}", _shown(some)]
     columns = column_ratios(know_how)
-    text = "\n".join([*lines, "", "columns, in the order of their S/N ratios", _shown(columns)])
-    # What a file brings along moves no cursor of a terminal.
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return printable("\n".join([*lines, "", "columns, in the order of their S/N ratios", _shown(columns)]))
 
 
 def _strongest(feature: str, sums: WordSums, n: int) -> pd.DataFrame:

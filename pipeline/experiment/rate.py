@@ -7,6 +7,7 @@ import pandas as pd
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.review_file import read_review_file
 from pipeline.features import LocalLLM
+from pipeline.format import printable
 from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
 
@@ -32,7 +33,7 @@ def run(
     """
     try:
         given = Scale.parse(scale) if scale else None
-        rules = know_how.read_text(encoding="utf-8") if know_how else None
+        rules = _rules(know_how) if know_how else None
         reviews = pd.DataFrame({"text": [text], "stars": [None]})
         if examples:
             reviews, given = read_review_file(examples, ColumnNames(None, None, None, None), None, given)
@@ -47,20 +48,29 @@ def run(
         (columns,) = llm.fit(reviews["text"], reviews["stars"]).transform([text])
         prompt = llm.prompt(text)
     except (ValueError, OSError, ImportError) as error:
-        raise PipelineError(first_line(error)) from None
+        message = first_line(error).replace("base_url=", "--base-url ").replace("base_url", "--base-url")
+        raise PipelineError(printable(message)) from None
     shown = dict(zip(llm.get_feature_names_out(), columns, strict=True))
     expected, entropy = shown.pop("expected"), shown.pop("entropy")
     width = max(map(len, shown)) - len("p_")
     bars = [f"{name[2:]:>{width}}  {p:.3f}  {'█' * round(_WIDTH * p)}".rstrip() for name, p in shown.items()]
     facts = llm.info_
     about = [facts.get("model"), facts.get("quantisation"), f"{facts['template']} template", f"scale {llm.scale_}"]
-    return "\n".join(
-        [
-            " · ".join(str(each) for each in about if each),
-            *bars,
-            f"expected {expected:.2f}, entropy {entropy:.2f} nats",
-            "",
-            "The prompt, which the model goes on with:",
-            prompt,
-        ]
-    )
+    lines = [
+        " · ".join(str(each) for each in about if each),
+        *bars,
+        f"expected {expected:.2f}, entropy {entropy:.2f} nats",
+        "",
+        "The prompt, which the model goes on with:",
+        prompt,
+    ]
+    return printable("\n".join(lines))
+
+
+def _rules(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is no text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from None

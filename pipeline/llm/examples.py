@@ -17,7 +17,7 @@ class BalancedExamples(NamedTuple):
     of_new : ndarray of int of shape (n_examples,)
         In the order of the prompt.
     sets : list of ndarray of int
-        One of them is `of_new`.
+        One of them is `of_new`, unless there is none for training reviews.
     set_of : ndarray of int of shape (n_reviews,)
         Which set stands in the prompt of each training review; the review is in none of its set.
     """
@@ -39,6 +39,14 @@ def balanced_examples(stars: npt.ArrayLike, n: int, order: Order = "mixed") -> B
     a star for the first h, and the first h for those between. So each prompt has equally many of each star, and what
     is missing tells nothing.
 
+    Skewed reviews have less to show:
+
+    - One star alone occurs twice: all prompts show as many reviews of this star, at most all but one. The prompt of a
+      training review has the first ones but itself, so that it is the same whatever star this review has, as long as no
+      other star then occurs twice.
+    - No star occurs twice: a new review has one example of each star, a training review has none, since each gap would
+      tell. What reads the columns then sees training reviews without examples and new ones with them.
+
     Parameters
     ----------
     stars : array-like of shape (n_reviews,)
@@ -46,11 +54,6 @@ def balanced_examples(stars: npt.ArrayLike, n: int, order: Order = "mixed") -> B
         Examples of each star, at least 1.
     order : {"mixed", "by star"}
         One of each star in turn, or all of a star together, in ascending order.
-
-    Raises
-    ------
-    ValueError
-        If fewer than two stars occur twice.
 
     Examples
     --------
@@ -60,11 +63,11 @@ def balanced_examples(stars: npt.ArrayLike, n: int, order: Order = "mixed") -> B
     """
     stars = np.asarray(stars, dtype=np.float64)
     rows = [each for each in (np.flatnonzero(stars == star) for star in np.unique(stars)) if len(each) > 1]
-    if len(rows) < 2:
-        raise ValueError(
-            f"Balanced examples need two stars that occur twice, got {len(rows)} among {len(stars)} reviews: give more "
-            "reviews, or n_examples=0."
-        )
+    if not rows:
+        none = np.zeros(len(stars), dtype=np.intp)
+        return BalancedExamples(np.argsort(stars, kind="stable"), [none[:0]], none)
+    if len(rows) == 1:
+        return _of_one_star(rows[0], min(n, len(rows[0]) - 1), len(stars))
     rarest = min(map(len, rows))
     n = min(n, rarest)
     half = min(n, rarest // 2)
@@ -79,6 +82,13 @@ def balanced_examples(stars: npt.ArrayLike, n: int, order: Order = "mixed") -> B
         set_of[each[half:n]] = 2
     of_new = chosen(0, n)
     return BalancedExamples(of_new, [of_new, chosen(half, 2 * half), chosen(0, half)], set_of)
+
+
+def _of_one_star(rows: Rows, n: int, n_reviews: int) -> BalancedExamples:
+    """Return the first `n` rows; for each of these, the first `n` others."""
+    set_of = np.zeros(n_reviews, dtype=np.intp)
+    set_of[rows[:n]] = np.arange(1, n + 1)
+    return BalancedExamples(rows[:n], [rows[:n], *(np.delete(rows[: n + 1], place) for place in range(n))], set_of)
 
 
 def nearest_examples(similarities: npt.NDArray[np.float64], allowed: npt.NDArray[np.bool_], n: int) -> list[Rows]:

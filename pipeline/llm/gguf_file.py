@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from pipeline.digest import files_digest
 from pipeline.errors import first_line
+from pipeline.llm.quantisation import quantisation
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -17,6 +18,7 @@ _NUMBERS = dict(enumerate(("B", "b", "H", "h", "I", "i", "f", "?"))) | {10: "Q",
 _STRING, _ARRAY = 8, 9
 # No key and no template is longer; a damaged file may say so.
 _LONGEST = 1 << 24
+_ENDS = "the file ends inside its header"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ModelFile:
         Tokens that the model was made for.
     chat_template : str or None
         None where the file has none: llama.cpp would take one of its own.
+    quantisation : str or None
+        As llama.cpp writes it.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class ModelFile:
     architecture: str
     n_context: int | None
     chat_template: str | None
+    quantisation: str | None
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -66,28 +71,43 @@ def _read(path: Path, digest: str) -> ModelFile:
             raise ValueError(f"{path} is no GGUF file (it does not begin with GGUF): convert the model to GGUF first.")
         try:
             facts = _facts(file)
-        except (struct.error, ValueError, KeyError, OverflowError, MemoryError) as error:
-            raise ValueError(
-                f"{path} is damaged or cut off ({first_line(error)} in its header): get the file again."
-            ) from None
-    if (parts := facts.get("split.count", 0)) > 1:
+            architecture = _text(facts, "general.architecture") or ""
+            found = ModelFile(
+                path,
+                digest,
+                _text(facts, "general.name") or path.stem,
+                architecture,
+                _count(facts, f"{architecture}.context_length"),
+                _text(facts, "tokenizer.chat_template"),
+                quantisation(_count(facts, "general.file_type")),
+            )
+            parts = _count(facts, "split.count") or 1
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is damaged or cut off ({first_line(error)}): get the file again.") from None
+    if parts > 1:
         raise ValueError(f"{path} is one of {parts} parts of a model: merge them with llama-gguf-split --merge.")
-    architecture = str(facts.get("general.architecture", ""))
-    return ModelFile(
-        path,
-        digest,
-        str(facts.get("general.name", path.stem)),
-        architecture,
-        facts.get(f"{architecture}.context_length"),
-        facts.get("tokenizer.chat_template"),
-    )
+    return found
+
+
+def _text(facts: dict[str, Any], key: str) -> str | None:
+    value = facts.get(key)
+    if not isinstance(value, str | None):
+        raise ValueError(f"{key} is {value!r}, no text")
+    return value
+
+
+def _count(facts: dict[str, Any], key: str) -> int | None:
+    value = facts.get(key)
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(f"{key} is {value!r}, no whole number")
+    return value
 
 
 def _facts(file: BinaryIO) -> dict[str, Any]:
     """Return the values in a header by their keys; long lists are passed over."""
     version, _, n_values = _unpack(file, "IQQ")
     if version not in _VERSIONS:
-        raise ValueError(f"version {version}, not 2 or 3,")
+        raise ValueError(f"version {version}, not 2 or 3, in its header")
     facts = {}
     for _ in range(n_values):
         key = _string(file)
@@ -95,26 +115,49 @@ def _facts(file: BinaryIO) -> dict[str, Any]:
         if kind == _ARRAY:
             _pass_over(file)
         else:
-            facts[key] = _string(file) if kind == _STRING else _unpack(file, _NUMBERS[kind])[0]
+            facts[key] = _string(file) if kind == _STRING else _unpack(file, _number(kind))[0]
     return facts
 
 
+def _number(kind: int) -> str:
+    if kind not in _NUMBERS:
+        raise ValueError(f"a value of the unknown kind {kind} in its header")
+    return _NUMBERS[kind]
+
+
 def _unpack(file: BinaryIO, layout: str) -> tuple[Any, ...]:
-    return struct.unpack(f"<{layout}", file.read(struct.calcsize(f"<{layout}")))
+    return struct.unpack(f"<{layout}", _bytes(file, struct.calcsize(f"<{layout}")))
+
+
+def _bytes(file: BinaryIO, size: int) -> bytes:
+    found = file.read(size)
+    if len(found) < size:
+        raise ValueError(_ENDS)
+    return found
 
 
 def _string(file: BinaryIO) -> str:
     (size,) = _unpack(file, "Q")
     if size > _LONGEST:
-        raise ValueError(f"a text of {size} bytes")
-    return file.read(size).decode()
+        raise ValueError(f"a text of {size} bytes in its header")
+    return _bytes(file, size).decode()
 
 
 def _pass_over(file: BinaryIO) -> None:
+    """Skip an array, of arrays too."""
     kind, n = _unpack(file, "IQ")
     if kind == _STRING:
         for _ in range(n):
-            (size,) = _unpack(file, "Q")
-            file.seek(size, os.SEEK_CUR)
+            _skip(file, _unpack(file, "Q")[0])
+    elif kind == _ARRAY:
+        for _ in range(n):
+            _pass_over(file)
     else:
-        file.seek(n * struct.calcsize(_NUMBERS[kind]), os.SEEK_CUR)
+        _skip(file, n * struct.calcsize(_number(kind)))
+
+
+def _skip(file: BinaryIO, size: int) -> None:
+    # A seek goes beyond the end of a file without a word.
+    if size > os.fstat(file.fileno()).st_size - file.tell():
+        raise ValueError(_ENDS)
+    file.seek(size, os.SEEK_CUR)

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import needs_extra
+from pipeline.format import printable
 
 KEY = "LLM_API_KEY"
 # Seconds until the connection stands, and until the answer is there.
@@ -26,7 +27,7 @@ class Http:
     Raises
     ------
     ValueError
-        If it is no address of a server, or holds a password.
+        If it is no address of a server, or holds a password, a query or a fragment.
     ImportError
         If the extra `llm` is not installed.
     """
@@ -35,15 +36,11 @@ class Http:
         with needs_extra("LocalLLM", "llm"):
             import requests
         self.url = base_url.rstrip("/").removesuffix("/v1").rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url={base_url!r} is no server: give it as http://HOST:PORT.")
-        if parts.username or parts.password:
-            raise ValueError(f"base_url for {parts.hostname} holds a user or password: put the key into {KEY}.")
         self._in_process = in_process
+        host = _host(self.url)
         self._session = requests.Session()
         # No proxy knows this machine's servers.
-        self._session.trust_env = parts.hostname not in _LOCAL
+        self._session.trust_env = host not in _LOCAL
 
     def get(self, route: str) -> Any:
         """Return the JSON of a route.
@@ -69,12 +66,11 @@ class Http:
         import requests
 
         where = f"The server {self.url}"
-        key = os.environ.get(KEY)
-        headers = {"Authorization": f"Bearer {key}"} if key and not self._in_process else {}
         timeout = (TIMEOUT[0], None) if self._in_process else TIMEOUT
+        auth = None if self._in_process else _with_key
         try:
             answer = self._session.request(
-                method, self.url + route, json=content, headers=headers, timeout=timeout, allow_redirects=False
+                method, self.url + route, json=content, auth=auth, timeout=timeout, allow_redirects=False
             )
         except requests.ReadTimeout:
             raise OSError(f"{where} has not answered {route} within {TIMEOUT[1]:g} s: try a smaller model.") from None
@@ -95,6 +91,31 @@ class Http:
         if not isinstance(found, dict):
             raise HttpError(f"{where} answers {route} with no JSON object: it is no server of a language model.", 200)
         return found
+
+
+def _host(url: str) -> str:
+    """Return the host of a server's address; errors show none of what may be a key."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        # What stands before an @ is a password, and behind a ? a key.
+        shown = url.rpartition("@")[2].partition("?")[0].partition("#")[0]
+        raise ValueError(f"base_url={shown!r} is no server: give it as http://HOST:PORT.")
+    if parts.username or parts.password:
+        raise ValueError(f"base_url for {parts.hostname} holds a user or password: put the key into {KEY}.")
+    if "?" in url or "#" in url:
+        raise ValueError(f"base_url for {parts.hostname} holds a query or a fragment: put a key into {KEY}.")
+    return parts.hostname
+
+
+def _with_key(request: Any) -> Any:
+    """Send the key, if there is one: without this, requests would send the password that a .netrc has for the host."""
+    if key := os.environ.get(KEY):
+        request.headers["Authorization"] = f"Bearer {key}"
+    return request
 
 
 class HttpError(OSError):
@@ -123,4 +144,4 @@ def _message(found: Any) -> str:
     """Return what a server says about an error, on one line."""
     error = found.get("error", found) if isinstance(found, dict) else None
     message = error.get("message") if isinstance(error, dict) else error
-    return " ".join(str(message or "no reason given").split())[:200]
+    return printable(" ".join(str(message or "no reason given").split()))[:200]

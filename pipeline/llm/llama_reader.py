@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from threading import Lock
 from typing import Any
 
@@ -29,6 +30,7 @@ class LlamaReader(Reader):
         self.n_context = int(facts["default_generation_settings"]["n_ctx"])
         self.facts |= {"file": facts.get("model_path"), "quantisation": facts.get("model_ftype")}
         self.facts["n_context"] = self.n_context
+        self.identity = {name: facts.get(name) for name in ("build_info", "chat_template")}
         self._lock = Lock()
         self._primed: list[int] = []
         self._n_evaluated = self._n_shared = 0
@@ -104,11 +106,12 @@ class LlamaReader(Reader):
             start = min(_common(found[0], other) for other in found[1:])
             # Of 1 and 10 the shorter one would be nothing.
             start = min(start, min(map(len, found)) - 1)
-            if len({tuple(each) for each in found}) < len(found):
-                raise ValueError(
-                    f"The model cannot tell {values[0]} from {values[1]}: its vocabulary has no tokens for the values "
-                    "of the scale; use another model."
-                )
+            for a, b in combinations(range(len(values)), 2):
+                if found[a] == found[b]:
+                    raise ValueError(
+                        f"The model cannot tell {values[a]} from {values[b]}: its vocabulary has no tokens for the "
+                        "values of the scale; use another model."
+                    )
             self._values[values, chat] = [each[start:] for each in found]
         return self._values[values, chat]
 
@@ -145,9 +148,12 @@ class LlamaReader(Reader):
         answer = self._complete(tokens, n_probs=_N_LISTED)
         try:
             listed = answer["completion_probabilities"][0]["top_logprobs"]
-            return {int(each["id"]): float(each["logprob"]) for each in listed}
+            found = {int(each["id"]): float(each["logprob"]) for each in listed}
         except (LookupError, TypeError, ValueError):
-            raise self.without_log_probabilities() from None
+            found = {}
+        if not found:
+            raise self.without_log_probabilities()
+        return found
 
     def _complete(self, tokens: list[int], fresh: bool = False, **options: Any) -> Any:
         answer = self.http.post(

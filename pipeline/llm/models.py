@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pipeline.digest import value_digest
 from pipeline.errors import first_line, needs_extra
+from pipeline.llm.answers import ANSWERS_VERSION
 from pipeline.llm.gguf_file import ModelFile, read_model_file
 from pipeline.llm.http import Http, HttpError
 from pipeline.llm.llama_reader import LlamaReader
@@ -24,7 +25,9 @@ BUNDLED = "bundled"
 _ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)/(.+\.gguf)", re.IGNORECASE)
 # What a server answers that has no route of llama.cpp's.
 _NO_SUCH_ROUTE = (200, 404, 405, 501)
-# A model is loaded once in a process; its server and who asks it, in turn.
+# A model is loaded once in a process, with each context, and stays: two that take turns, in a union of features or a
+# grid search, would be loaded anew at each turn, and a reader in another thread would lose its server in the middle.
+# Its server, and who asks it.
 _LOADED: dict[tuple[str, int, int | None], tuple[Any, LlamaReader]] = {}
 _LOADING = Lock()
 
@@ -32,6 +35,9 @@ _LOADING = Lock()
 @dataclass(frozen=True)
 class LanguageModel:
     """A language model, loaded once it is asked something.
+
+    A model that is loaded here stays in memory until the process ends, also where another one or another `n_context` is
+    asked next: other objects and threads may go on asking it, and models that take turns would be loaded at each turn.
 
     Parameters
     ----------
@@ -76,15 +82,21 @@ class LanguageModel:
 
     @cached_property
     def digest(self) -> str:
-        """What names the model: the sha256 of its file, or of what a server says of it."""
+        """What names the model: the sha256 of its file, or of what a server says of it and of itself."""
         if self.file is not None:
             return self.file.digest
-        return value_digest(self.base_url, self.name, self.reader.facts)
+        return value_digest(self.base_url, self.name, self.reader.facts | self.reader.identity)
 
     @property
     def key(self) -> str:
-        """What decides on the answer to a prompt; what does not fit the context is cut."""
-        return value_digest(self.digest, self.n_context)
+        """What decides on the answer to a prompt; what does not fit the context is cut.
+
+        The version of llama.cpp's library in this process is no part of it: its versions agree up to rounding, and an
+        update would throw hours of answers away.
+        """
+        # Answers that were kept before there was a version stay readable.
+        version = () if ANSWERS_VERSION == 1 else (ANSWERS_VERSION,)
+        return value_digest(self.digest, self.n_context, *version)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -97,6 +109,7 @@ class LanguageModel:
             "file": str(self.file.path),
             "sha256": self.file.digest,
             "architecture": self.file.architecture,
+            "quantisation": self.file.quantisation,
             "n_context": self.n_context,
             "n_context_of_model": self.file.n_context,
             "library": f"xllamacpp {library_version()}",
@@ -107,24 +120,22 @@ class LanguageModel:
 def open_model(
     model: str | Path | None, base_url: str | None, revision: str | None, n_context: int, n_threads: int | None
 ) -> LanguageModel:
-    """Return a model by the path of a GGUF file, its name on the hub, or the address of a server.
+    """Return a model by the path of a GGUF file, its name on the hub, or the address of a server; else the bundled one.
 
     Raises
     ------
     ValueError
-        If neither is given, or the file is no GGUF.
+        If the file is no GGUF.
     OSError
         If there is no such file, or it cannot be had from the hub.
     ImportError
-        If the extra `llm` is not installed.
+        If the extra `llm` is not installed, or for the bundled model the extra `peers`.
     """
     if base_url is not None:
         return LanguageModel(None, base_url, None if model is None else str(model), n_context, n_threads)
-    if model is None:
-        raise ValueError("LocalLLM needs a model: the path of a GGUF file, or base_url= for a server.")
     with needs_extra("LocalLLM", "llm"):
         import_module("xllamacpp")
-    file = read_model_file(_path(model, revision))
+    file = read_model_file(_path(BUNDLED if model is None else model, revision))
     return LanguageModel(file, None, None, min(n_context, file.n_context or n_context), n_threads)
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.llm.http import Http
+from pipeline.llm.http import Http, HttpError
 from pipeline.llm.prompts import LEAD, Prompt
-from pipeline.llm.readers import Reader, Reading
+from pipeline.llm.readers import NoLogProbabilitiesError, Reader, Reading
 from pipeline.llm.value_probabilities import written_probabilities
 
 # These servers list no more of the likeliest tokens.
 _N_LISTED = 20
+# What a server answers that completes no texts, or not this model's.
+_REFUSED = (400, 404, 405, 501)
 
 
 class OpenAIReader(Reader):
@@ -45,7 +47,11 @@ class OpenAIReader(Reader):
         """Return whether the server tells log probabilities of chats alone."""
         try:
             self._complete("Review: Good.\nStars:")
-        except OSError:
+        except NoLogProbabilitiesError:
+            return True
+        except HttpError as error:
+            if error.status not in _REFUSED:
+                raise
             return True
         return False
 

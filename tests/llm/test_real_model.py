@@ -38,7 +38,10 @@ def test_its_file(gemma: Path) -> None:
     assert (found.architecture, found.n_context) == ("gemma3", 32768)
     # It is a base model; llama.cpp has a template for it nevertheless.
     assert found.chat_template is None
-    llm = made(gemma)
+    assert found.quantisation == "Q4_K - Medium"
+    # It is the bundled one.
+    llm = LocalLLM(n_threads=1, n_context=2048)
+    assert llm.info_["sha256"] == found.digest
     llm.transform(["Good."])
     assert llm.info_["template"] == "plain"
     assert llm.info_["quantisation"] == "Q4_K - Medium"

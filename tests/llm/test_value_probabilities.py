@@ -112,6 +112,8 @@ def test_a_model_that_never_says_a_value_is_refused_in_one_line() -> None:
     message = "The model gives the 5 values from 1 to 5 a probability of 5e-06 together: it does not go on"
     with pytest.raises(ValueError, match=message):
         as_columns(np.full((3, 5), 1e-6), np.arange(1.0, 6))
+    with pytest.raises(ValueError, match=r"a probability of 0 together behind the text at position 1: it does not go"):
+        as_columns(np.array([[0.1] * 5, [0.0] * 5]), np.arange(1.0, 6))
     # One text in a strange language is no reason.
     assert as_columns(np.array([[1e-6] * 5, [0.1] * 5]), np.arange(1.0, 6)).shape == (2, 7)
     assert as_columns(np.empty((0, 5)), np.arange(1.0, 6)).shape == (0, 7)
