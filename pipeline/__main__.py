@@ -149,26 +149,23 @@ for _stage, _help in _STAGES.items():
 
 
 _Model = Annotated[
-    str,
-    typer.Option(
-        help="The language model: bundled (270 million parameters), a GGUF file, or owner/name/file.gguf on the hub."
-    ),
+    str | None,
+    typer.Option(help="A GGUF file, or owner/name/file.gguf on the hub, else bundled; with --base-url its name there."),
 ]
 _BaseUrl = Annotated[
     str | None,
-    typer.Option(help="Ask an OpenAI-compatible server in its place, such as http://127.0.0.1:8080."),
+    typer.Option(help="A server of llama.cpp, or with OpenAI's routes, such as http://127.0.0.1:8080 (URL= of make)."),
 ]
 
 
 @app.command()
 def peers(
     dataset: _Dataset = "sample",
-    model: _Model = "bundled",
+    model: _Model = None,
     base_url: _BaseUrl = None,
 ) -> None:
     """Set a language model on this machine and SetFit beside the curves; takes an hour, and goes on if stopped."""
-    source = {"base_url": base_url} if base_url else {"model": model}
-    stages.run_stage("peers", _dataset_name(dataset), source)
+    stages.run_stage("peers", _dataset_name(dataset), {"model": model, "base_url": base_url})
     stages.run_stage("report", dataset)
     typer.echo(DatasetPaths(dataset).page.resolve())
 
@@ -211,18 +208,11 @@ def attend(
 @app.command()
 def rate(
     text: Annotated[str, typer.Argument(help="A review, in quotes.", show_default=False)],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A GGUF file, or owner/name/file.gguf on the hub, else bundled; with --base-url its name there."
-        ),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="A server of llama.cpp, or with OpenAI's routes, such as http://127.0.0.1:8080.")
-    ] = None,
+    model: _Model = None,
+    base_url: _BaseUrl = None,
     know_how: Annotated[Path | None, typer.Option(help="A text file with your rules, placed in front.")] = None,
     examples: Annotated[Path | None, typer.Option(help="A file of reviews with stars to take examples from.")] = None,
-    n_examples: Annotated[int, typer.Option(min=1, help="How many examples of each star.")] = 2,
+    n_examples: Annotated[int | None, typer.Option(min=1, help="How many examples of each star; by default 2.")] = None,
     scale: _Scale = None,
     revision: Annotated[str | None, typer.Option(help="Commit of a model on the hub.")] = None,
 ) -> None:

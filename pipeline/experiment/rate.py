@@ -12,6 +12,7 @@ from pipeline.scale import Scale
 from pipeline.sources.columns import ColumnNames
 
 _WIDTH = 40
+_N_EXAMPLES = 2
 
 
 def run(
@@ -20,7 +21,7 @@ def run(
     base_url: str | None = None,
     know_how: Path | None = None,
     examples: Path | None = None,
-    n_examples: int = 2,
+    n_examples: int | None = None,
     scale: str | None = None,
     revision: str | None = None,
 ) -> str:
@@ -31,6 +32,10 @@ def run(
     PipelineError
         If the model, the rules or the examples are not to be had, or the scale is none.
     """
+    if not text.strip():
+        raise PipelineError("the text is empty: give a review, in quotes")
+    if n_examples and not examples:
+        raise PipelineError(f"--n-examples {n_examples} needs reviews to choose from: give --examples FILE")
     try:
         given = Scale.parse(scale) if scale else None
         rules = _rules(know_how) if know_how else None
@@ -43,7 +48,7 @@ def run(
             revision=revision,
             scale=given,
             know_how=rules,
-            n_examples=n_examples if examples else 0,
+            n_examples=(n_examples or _N_EXAMPLES) if examples else 0,
         )
         (columns,) = llm.fit(reviews["text"], reviews["stars"]).transform([text])
         prompt = llm.prompt(text)
@@ -69,7 +74,13 @@ def run(
 
 def _rules(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        if rules := path.read_text(encoding="utf-8").strip():
+            return rules
+        raise ValueError(f"{path} holds no rules: write some, or leave out --know-how.")
+    except FileNotFoundError:
+        raise ValueError(
+            f"There is no file {str(path)!r}: --know-how takes a text file with your rules, not the rules."
+        ) from None
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is no text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."

@@ -176,8 +176,8 @@ def tune_prompt(
     """Tune the prompt of a language model, so that its ratings follow the stars whatever happens to the text.
 
     Some of the reviews are rated in each run of an orthogonal array, as they are and changed. The run's response is the
-    dynamic S/N ratio of the ratings against the stars (`linear` of `output_sn_ratio`). Examples come from the other
-    reviews, so that no review is rated with its stars in the prompt.
+    S/N ratio `linear` of `output_sn_ratio`: ratings and stars are both measured from their means. Examples come from
+    the other reviews, so that no review is rated with its stars in the prompt.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """LocalLLM on a tiny model with random weights: the contract, its examples, its errors, its command line."""
 
+import os
 import pickle
 import signal
 import subprocess
@@ -356,7 +357,9 @@ class TestCommand:
             ),
             (["--model", "{tiny}", "--scale", "5..1"], "The scale 5..1 has no two values in ascending order"),
             (["--base-url", "host:80"], "--base-url 'host:80' is no server: give it as http://HOST:PORT."),
-            (["--model", "{tiny}", "--know-how", "nowhere.txt"], "nowhere.txt"),
+            (["--model", "{tiny}", "--know-how", "nowhere.txt"], "'nowhere.txt': --know-how takes a text file"),
+            (["--model", "{tiny}", "--know-how", os.devnull], "holds no rules"),
+            (["--model", "{tiny}", "--n-examples", "3"], "--n-examples 3 needs reviews to choose from"),
             (["--model", "{tiny}", "--examples", "nowhere.csv"], "nowhere.csv"),
         ],
     )
@@ -373,6 +376,12 @@ class TestCommand:
         assert error.startswith("error: ")
         assert message in error
         assert error.count("\n") == 1
+
+    def test_an_empty_text_is_refused(
+        self, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_cli(monkeypatch, "rate", " \n", "--model", str(tiny)) == 2
+        assert capsys.readouterr().err == "error: the text is empty: give a review, in quotes\n"
 
     def test_rules_that_are_no_text_are_named(
         self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

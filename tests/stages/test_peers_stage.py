@@ -218,7 +218,7 @@ def test_what_is_unknown_stops_before_any_work(
         (["--model", "missing.gguf"], "missing.gguf"),
         (["--model", "quick_models.py"], "GGUF"),
         (["--base-url", "http://127.0.0.1:9"], "127.0.0.1:9"),
-        (["--dataset", "nowhere", "--model", "tiny.gguf"], "nowhere holds no results of make all"),
+        (["--dataset", "nowhere", "--model", "tiny.gguf"], "reports/nowhere has no results yet"),
     ],
 )
 def test_a_model_that_is_not_to_be_had_is_one_line(
