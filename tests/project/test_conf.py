@@ -47,6 +47,7 @@ def test_every_file_of_the_project_is_loaded(project):
         Path("conf/score.yaml"): config.score_config(),
         Path("conf/curves.yaml"): config.curves_config(),
         Path("conf/robustness.yaml"): config.robustness_config(),
+        Path("conf/peers.yaml"): config.peers_config(),
         Path("conf/report.yaml"): config.report_config(),
         **{Path(f"conf/features/{name}.yaml"): value for name, value in config.feature_configs().items()},
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.report.costs import _pareto, frontier
-from pipeline.report.curves import _legend, _model_curves, _side_curves
+from pipeline.report.curves import _legend, _model_curves, side_curves
 from pipeline.report.figure import INK, _to_svg, drawing, looks
 from pipeline.report.items import _strongest_items
 from pipeline.report.predictions import _confusion, _predicted_against_true
@@ -167,7 +167,7 @@ def crossings(n):
 @pytest.mark.parametrize("n_sizes", [1, 3])
 @pytest.mark.parametrize("n_crossings", [0, 1, 3])
 def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
-    figure = _side_curves(sides(n_sizes), crossings(n_crossings))
+    figure = side_curves(sides(n_sizes), crossings(n_crossings))
     axes = drawn(figure)
     assert len(axes.lines) == 2
     texts = [text.get_text() for strip in figure.axes[1:] for text in strip.texts]
@@ -176,7 +176,7 @@ def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
 
 def test_a_lead_that_does_not_change_is_not_drawn():
     none = crossings(1).assign(n=np.nan, n_low=np.nan, n_high=np.nan)
-    assert len(_side_curves(sides(), none).axes) == 1
+    assert len(side_curves(sides(), none).axes) == 1
 
 
 def test_lines_differ_in_more_than_their_colour():
@@ -217,7 +217,7 @@ def test_any_number_of_calibration_bins_can_be_drawn(n):
 
 
 def test_what_is_drawn_in_ink_follows_the_scheme():
-    svg = _to_svg(_side_curves(sides(), crossings(1)), "Curves")
+    svg = _to_svg(side_curves(sides(), crossings(1)), "Curves")
     assert INK not in svg.split("</style>")[1]
     assert "currentColor" in svg
     assert "<text" in svg
