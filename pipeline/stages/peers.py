@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
-from pipeline.evaluation.verdict import who_is_ahead
+from pipeline.evaluation.verdict import SURE, who_is_ahead
 from pipeline.experiment import curves, peers
 from pipeline.experiment.pieces import run_pieces
 from pipeline.files import read_manifest, read_parquet
@@ -34,9 +35,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     paths, config, score = DatasetPaths(dataset), peers_config(), score_config()
     peers.check_peers(config, curves_config(), score)
     if not read_manifest(paths.robustness):
-        raise PipelineError(
-            f"{paths.reports} holds no results of make all, beside which peers would stand: run it first"
-        )
+        raise PipelineError(f"{paths.reports} has no results yet: run make all (tmva all) on the same reviews first")
     sides = peers.all_sides(config, curves_config())
     llm = peers.language_models(dataset, config, {"model": model, "base_url": base_url})
     context = peers.peers_context(dataset, config, sides, llm)
@@ -62,7 +61,7 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
     write_table(paths, "peer_sides", curves.sides_frame(made))
     write_table(paths, "peer_contrasts", contrasts)
     write_table(paths, "peer_costs", peers.cost_frame(context, made, sizes, asked, n_train))
-    sentences = [f"{who_is_ahead(of_pair, len(stars))}." for _, of_pair in contrasts.groupby(["a", "b"], sort=False)]
+    sentences = [_sentence(of_pair, len(stars)) for _, of_pair in contrasts.groupby(["a", "b"], sort=False)]
     for sentence in sentences:
         logger.info("%s", sentence)
     return {
@@ -74,3 +73,11 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
         "sentences": sentences,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _sentence(of_pair: pd.DataFrame, n_test: int) -> str:
+    """Say at which sizes one of two sides is ahead."""
+    if (of_pair["p_holm"] < SURE).any():
+        return f"{who_is_ahead(of_pair, n_test)}."
+    a, b = of_pair.iloc[0][["a", "b"]]
+    return f"Neither {a} nor {b} is shown to be ahead at any size."
