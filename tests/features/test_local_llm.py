@@ -156,10 +156,11 @@ class TestPrompt:
     def test_what_is_cut_to_fit_is_said_once(
         self, tiny: Path, texts: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # MLflow's migrations, in a test before this one, switch off the loggers that they find.
+        # Other packages, in a test before this one, switch loggers off or raise the level of all.
         monkeypatch.setattr(logging.getLogger("pipeline.features.local_llm"), "disabled", False)
         llm = LocalLLM(tiny, n_threads=1, n_context=256, n_words=1000)
-        llm.transform([*texts, "far too long " * 50, "even longer " * 100])
+        with caplog.at_level(logging.WARNING, logger="pipeline.features.local_llm"):
+            llm.transform([*texts, "far too long " * 50, "even longer " * 100])
         assert caplog.messages == ["2 of 14 reviews were cut to fit the context."]
         assert llm.info_["n_cut"] == 2
         assert len(llm.prompt("far too long " * 50)) < 256
