@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 
 from pipeline.digest import file_digest, value_digest
 from pipeline.errors import PipelineError, first_line, needs_extra
@@ -67,17 +69,13 @@ class PeersContext(RunContext):
     def material(self) -> Material:
         """Return the reviews with the columns of the features stage, and the features of the language model."""
         material = super().material()
-        makers = material.makers | {part: partial(_unfitted, each) for part, each in self.llm.items()}
+        makers = material.makers | {part: partial(clone, each) for part, each in self.llm.items()}
         return replace(material, feature_sets=material.feature_sets | self.feature_sets, makers=makers)
 
     @property
-    def directory(self) -> Any:
+    def directory(self) -> Path:
         """Where the pieces are kept."""
         return DatasetPaths(self.dataset).peer_draws
-
-
-def _unfitted(transformer: LocalLLM) -> LocalLLM:
-    return transformer
 
 
 def all_sides(config: PeersConfig, curves: CurvesConfig) -> dict[str, SideConfig]:
