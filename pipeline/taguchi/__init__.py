@@ -1,9 +1,10 @@
 """The Mahalanobis-Taguchi family as scikit-learn estimators."""
 
+from pipeline.taguchi.adjugate import adjugate
 from pipeline.taguchi.class_moments import ClassMoments, class_moments
 from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
-from pipeline.taguchi.mahalanobis import MahalanobisTaguchi, adjugate
+from pipeline.taguchi.mahalanobis import MahalanobisTaguchi
 from pipeline.taguchi.mean import MeanRegressor
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.msr import MSRRegressor

@@ -10,7 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import AnyArray, Array, Floating, Mask, by_block, words
 from pipeline.taguchi.constant_items import find_constant
-from pipeline.taguchi.mahalanobis import THRESHOLD, ThresholdDetector, unit_space_metric, unit_space_moments, varies
+from pipeline.taguchi.distance_contributions import terms
+from pipeline.taguchi.threshold_detector import ThresholdDetector
+from pipeline.taguchi.thresholds import FALSE_ALARM_RATE, THRESHOLD, Threshold, normal_limit
+from pipeline.taguchi.unit_space_metric import unit_space_metric, unit_space_moments, varies
 
 _Matrix = Literal["inverse", "adjoint"]
 _COLUMNS = ["y1", "y2", "distance"]
@@ -68,12 +71,16 @@ class RTMethod(TransformerMixin, ThresholdDetector):
 
     Parameters
     ----------
-    threshold : float, default=4.0
-        The largest distance of an inlier, in units of the chosen distance.
+    threshold : float, "quantile", "f" or "roc", default=4.0
+        The largest distance of an inlier. A number is in units of the chosen distance. As in `MahalanobisTaguchi`,
+        "quantile" is what a new ordinary row exceeds with probability `false_alarm_rate`, "f" the same if (Y1, Y2) is
+        normal, and "roc" the largest detection rate less false alarm rate.
     matrix : {"inverse", "adjoint"}, default="inverse"
         The matrix A. "inverse": the inverse of C; a Mahalanobis distance without unit, about 1 for an ordinary row.
         "adjoint": the adjoint of C, the textbook's form; the distance of "inverse" times :math:`\sqrt{\det C}`. It
         orders the rows alike, has a unit, needs another threshold, and is also defined where Y1 or Y2 is constant.
+    false_alarm_rate : float, default=0.05
+        What "quantile" and "f" promise.
 
     Attributes
     ----------
@@ -88,6 +95,12 @@ class RTMethod(TransformerMixin, ThresholdDetector):
     constant_variables_ : ndarray of str
         Which of "y1" and "y2" is constant in the unit space and does not count in the distance: "y2" where all rows are
         multiples of one pattern. A row that differs in it is an outlier. None with "adjoint", which counts it.
+    threshold_ : float
+        The largest distance of an inlier.
+    operating_characteristic_ : DataFrame or None
+        With `abnormal` rows in `fit`: false alarm and detection rates at all thresholds, as
+        `operating_characteristic` gives them. For it, as for "quantile" and "roc", the unit space's rows are dealt to
+        20 fixed folds, each measured by the others.
     offset_ : float
         Minus the threshold: ``decision_function(X) = score_samples(X) - offset_``.
     n_features_in_ : int
@@ -119,20 +132,25 @@ class RTMethod(TransformerMixin, ThresholdDetector):
     [1, -1]
     """
 
-    _parameter_constraints = {"threshold": THRESHOLD, "matrix": [words(_Matrix)]}  # noqa: RUF012 - scikit-learn's form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's form
+        "threshold": THRESHOLD,
+        "matrix": [words(_Matrix)],
+        "false_alarm_rate": FALSE_ALARM_RATE,
+    }
 
     center_: Array
 
-    def __init__(self, threshold: float = 4.0, matrix: _Matrix = "inverse"):
+    def __init__(self, threshold: Threshold = 4.0, matrix: _Matrix = "inverse", false_alarm_rate: float = 0.05):
         self.threshold = threshold
         self.matrix = matrix
+        self.false_alarm_rate = false_alarm_rate
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, abnormal: Any = None) -> Self:
         """Learn the unit space.
 
         Parameters
@@ -141,6 +159,8 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             Two or more items of two or more ordinary rows.
         y : None
             Ignored.
+        abnormal : array-like of shape (n_abnormal, n_features), default=None
+            Rows known to be abnormal, for "roc" and `operating_characteristic_`. They are no part of the unit space.
 
         Returns
         -------
@@ -149,11 +169,17 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         Raises
         ------
         ValueError
-            If the mean of every item is 0 (as after standardising), if there is one item only, or if neither Y1 nor Y2
-            varies.
+            If the mean of every item is 0 (as after standardising), if there is one item only, if neither Y1 nor Y2
+            varies, or if the threshold needs more rows or abnormal rows.
         """
         self._validate_params()
         X = self._check_items(X, ensure_min_samples=2, ensure_min_features=2, reset=True)
+        self._learn(X)
+        self._n_rows = len(X)
+        self._decide(X, abnormal)
+        return self
+
+    def _learn(self, X: Any) -> None:
         self.center_ = X.mean(axis=0, dtype=np.float64)
         with np.errstate(over="ignore"):
             self.effective_divider_ = float(self.center_ @ self.center_)
@@ -181,8 +207,40 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             self.root_ = np.array([[s2, 0], [-rho * s1, np.sqrt(1 - rho**2) * s1]]) / np.sqrt(2)
         blind = ~carries & ~self.root_.any(axis=1)
         self._constant = find_constant(Y, blind, self.y_mean_)._replace(eps=float(np.finfo(X.dtype).eps))
-        self.offset_ = -float(self.threshold)
-        return self
+
+    def _normal_threshold(self) -> float:
+        p, n = self.root_.shape[1], self._n_rows
+        if n < p + 2:
+            raise ValueError(f"threshold='f' needs {p + 2} or more rows of the unit space, got {n}: give more rows.")
+        if self.matrix == "adjoint" and np.linalg.det(self.y_cov_) <= 1e-12 * self.y_cov_.diagonal().prod():
+            raise ValueError(
+                "threshold='f' knows no distribution of matrix='adjoint' where Y1 and Y2 vary in one direction only: "
+                "use matrix='inverse' or threshold='quantile'."
+            )
+        # The adjoint's distance is that of the inverse times a constant.
+        size = np.sqrt((self.root_.T @ self.y_cov_ @ self.root_).trace())
+        return float(size) * normal_limit(n, p, self.false_alarm_rate)
+
+    def contributions(self, X: Any) -> Array:
+        """Return what Y1 and Y2 add to the squared distance.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, 2)
+            With d the deviations of Y1 and Y2, :math:`d_k (A d)_k / 2`: they sum up to the squared distance.
+        """
+        return self._terms(self._new_items(X))
+
+    def _terms(self, X: Any) -> Array:
+        return terms(self._columns(X)[:, :2] - self.y_mean_, self.root_)
+
+    def _term_names(self) -> npt.NDArray[np.object_]:
+        return np.array(_COLUMNS[:2], dtype=object)
 
     @property
     def constant_variables_(self) -> npt.NDArray[np.object_]:

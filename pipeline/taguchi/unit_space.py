@@ -7,9 +7,9 @@ import numpy as np
 from pipeline.taguchi.base import Array, words
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.constant_items import ConstantItems
-from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, unit_space_moments
 from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage, oas_shrinkage, warn_of_few_rows
 from pipeline.taguchi.unit_space_base import BaseUnitSpaces
+from pipeline.taguchi.unit_space_metric import EIGENVALUE_FLOOR, unit_space_moments
 from pipeline.taguchi.unit_space_rows import ClassRows, ClassSpaces, constant_in_rows, spaces_from_scatter
 from pipeline.taguchi.unit_space_sums import constant_items, spaces_of, sums_of
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.taguchi.base import AnyArray, Array, Indices, Mask
 from pipeline.taguchi.constant_items import ConstantItems, find_constant
-from pipeline.taguchi.mahalanobis import EIGENVALUE_FLOOR, varies
+from pipeline.taguchi.unit_space_metric import EIGENVALUE_FLOOR, varies
 
 _LARGEST = 1e300
 
