@@ -64,20 +64,28 @@ def read_groups(groups: Groups, n_items: int, names: Sequence[str] | None) -> li
     >>> [group.tolist() for group in read_groups(["all", ["b", 0]], 3, ["a", "b", "c"])]
     [[0, 1, 2], [1, 0]]
     """
+    if groups is not None and not len(groups):
+        raise ValueError(
+            "groups is empty: give 'items' or a list of groups, or None for the distance of all items together."
+        )
     found: list[Indices] = []
-    for group in [groups] if isinstance(groups, str) else groups or ["all"]:
-        if isinstance(group, str):
-            if group not in ("all", "items"):
-                raise ValueError(
-                    f"groups holds {group!r}: give 'all', 'items' or a list of items, [{group!r}] for one."
-                )
-            found += [np.arange(n_items)] if group == "all" else list(np.arange(n_items)[:, None])
-            continue
-        items = np.array([_number(item, n_items, names) for item in group], dtype=np.intp)
-        if not len(items) or len(set(items)) < len(items):
-            raise ValueError(f"groups holds {list(group)!r}: a group has one item or more, each of them once.")
-        found.append(items)
+    for group in ["all"] if groups is None else [groups] if isinstance(groups, str) else groups:
+        if isinstance(group, str) and group == "all":
+            found.append(np.arange(n_items))
+        elif isinstance(group, str) and group == "items":
+            found += list(np.arange(n_items)[:, None])
+        else:
+            found.append(_columns(group, n_items, names))
     return found
+
+
+def _columns(group: Any, n_items: int, names: Sequence[str] | None) -> Indices:
+    if isinstance(group, str) or not isinstance(group, Sequence | np.ndarray):
+        raise ValueError(f"groups holds {group!r}: give 'all', 'items' or lists of items, [{group!r}] for one.")
+    items = np.array([_number(item, n_items, names) for item in group], dtype=np.intp)
+    if not len(items) or len(set(items)) < len(items):
+        raise ValueError(f"groups holds {list(group)!r}: a group has one item or more, each of them once.")
+    return items
 
 
 def _number(item: Any, n_items: int, names: Sequence[str] | None) -> int:
@@ -85,7 +93,8 @@ def _number(item: Any, n_items: int, names: Sequence[str] | None) -> int:
         return list(names).index(item)
     if isinstance(item, int | np.integer) and not isinstance(item, bool) and 0 <= item < n_items:
         return int(item)
-    known = f"names of columns or numbers from 0 to {n_items - 1}" if names is not None else f"0 to {n_items - 1}"
+    known = f"numbers from 0 to {n_items - 1}"
+    known = known if names is None else f"names of columns or {known}"
     raise ValueError(f"groups holds the item {item!r}, which X does not have: its items are {known}.")
 
 
