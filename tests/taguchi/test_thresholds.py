@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline.taguchi import MahalanobisTaguchi, RTMethod
 from pipeline.taguchi.thresholds import normal_limit, quantile_threshold, rates, roc_threshold
@@ -261,6 +262,17 @@ class TestAbnormalRows:
         np.testing.assert_array_equal(
             MahalanobisTaguchi(threshold="roc").fit_predict(X, abnormal=abnormal), plain.predict(X)
         )
+
+
+@parametrize_with_checks(
+    [
+        MahalanobisTaguchi(threshold="quantile", groups=["all", "items"], false_alarm_rate=0.4),
+        MahalanobisTaguchi(threshold="quantile", shrinkage="auto", false_alarm_rate=0.4),
+        MahalanobisTaguchi("mta", threshold="f", groups="items", false_alarm_rate=0.4),
+    ]
+)
+def test_scikit_learns_contract(estimator, check):
+    check(estimator)
 
 
 @pytest.mark.parametrize("threshold", RULES)
