@@ -50,9 +50,11 @@ def item_name(estimator: Any, item: int) -> str:
 
 def describe(differs: Mask, names: list[str]) -> str:
     """Return how many rows differ in which constant items."""
-    found = [names[item] for item in np.flatnonzero(differs.any(axis=0))]
-    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
-    return (
-        f"{differs.any(axis=1).sum()} of {len(differs)} rows differ in what is constant in the unit space "
-        f"({', '.join(found[:_MOST_NAMES])}{more})"
-    )
+    found = listed([names[item] for item in np.flatnonzero(differs.any(axis=0))])
+    return f"{differs.any(axis=1).sum()} of {len(differs)} rows differ in what is constant in the unit space ({found})"
+
+
+def listed(names: list[str]) -> str:
+    """Return the first five names, and how many more there are."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more

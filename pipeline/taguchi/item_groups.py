@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.taguchi.base import Array, Indices
+from pipeline.taguchi.constant_items import listed
 from pipeline.taguchi.leave_one_out import left_out_distance
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.thresholds import normal_limit
@@ -15,7 +16,6 @@ from pipeline.taguchi.unit_space_metric import Method, Metric, UnitSpaceMoments,
 Groups = Literal["items"] | Sequence[Literal["all", "items"] | Sequence[str | int]] | None
 GROUPS: list[Any] = [list, tuple, None]
 
-_MOST_NAMES = 5
 # Beside a root whose largest entry is 1; what is left below is rounding.
 _NO_VARIATION = 1e-11
 
@@ -118,8 +118,7 @@ def measured_groups(
 def _name(items: Indices, names: Sequence[str]) -> str:
     if len(items) > 1 and len(items) == len(names):
         return "all"
-    more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
-    return ", ".join(names[item] for item in items[:_MOST_NAMES]) + more
+    return listed([names[item] for item in items])
 
 
 def comparable(groups: list[ItemGroup], moments: UnitSpaceMoments, tail: float) -> list[ItemGroup]:

@@ -231,7 +231,8 @@ class MahalanobisTaguchi(ThresholdDetector):
         for group, limit in zip(self._groups, limits, strict=True):
             if limit is not None:
                 continue
-            p, n = group.metric.root.shape[1], self._moments.n
+            n, p = self._moments.n, group.metric.root.shape[1]
+            p = p if n - 1 > p else group.metric.n_items
             if n < p + 2:
                 raise ValueError(
                     f"threshold='f' needs {p + 2} or more rows of the unit space for {p} items, got {n:g}: give more "

@@ -89,12 +89,12 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
                 f"Distances without a row's part in them need 3 or more rows of the unit space, got {len(X)}: give "
                 "more rows, or a number as threshold and no abnormal rows."
             )
-        distance = np.empty(len(X), dtype=X.dtype)
-        part = copy.copy(self)
+        part, rows, found = copy.copy(self), [], []
         for train, test in KFold(min(len(X), _FOLDS), shuffle=True, random_state=0).split(X):
             part._learn(X[train])
-            distance[test] = part._of_new(X[test])
-        return distance
+            rows.append(test)
+            found.append(part._of_new(X[test]))
+        return np.concatenate(found)[np.argsort(np.concatenate(rows))]
 
     def operating_characteristic(self, X: Any, abnormal: Any) -> pd.DataFrame:
         """Return false alarm and detection rates at all thresholds, of rows that had no part in the fit.

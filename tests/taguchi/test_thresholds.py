@@ -172,6 +172,7 @@ class TestNormalModel:
                 "no distribution of method='svp' .* use threshold='quantile'",
             ),
             (MahalanobisTaguchi(threshold="f", shrinkage=0.3), 40, "with shrinkage=0.3 for 4 items together"),
+            (MahalanobisTaguchi(threshold="f"), 3, "needs 6 or more rows of the unit space for 4 items, got 3: give"),
             (MahalanobisTaguchi(threshold="f"), 5, "needs 6 or more rows of the unit space for 4 items, got 5: give"),
             (RTMethod("f"), 3, "needs 4 or more rows of the unit space, got 3"),
         ],
@@ -231,6 +232,25 @@ class TestAbnormalRows:
         assert table.iloc[-1, 1:3].tolist() == [0, 0]
         for row in table.iloc[::37].itertuples():
             assert row.detection_rate == (model.distance(far) > row.threshold).mean()
+
+    def test_the_rules_on_breast_cancer(self, cancer):
+        def found(threshold, rate=0.05):
+            model = MahalanobisTaguchi(threshold=threshold, false_alarm_rate=rate)
+            model.fit(cancer["unit"], abnormal=cancer["abnormal"])
+            return [(model.predict(cancer[name]) == -1).mean() for name in ("ordinary", "far")]
+
+        assert found(4.0)[1] < 0.5 < 0.65 < found("quantile")[1] < 0.8 < found("quantile", 0.1)[1]
+        assert found("quantile")[0] < 0.08
+        # Items far from normal: the normal model calls three times as many ordinary rows outliers as it promises.
+        assert found("f")[0] > 0.1
+        assert found("roc")[1] > 0.85
+
+    def test_float32_items_decide_and_count_alike_with_refits(self, cancer):
+        unit, far = cancer["unit"].astype(np.float32), cancer["far"].astype(np.float32)
+        model = MahalanobisTaguchi(shrinkage=0.1, threshold="quantile").fit(unit, abnormal=far)
+        (point,) = model.operating_characteristic_[model.operating_characteristic_["chosen"]].itertuples()
+        assert point.threshold == model.threshold_
+        assert point.detection_rate == (model.predict(far) == -1).mean()
 
     def test_without_them_there_is_no_table(self):
         assert MahalanobisTaguchi().fit(rows(20, 3)).operating_characteristic_ is None
