@@ -109,6 +109,11 @@ class MahalanobisTaguchi(ThresholdDetector):
     A row of the unit space is measured without itself by a closed form, see `left_out_distance`. With a shrinkage, and
     with no more rows than items, there is none: the rows are dealt to 20 fixed folds, each measured by the others.
 
+    A threshold of 4 on D suits few items. With 200 normal rows of 50 independent items it calls under 1% of the rows
+    outliers that have one item shifted by 5 standard deviations; "f" at 1% false alarms calls 31%, and 88% with
+    ``groups=["all", "items"]``. "f" is right for normal items only: of breast cancer's skewed items it calls 17% of the
+    ordinary rows outliers where 5% are promised, and "quantile" 4%.
+
     References
     ----------
     G. Taguchi, R. Jugulum, "The Mahalanobis-Taguchi Strategy", Wiley, 2002. Values agree with the R package
