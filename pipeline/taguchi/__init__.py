@@ -1,6 +1,6 @@
 """The Mahalanobis-Taguchi family as scikit-learn estimators."""
 
-from pipeline.taguchi.adjugate import adjugate
+from pipeline.taguchi.adjoint import adjugate
 from pipeline.taguchi.class_moments import ClassMoments, class_moments
 from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.taguchi.adjugate import log_products_of_others
+from pipeline.taguchi.adjoint import log_products_of_others
 from pipeline.taguchi.base import EPS, OVERFLOW, Array, Indices, blocks
 from pipeline.taguchi.shrinkage import Shrinkage, oas_shrinkage, shrink
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from pipeline.taguchi import MahalanobisTaguchi, RTMethod, UnitSpaceClassifier, UnitSpaceClassifierCV, UnitSpaceItems
-from pipeline.taguchi.adjugate import adjugate
+from pipeline.taguchi.adjoint import adjugate
 from pipeline.taguchi.shrinkage import oas_shrinkage
 
 NAMES = ["length", "hashtags", "capitals", "links"]

@@ -13,7 +13,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from t_data import no_warning_but_of_few_rows
 
-from pipeline.taguchi.adjugate import adjugate
+from pipeline.taguchi.adjoint import adjugate
 from pipeline.taguchi.mahalanobis import MahalanobisTaguchi
 from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.unit_space_metric import unit_space_moments
