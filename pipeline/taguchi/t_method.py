@@ -8,30 +8,19 @@ import numpy.typing as npt
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from pipeline.taguchi.base import EPS, Array, words
+from pipeline.taguchi.base import Array, Mask, rounded, words
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.contributions import Contributions
+from pipeline.taguchi.in_sample import error_of, line_of, moments_of_estimate
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.intervals import IntervalKind, refuse_held_out_rows
 from pipeline.taguchi.item_range import ItemRange, find_item_range, refuse_limits
-from pipeline.taguchi.know_how import (
-    KnowHow,
-    as_t_moments,
-    check_know_how,
-    in_unit_space,
-    refuse_know_how,
-    with_known_targets,
-)
+from pipeline.taguchi.know_how import NEED_PRODUCTS, KnowHow, in_unit_space, refuse_know_how, sums_of_rows
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
-from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
-from pipeline.taguchi.t_estimate import signal_of, t_estimate
-from pipeline.taguchi.unit_space_rule import (
-    UNIT_SPACE_RULES,
-    UnitSpaceRule,
-    check_rule,
-    unit_space_interval,
-    warn_of_few_rows,
-)
+from pipeline.taguchi.summation import check_weights, is_sparse
+from pipeline.taguchi.t_estimate import problem_of, t_estimate
+from pipeline.taguchi.unit_space_rule import UNIT_SPACE_RULES, UnitSpaceRule, check_rule, warn_of_few_rows
 
 _FEW_ITEMS = 64
 _Covariance = Literal["diagonal", "full"]
@@ -196,6 +185,7 @@ class TMethodRegressor(IntegratedEstimator):
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
         "limit_items": ["boolean"],
+        "interval": [None, words(IntervalKind)],
         "know_how": [None, TMoments, ClassMoments, list],
     }
 
@@ -215,6 +205,7 @@ class TMethodRegressor(IntegratedEstimator):
         clip: Literal["range"] | tuple[float, float] | None = None,
         know_how: KnowHow | list[KnowHow] | None = None,
         limit_items: bool = False,
+        interval: IntervalKind | None = None,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -224,6 +215,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.clip = clip
         self.know_how = know_how
         self.limit_items = limit_items
+        self.interval = interval
 
     @property
     def n_unit_space_(self) -> float | Array:
@@ -269,16 +261,22 @@ class TMethodRegressor(IntegratedEstimator):
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=least, reset=True)
         self._forget()
         gram = self._needs_gram() if self.know_how is not None else self.covariance == "full"
-        if self.recalibrate and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
+        if not gram and self._needs_gram() and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
             # That costs next to nothing, and `partial_fit` may go on from here.
             gram = not np.isnan(np.min(X.data if is_sparse(X) else X, initial=0))
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, self.know_how)
+        moments, units, interval = sums_of_rows(
+            X, y, unit_space_mask, sample_weight, gram, self.know_how, self.unit_space, None
+        )
         for part in moments:
-            if problem := _problem(part):
+            if problem := problem_of(part):
                 raise ValueError(problem)
         self._item_range = self._range_of(X, sample_weight)
         self._keep(moments, interval, several=y.ndim > 1)
-        return self._learn(X.dtype, (X, y, check_weights(sample_weight, X)))
+        weight = check_weights(sample_weight, X)
+        self._learn(X.dtype, (X, y.reshape(len(y), -1), units, weight))
+        if self.interval == "conformal":
+            self._hold_out(X, y, unit_space_mask=unit_space_mask, sample_weight=weight)
+        return self
 
     def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those already seen; the result is that of one `fit` on all of them.
@@ -304,6 +302,7 @@ class TMethodRegressor(IntegratedEstimator):
             As in `fit`, except where later rows can help: too few signal rows, an empty unit space, a constant target.
         """
         self._check_parameters()
+        refuse_held_out_rows(self.interval)
         seen = getattr(self, "moments_", None)
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, reset=seen is None)
         before = [] if seen is None else _as_list(seen)
@@ -313,8 +312,8 @@ class TMethodRegressor(IntegratedEstimator):
         gram = self._needs_gram()
         if before and gram and not before[0].has_gram:
             raise ValueError(
-                "The full covariance and recalibrate need products of items, which the fit before did not keep: "
-                "begin with partial_fit."
+                "The full covariance, recalibrate and interval='sn_ratio' need products of items, which the fit before "
+                "did not keep: begin with partial_fit."
             )
         item_range = self._range_of(X, sample_weight)
         if before and item_range is not None:
@@ -325,7 +324,8 @@ class TMethodRegressor(IntegratedEstimator):
                 )
             item_range = self._item_range + item_range
         known = None if before else self.know_how
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, known)
+        placed = getattr(self, "unit_space_interval_", None)
+        moments, _, interval = sums_of_rows(X, y, unit_space_mask, sample_weight, gram, known, self.unit_space, placed)
         if before:
             before = before if moments[0].has_gram else [part.without_gram() for part in before]
             moments = [a + b for a, b in zip(before, moments, strict=True)]
@@ -333,7 +333,7 @@ class TMethodRegressor(IntegratedEstimator):
         self._item_range = item_range
         wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
-        return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
+        return self if wait or any(map(problem_of, moments)) else self._learn(X.dtype)
 
     def fit_moments(self, moments: KnowHow | list[KnowHow]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
@@ -356,6 +356,7 @@ class TMethodRegressor(IntegratedEstimator):
             or `limit_items`.
         """
         self._check_parameters()
+        refuse_held_out_rows(self.interval)
         refuse_know_how(self.know_how)
         refuse_limits(self.limit_items)
         several = isinstance(moments, list)
@@ -363,8 +364,8 @@ class TMethodRegressor(IntegratedEstimator):
         parts, intervals = map(list, zip(*placed, strict=True))
         for part in parts:
             if self._needs_gram() and not part.has_gram:
-                raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
-            if problem := _problem(part):
+                raise ValueError(f"{NEED_PRODUCTS} need moments that were made with gram=True.")
+            if problem := problem_of(part):
                 raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
@@ -376,7 +377,7 @@ class TMethodRegressor(IntegratedEstimator):
 
     def _needs_gram(self) -> bool:
         """Whether the sums need the products of pairs of items where the rows are not at hand."""
-        return self.covariance == "full" or self.recalibrate
+        return self.covariance == "full" or self.recalibrate or self.interval == "sn_ratio"
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -394,30 +395,6 @@ class TMethodRegressor(IntegratedEstimator):
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
             delattr(self, name)
 
-    def _moments(
-        self, X: Any, y: Array, mask: Any, weight: Any, gram: bool, know_how: Any
-    ) -> tuple[list[TMoments], Array | None]:
-        """Return the moments for each target, and the interval of the rule where one was used."""
-        columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
-        known = check_know_how(know_how, len(columns), X.shape[1], gram)
-        interval = getattr(self, "unit_space_interval_", None)
-        limits: list[Any] = [None] * len(columns)
-        if mask is not None:
-            masks = [check_mask(mask)] * len(columns)
-        else:
-            if interval is None:
-                weights = None if weight is None else check_weights(weight, X)
-                intervals = [
-                    unit_space_interval(*with_known_targets(column, weights, part), self.unit_space)
-                    for column, part in zip(columns, known, strict=True)
-                ]
-                interval = np.array(intervals if y.ndim > 1 else intervals[0])
-            limits = list(np.atleast_2d(interval))
-            masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        elsewhere = [part and as_t_moments(part, limit, gram) for part, limit in zip(known, limits, strict=True)]
-        moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
-        return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], interval
-
     def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
         """Return the ranges of the items where they are to be limited."""
         if not self.limit_items:
@@ -430,45 +407,61 @@ class TMethodRegressor(IntegratedEstimator):
         if interval is not None:
             self.unit_space_interval_ = interval
 
-    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, Array] | None = None) -> Self:
-        """Store what follows from the sums, with `rows` (X, y and weights) for a line where there are no products."""
+    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, list[Mask], Array] | None = None) -> Self:
+        """Store what follows from the sums; `rows` (X, y, unit spaces, weights) serve where there are no products."""
         moments, several = _as_list(self.moments_), isinstance(self.moments_, list)
         shrinkage = None if self.covariance == "diagonal" else self.shrinkage
         self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
         ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
-        if self.recalibrate:
-            targets = np.ndindex(np.shape(self.target_center_))
-            lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
+        self.recalibration_ = np.array(lines if several else lines[0])
+        self._forget_interval()
+        if self.recalibrate or self.interval == "sn_ratio":
+            targets = list(np.ndenumerate(self.target_center_))
+            beside = [self._estimate(part, target, rows) for part, (target, _) in zip(moments, targets, strict=True)]
+            if self.recalibrate:
+                lines = [line_of(estimate) for estimate in beside]
+            if self.interval == "sn_ratio":
+                used = lines if self.recalibrate else [None] * len(lines)
+                errors = [error_of(*each) for each in zip(beside, (float(c) for _, c in targets), used, strict=True)]
+                self._keep_errors(errors, several)
         for part in moments:
             warn_of_few_rows(part, stacklevel=4)
         self.item_limits_ = None if self._item_range is None else self._item_range.limits()
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
+        if self.recalibrate:
+            slope = self.recalibration_[..., 1:]
+            self.coef_ = rounded(slope * self.coef_.astype(np.float64), self.coef_.dtype)
         return self
 
-    def _line(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> tuple[float, float]:
-        """Return intercept and slope of the target on its estimate over all rows."""
-        all_rows = moments.all
-        total, y_mean, y_squares = all_rows.target
-        if rows is None or all_rows.gram is not None:
-            coef = self.coef_[target].astype(np.float64)
-            mean = float(np.asarray(self.target_center_)[target] + (all_rows.x_mean - self.center_[target]) @ coef)
-            squares, products = coef @ all_rows.gram @ coef, all_rows.xy @ coef
-        else:
-            X, y, weight = rows
-            counts = weight > 0
-            estimate = np.where(counts, super()._predicted(X, target), 0)
-            mean = float(weight @ estimate / total)
-            deviation = np.where(counts, y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean, 0)
-            squares, products = weight @ (estimate - mean) ** 2, (weight * deviation) @ estimate
-        # An estimate that does not vary beyond rounding says nothing of the target.
-        slope = float(products / squares) if squares > 1e-20 * y_squares else 0.0
-        return y_mean - slope * mean, slope
+    def _estimate(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> TMoments:
+        """Return the moments of all rows with the integrated estimate of one target as the only item."""
+        if rows is None or moments.has_gram:
+            start, center, coef, *_ = self._weights(target)
+            return moments_of_estimate(moments, float(start), center, coef)
+        X, y, units, weight = rows
+        column = target[0] if target else 0
+        return self._beside(X, y[:, column], target, units[column], weight)
+
+    @property
+    def intercept_(self) -> float | Array:
+        """The prediction before `clip` where every item is 0; ``intercept_ + X @ coef_`` is that of any full row."""
+        constant, slope = self.recalibration_.T
+        coef = self.coef_.astype(np.float64)
+        intercept: Array = constant + slope * self.target_center_ - (self.center_ * coef).sum(axis=-1)
+        return intercept if intercept.ndim else float(intercept)
+
+    def _slope(self, target: tuple[int, ...]) -> float:
+        return float(self.recalibration_[target][1])
+
+    def _limits(self) -> tuple[float, float] | None:
+        # A new target beyond the range of n others is as frequent as 2 / (n + 1): "range" is no limit of targets.
+        return None if self.clip is None or isinstance(self.clip, str) else self.clip
 
     def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target, recalibrated and clipped."""
         intercept, slope = self.recalibration_[target]
-        return self._clipped(intercept + slope * super()._predicted(X, target), target)
+        return self._clipped(intercept + slope * self._estimated(X, target), target)
 
     def _contributed(self, X: Any) -> Contributions:
         """Return the contributions to the estimate, recalibrated, and what is cut off as the rest."""
@@ -488,31 +481,3 @@ def _is_all(rule: UnitSpaceRule) -> bool:
 
 def _as_list(moments: Any) -> list[Any]:
     return moments if isinstance(moments, list) else [moments]
-
-
-def _problem(moments: TMoments) -> str | None:
-    """Return why these sums do not suffice, None if they do."""
-    if moments.unit.target[0] == moments.signal.target[0] == 0:
-        return NO_WEIGHT
-    if moments.unit.target[0] == 0:
-        low, high = moments.target_range
-        return (
-            "The unit space is empty: unit_space_mask has no True row, or none of the targets, which go from "
-            f"{low:g} to {high:g}, lies in unit_space=(low, high)."
-        )
-    low, high = moments.target_range
-    if low == high:
-        return CONSTANT_TARGET.format(low)
-    weight, mean, squares = signal_of(moments).target
-    center = moments.unit.target[1]
-    if not weight > 1:
-        return (
-            f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}. "
-            "A sample weight counts as that many rows."
-        )
-    if not squares + weight * (mean - center) ** 2 > (weight * EPS * center) ** 2:
-        return (
-            f"The target y of all {weight:g} signal rows equals the unit space's mean ({center:g}): "
-            "there is nothing to estimate."
-        )
-    return None
