@@ -212,7 +212,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         A file for a spreadsheet; a workbook needs ``pip install "t-method-vs-attention[workbench]"``:
 
         >>> table.to_csv("items.csv")  # doctest: +SKIP
-        >>> table.to_excel("items.xlsx", inf_rep="-inf")  # doctest: +SKIP
+        >>> table.to_excel("items.xlsx")  # doctest: +SKIP
         """
         check_is_fitted(self, "coef_")
         return items_table(self, selector)
