@@ -125,7 +125,7 @@ def items_frame(fitted: Mapping[Line, Any], names: Mapping[str, list[str]]) -> p
                     "beta": model.beta_,
                     "eta": model.eta_,
                     "sn_db": model.sn_ratio_,
-                    "weight": model.coef_ * model.beta_,
+                    "weight": model.weight_,
                 }
             )
         )

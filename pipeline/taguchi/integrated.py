@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array, Floating, ItemEstimator, blocks, by_block, rounded
 from pipeline.taguchi.contributions import Contributions, linear_contributions
+from pipeline.taguchi.estimate_tables import explanation_table, item_names, items_table
+from pipeline.taguchi.intervals import IntervalMixin
 from pipeline.taguchi.item_range import limited
-from pipeline.taguchi.summation import is_sparse
+from pipeline.taguchi.moments import TMoments
+from pipeline.taguchi.summation import is_sparse, t_moments
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Estimate:
     coef: Array
 
 
-class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
+class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemEstimator):
     """Base of the T-methods: `predict` from `center_`, `beta_`, `coef_` and the targets at the centres."""
 
     center_: Array
@@ -46,18 +50,53 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def predict(self, X: Any) -> Floating:
+    @property
+    def intercept_(self) -> float | Array:
+        """The estimate where every item is 0: ``intercept_ + X @ coef_`` is the prediction before any limit."""
+        start, center, coef = np.asarray(self.target_center_), self.center_, self.coef_.astype(np.float64)
+        intercept: Array = start - (center * coef).sum(axis=-1)
+        return intercept if intercept.ndim else float(intercept)
+
+    @property
+    def weight_(self) -> Array:
+        """Share of each item in the integrated estimate; the shares sum up to 1, or are all 0."""
+        shares = [self._weights(target)[3] for target in np.ndindex(np.shape(self.target_center_))]
+        return np.stack(shares) if np.ndim(self.target_center_) else shares[0]
+
+    @overload
+    def predict(self, X: Any, return_interval: Literal[False] = False, confidence: float = 0.95) -> Floating: ...
+
+    @overload
+    def predict(
+        self, X: Any, return_interval: Literal[True], confidence: float = 0.95
+    ) -> tuple[Floating, Floating]: ...
+
+    def predict(
+        self, X: Any, return_interval: bool = False, confidence: float = 0.95
+    ) -> Floating | tuple[Floating, Floating]:
         """Return the estimate of the target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The items. Where one is missing (NaN), the others of its row make the estimate.
+        return_interval : bool, default=False
+            Whether to return an interval with each prediction, too; it needs a fit with `interval`.
+        confidence : float, default=0.95
+            Share of new targets that the intervals are to hold; between 0 and 1.
 
         Returns
         -------
         y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets), with the dtype of `X`
             In units of the target; the target at the centre where no item carries anything.
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), with the dtype of `X`
+            Lower and upper end, in units of the target; with `return_interval` only.
+
+        Raises
+        ------
+        ValueError
+            With `return_interval`, if the model was fitted without `interval`, if `confidence` is not between 0 and 1,
+            or if there are too few held-out rows for it.
         """
         check_is_fitted(self, "coef_")
         X = limited(self._check_items(X), self.item_limits_)
@@ -65,7 +104,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
         y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
         for target in np.ndindex(shape):
             y_pred[(..., *target)] = self._predicted(X, target)
-        return y_pred
+        return self._with_interval(y_pred, confidence, self._limits()) if return_interval else y_pred
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the prediction: ``coef_ * (x - center_)``, and the base it is added to.
@@ -105,6 +144,87 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
             raise ValueError(f"contributions needs a target of one dimension, got {shape[0]} columns: fit each alone.")
         return self._contributed(X.toarray() if is_sparse(X) else X)
 
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Return what each item adds to the prediction, as a table: `contributions` under the names of the items.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, n_features + 2), float64
+            With the index of `X` and the columns ``base``, the names of the items (x0, x1, ... without column names),
+            and ``rest``; each row sums up to the prediction. An item that is called base or rest gets " (item)" behind
+            its name.
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted with a table of targets.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from pipeline.taguchi import TMethodRegressor
+        >>> X = pd.DataFrame({"width": [1.2, 1.9, 3.0, 3.8, 5.2], "age": [9.0, 6, 6, 5, 3]}, index=list("abcde"))
+        >>> model = TMethodRegressor().fit(X, [1, 2, 3, 4, 5])
+        >>> model.explain(X[3:]).round(2)
+           base  width   age  rest
+        d   3.0   0.73  0.07   0.0
+        e   3.0   2.02  0.21   0.0
+        """
+        return explanation_table(self.contributions(X), item_names(self), X)
+
+    def items_table(self, selector: Any = None) -> pd.DataFrame:
+        """Return sensitivity, S/N ratio and weight of each item as a table.
+
+        Parameters
+        ----------
+        selector : fitted selector, default=None
+            The one that chose the items of this model: anything with `item_gains_` and `get_support`, such as
+            `OrthogonalArraySelector`. There is a row for every item that it saw then.
+
+        Returns
+        -------
+        DataFrame of shape (n_items, 4) or (n_items, 6)
+            Indexed by item, for several targets by target (its number) and item. Columns: ``beta``, ``eta``,
+            ``sn_ratio_db`` (-inf where eta is 0) and ``weight`` (share in the integrated estimate). With a selector
+            also ``gain_db`` and ``kept``; a dropped item has weight 0, and NaN for what the model never learned.
+
+        Raises
+        ------
+        ValueError
+            If the selector keeps other items than those of this model.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from pipeline.taguchi import TMethodRegressor
+        >>> X = pd.DataFrame({"width": [1.2, 1.9, 3.0, 3.8, 5.2], "batch": [4.0, 4, 4, 4, 4]})
+        >>> table = TMethodRegressor().fit(X, [1, 2, 3, 4, 5]).items_table()
+        >>> print(table.round(2).to_csv(), end="")
+        item,beta,eta,sn_ratio_db,weight
+        width,0.99,22.69,13.56,1.0
+        batch,0.0,0.0,-inf,0.0
+
+        A file for a spreadsheet; a workbook needs ``pip install "t-method-vs-attention[workbench]"``:
+
+        >>> table.to_csv("items.csv")  # doctest: +SKIP
+        >>> table.to_excel("items.xlsx")  # doctest: +SKIP
+        """
+        check_is_fitted(self, "coef_")
+        return items_table(self, selector)
+
+    def _limits(self) -> tuple[float, float] | None:
+        """Return limits within which every target lies, where they are known."""
+        return None
+
+    def _slope(self, target: tuple[int, ...]) -> float:
+        """Return by what the integrated estimate of one target is multiplied."""
+        return 1.0
+
     def _contributed(self, X: Any) -> Contributions:
         """Return the contributions to the integrated estimate of one target."""
         return linear_contributions(X.astype(np.float64), *self._weights(()))
@@ -120,15 +240,27 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, ItemEstimator):
                 array = rounded(array, dtype)
             setattr(self, f"{name}_", array[()])
 
-    def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
+    def _estimated(self, X: Any, target: tuple[int, ...]) -> Array:
         """Return the integrated estimate of one target."""
         start, center, *weights = self._weights(target)
         return start + _weighted_sum(X, center, *weights)
+
+    def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
+        """Return the prediction of one target."""
+        return self._estimated(X, target)
+
+    def _beside(self, X: Any, y: Array, target: tuple[int, ...], unit: Any, weight: Array) -> TMoments:
+        """Return the moments of training rows with the integrated estimate of one target as the only item."""
+        # A row without a weight may hold anything.
+        estimate = np.where(weight > 0, self._estimated(X, target), 0)
+        return t_moments(estimate[:, None], y, unit, weight)
 
     def _weights(self, target: tuple[int, ...]) -> tuple[np.float64, Array, Array, Array, Array]:
         """Return the target at the centre, the centre, and the weights of the items: of a full row and with gaps."""
         center, coef, beta = (values[target].astype(np.float64) for values in (self.center_, self.coef_, self.beta_))
         start = np.float64(np.asarray(self.target_center_)[target])
+        if (slope := self._slope(target)) != 1:
+            coef = coef / slope if slope else np.zeros_like(coef)
         share = coef * beta
         # Where items are missing, the centres of the target that belong to the others count.
         offset = share * (self.item_target_center_[target] - start)

@@ -4,12 +4,61 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.taguchi.base import Array
+from pipeline.taguchi.base import Array, Mask
 from pipeline.taguchi.class_moments import ClassMoments
 from pipeline.taguchi.moments import TMoments
+from pipeline.taguchi.summation import check_mask, check_weights, t_moments
 from pipeline.taguchi.unit_space_rule import UnitSpaceRule, unit_space_interval
 
 KnowHow = TMoments | ClassMoments
+
+NEED_PRODUCTS = "covariance='full', recalibrate=True and interval='sn_ratio'"
+
+
+def sums_of_rows(
+    X: Any, y: Array, mask: Any, weight: Any, gram: bool, know_how: Any, rule: UnitSpaceRule, interval: Array | None
+) -> tuple[list[TMoments], list[Mask], Array | None]:
+    """Return the moments for each target, know-how included.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_items)
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+    mask, weight, know_how
+        `unit_space_mask`, `sample_weight` and `know_how` of `TMethodRegressor`.
+    gram : bool
+        Whether to keep the products of pairs of items.
+    rule : str or (low, high)
+        Of the unit space, where there is no mask.
+    interval : ndarray of shape (2,) or (n_targets, 2), or None
+        Where the rule has placed the unit space before.
+
+    Returns
+    -------
+    moments : list of TMoments
+    units : list of ndarray of bool of shape (n_samples,)
+        The rows of the unit space.
+    interval : ndarray of shape (2,) or (n_targets, 2), or None
+        Targets of the unit space, where a rule chose them.
+    """
+    columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
+    known = check_know_how(know_how, len(columns), X.shape[1], gram)
+    limits: list[Any] = [None] * len(columns)
+    if mask is not None:
+        units = [check_mask(mask)] * len(columns)
+    else:
+        if interval is None:
+            weights = None if weight is None else check_weights(weight, X)
+            intervals = [
+                unit_space_interval(*with_known_targets(column, weights, part), rule)
+                for column, part in zip(columns, known, strict=True)
+            ]
+            interval = np.array(intervals if y.ndim > 1 else intervals[0])
+        limits = list(np.atleast_2d(interval))
+        units = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
+    elsewhere = [part and as_t_moments(part, limit, gram) for part, limit in zip(known, limits, strict=True)]
+    moments = [t_moments(X, column, unit, weight, gram) for column, unit in zip(columns, units, strict=True)]
+    return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], units, interval
 
 
 def check_know_how(know_how: Any, n_targets: int, n_items: int, gram: bool) -> list[Any]:
@@ -39,7 +88,7 @@ def check_know_how(know_how: Any, n_targets: int, n_items: int, gram: bool) -> l
         if part.n_items != n_items:
             raise ValueError(f"know_how has {part.n_items} items, but X has {n_items}: give sums of the same items.")
         if gram and isinstance(part, TMoments) and not part.has_gram:
-            raise ValueError("covariance='full' and recalibrate=True need know_how that was made with gram=True.")
+            raise ValueError(f"{NEED_PRODUCTS} need know_how that was made with gram=True.")
     return parts
 
 

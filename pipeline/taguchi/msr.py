@@ -1,11 +1,11 @@
 """MSR: multiple single regression, the T-method's idea turned round and repeated on the residual."""
 
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.taguchi.base import (
     EPS,
@@ -19,11 +19,12 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
+from pipeline.taguchi.intervals import IntervalMixin
 from pipeline.taguchi.item_range import find_item_range, limited
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
 
-class MSRRegressor(RegressorMixin, ItemEstimator):
+class MSRRegressor(RegressorMixin, IntervalMixin, ItemEstimator):
     r"""Multiple single regression: single regressions of the target on each item, averaged, and again on the residual.
 
     With the residual z (the centred target at first) every item j gives a regression of z on x_j, with slope
@@ -44,6 +45,8 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Steps at most.
     limit_items : bool, default=False
         As in `TMethodRegressor`.
+    interval : None or "conformal", default=None
+        As in `TMethodRegressor`.
 
     Attributes
     ----------
@@ -53,9 +56,13 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Mean of the target.
     coef_ : ndarray of shape (n_features_in_,)
         Units of the target per unit of the item.
+    intercept_ : float
+        The estimate where every item is 0: ``intercept_ + X @ coef_`` is the prediction.
     n_iter_ : int
         Steps made.
     item_limits_ : ndarray of shape (2, n_features_in_) or None
+        As in `TMethodRegressor`.
+    held_out_errors_, held_out_weights_ : ndarray of shape (n_samples,)
         As in `TMethodRegressor`.
     n_features_in_ : int
         Number of items.
@@ -84,14 +91,28 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         "tol": [Interval(Real, 0, 1, closed="both")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "limit_items": ["boolean"],
+        "interval": [None, StrOptions({"conformal"})],
     }
 
     center_: Array
+    target_center_: float
 
-    def __init__(self, tol: float = 1e-4, max_iter: int = 1000, limit_items: bool = False):
+    def __init__(
+        self,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        limit_items: bool = False,
+        interval: Literal["conformal"] | None = None,
+    ):
         self.tol = tol
         self.max_iter = max_iter
         self.limit_items = limit_items
+        self.interval = interval
+
+    @property
+    def intercept_(self) -> float:
+        """The estimate where every item is 0: ``intercept_ + X @ coef_`` is the prediction."""
+        return self.target_center_ - float(self.center_ @ self.coef_.astype(np.float64))
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the coefficients.
@@ -110,7 +131,8 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         Raises
         ------
         ValueError
-            If X or y holds values whose squares overflow, or those of y underflow.
+            If X or y holds values whose squares overflow, or those of y underflow; with ``interval="conformal"`` also
+            if the rows do not suffice when some are held out.
         """
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
@@ -140,23 +162,48 @@ class MSRRegressor(RegressorMixin, ItemEstimator):
         self.center_, self.target_center_ = center, target_center
         self.coef_ = rounded(coef / scale, X.dtype)
         self.item_limits_ = find_item_range(X).limits() if self.limit_items else None
+        self._forget_interval()
+        if self.interval:
+            self._hold_out(X, y)
         return self
 
-    def predict(self, X: Any) -> Floating:
+    @overload
+    def predict(self, X: Any, return_interval: Literal[False] = False, confidence: float = 0.95) -> Floating: ...
+
+    @overload
+    def predict(
+        self, X: Any, return_interval: Literal[True], confidence: float = 0.95
+    ) -> tuple[Floating, Floating]: ...
+
+    def predict(
+        self, X: Any, return_interval: bool = False, confidence: float = 0.95
+    ) -> Floating | tuple[Floating, Floating]:
         """Return the estimate of the target.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The items.
+        return_interval : bool, default=False
+            Whether to return an interval with each prediction, too; it needs a fit with ``interval="conformal"``.
+        confidence : float, default=0.95
+            Share of new targets that the intervals are to hold; between 0 and 1.
 
         Returns
         -------
         y_pred : ndarray of shape (n_samples,), with the dtype of `X`
+        interval : ndarray of shape (n_samples, 2), with the dtype of `X`
+            Lower and upper end; with `return_interval` only.
+
+        Raises
+        ------
+        ValueError
+            As `TMethodRegressor.predict`.
         """
         X, coef = limited(self._new_items(X), self.item_limits_), self.coef_.astype(np.float64)
         y_pred = by_block(lambda rows: self.target_center_ + (rows - self.center_) @ coef, X)
-        return y_pred.astype(X.dtype, copy=False)
+        y_pred = y_pred.astype(X.dtype, copy=False)
+        return self._with_interval(y_pred, confidence) if return_interval else y_pred
 
 
 def _advance(X: Array, y: Array, train: Array, tol: float, max_iter: int) -> tuple[Array, int]:

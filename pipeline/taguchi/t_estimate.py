@@ -9,6 +9,7 @@ from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
 from pipeline.taguchi.integrated import Estimate, in_db
 from pipeline.taguchi.moments import Moments, TMoments
 from pipeline.taguchi.shrinkage import oas_shrinkage
+from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT
 
 # Below this share of the largest eigenvalue a direction of the error is taken as free of error.
 _EIGENVALUE_FLOOR = 1e-8
@@ -77,3 +78,31 @@ def _shares(R: Array, u: Array, kept: Array, shrinkage: float) -> Array:
 def signal_of(moments: TMoments) -> Moments:
     """Return the moments of the signal; in Ta these are the moments of all rows."""
     return moments.signal if moments.signal.target[0] > 0 else moments.unit
+
+
+def problem_of(moments: TMoments) -> str | None:
+    """Return why these sums do not suffice, None if they do."""
+    if moments.unit.target[0] == moments.signal.target[0] == 0:
+        return NO_WEIGHT
+    if moments.unit.target[0] == 0:
+        low, high = moments.target_range
+        return (
+            "The unit space is empty: unit_space_mask has no True row, or none of the targets, which go from "
+            f"{low:g} to {high:g}, lies in unit_space=(low, high)."
+        )
+    low, high = moments.target_range
+    if low == high:
+        return CONSTANT_TARGET.format(low)
+    weight, mean, squares = signal_of(moments).target
+    center = moments.unit.target[1]
+    if not weight > 1:
+        return (
+            f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}. "
+            "A sample weight counts as that many rows."
+        )
+    if not squares + weight * (mean - center) ** 2 > (weight * EPS * center) ** 2:
+        return (
+            f"The target y of all {weight:g} signal rows equals the unit space's mean ({center:g}): "
+            "there is nothing to estimate."
+        )
+    return None

@@ -1,43 +1,28 @@
 """T(1), T(2), Ta and their full-covariance form: regression by S/N ratios, in one pass, without iteration."""
 
 from numbers import Real
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from pipeline.taguchi.base import EPS, Array, words
+from pipeline.taguchi.base import words
 from pipeline.taguchi.class_moments import ClassMoments
-from pipeline.taguchi.contributions import Contributions
-from pipeline.taguchi.integrated import IntegratedEstimator
-from pipeline.taguchi.item_range import ItemRange, find_item_range, refuse_limits
-from pipeline.taguchi.know_how import (
-    KnowHow,
-    as_t_moments,
-    check_know_how,
-    in_unit_space,
-    refuse_know_how,
-    with_known_targets,
-)
+from pipeline.taguchi.intervals import IntervalKind, refuse_held_out_rows
+from pipeline.taguchi.item_range import refuse_limits
+from pipeline.taguchi.know_how import NEED_PRODUCTS, KnowHow, in_unit_space, refuse_know_how, sums_of_rows
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
-from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_mask, check_weights, is_sparse, t_moments
-from pipeline.taguchi.t_estimate import signal_of, t_estimate
-from pipeline.taguchi.unit_space_rule import (
-    UNIT_SPACE_RULES,
-    UnitSpaceRule,
-    check_rule,
-    unit_space_interval,
-    warn_of_few_rows,
-)
+from pipeline.taguchi.summation import check_weights, is_sparse
+from pipeline.taguchi.t_estimate import problem_of
+from pipeline.taguchi.t_method_base import Clip, Covariance, SumsEstimator, as_list
+from pipeline.taguchi.unit_space_rule import UNIT_SPACE_RULES, UnitSpaceRule, check_rule
 
 _FEW_ITEMS = 64
-_Covariance = Literal["diagonal", "full"]
 
 
-class TMethodRegressor(IntegratedEstimator):
+class TMethodRegressor(SumsEstimator):
     r"""Taguchi's T-method: every item estimates the target alone, the S/N ratios weigh the estimates.
 
     Rows are measured from the mean of the *unit space*, a group of ordinary rows. Each item j gets its
@@ -105,6 +90,14 @@ class TMethodRegressor(IntegratedEstimator):
         so that no single item can carry a prediction away. Since few rows show less of the range than there is, it
         reaches 10/n of its width farther at each end, with n training rows. It needs rows alone: sums, and so
         `know_how`, tell no range.
+    interval : None, "sn_ratio" or "conformal", default=None
+        Whether `predict` can give an interval with each prediction, and from what. "sn_ratio": the error of the
+        integrated estimate over its signal rows, `sigma_`, times a quantile of Student's t. Sums suffice for it. These
+        are errors of rows that the model was fitted to: too small where rows are few, or items almost as many as rows.
+        "conformal": a quantile of the errors of training rows that were held out, a tenth of them at a time (up to 50
+        rows: one at a time). It assumes only that new rows come from where the training rows came from, and costs ten
+        to fifty more fits. Either interval lies about the clipped prediction, and is cut at ``clip=(low, high)``, but
+        not at the training range, beyond which new targets lie, too.
 
     Attributes
     ----------
@@ -119,7 +112,13 @@ class TMethodRegressor(IntegratedEstimator):
     sn_ratio_ : ndarray of shape (n_features_in_,)
         ``10 log10(eta_)`` in dB; -inf where eta_ is 0.
     coef_ : ndarray of shape (n_features_in_,)
-        Weight of each item in the integrated estimate.
+        Units of the prediction per unit of the item: :math:`\eta_j / \beta_j / \sum_k \eta_k`, times the slope of a
+        recalibration.
+    intercept_ : float
+        The prediction where every item is 0. ``intercept_ + X @ coef_`` is the prediction before `clip` of rows without
+        missing values, so that SHAP's ``LinearExplainer`` takes the model.
+    weight_ : ndarray of shape (n_features_in_,)
+        Share of each item in the integrated estimate, whether recalibrated or not; the shares sum up to 1.
     recalibration_ : ndarray of shape (2,)
         Intercept and slope of the target on the integrated estimate; (0, 1) without `recalibrate`.
     shrinkage_ : float
@@ -136,6 +135,14 @@ class TMethodRegressor(IntegratedEstimator):
     item_limits_ : ndarray of shape (2, n_features_in_) or None
         Smallest and largest value with which each item is read, NaN for one that no row has; None without
         `limit_items`. They are the same for all targets.
+    sigma_ : float
+        With ``interval="sn_ratio"``: standard deviation of the prediction's error over the n signal rows,
+        :math:`\sqrt{V_e}/\beta` of the integrated estimate; with `recalibrate`, that of the residuals about the line
+        over all n rows.
+    degrees_of_freedom_ : float
+        Those of `sigma_`: n - 1, with `recalibrate` n - 2.
+    held_out_errors_, held_out_weights_ : ndarray of shape (n_rows,)
+        With ``interval="conformal"``: absolute errors of held-out rows in ascending order, and the weights of the rows.
     moments_ : TMoments
         The sums from which all estimates are made.
     n_features_in_ : int
@@ -175,6 +182,16 @@ class TMethodRegressor(IntegratedEstimator):
     >>> model.coef_.round(6).tolist()
     [1.0, 0.0]
 
+    With an interval that is to hold 90% of new targets:
+
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.normal(size=60)
+    >>> X = y[:, None] * [1.0, -2.0] + rng.normal(size=(60, 2))
+    >>> model = TMethodRegressor("all", interval="conformal").fit(X, y)
+    >>> y_pred, ends = model.predict([[1.0, -2.0]], return_interval=True, confidence=0.9)
+    >>> y_pred.round(1).tolist(), ends.round(1).tolist()
+    ([0.9], [[0.3, 1.5]])
+
     Three plants exchange sums, no rows; each gets the estimate of one fit on all rows:
 
     >>> from pipeline.taguchi import class_moments
@@ -190,31 +207,27 @@ class TMethodRegressor(IntegratedEstimator):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         "unit_space": UNIT_SPACE_RULES,
-        "covariance": [words(_Covariance)],
+        "covariance": [words(Covariance)],
         "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "subtract_error": ["boolean"],
         "recalibrate": ["boolean"],
         "clip": [None, StrOptions({"range"}), "array-like"],
         "limit_items": ["boolean"],
+        "interval": [None, words(IntervalKind)],
         "know_how": [None, TMoments, ClassMoments, list],
     }
-
-    _item_range: ItemRange | None
-    recalibration_: Array
-    shrinkage_: float | Array
-    target_range_: Array
-    moments_: TMoments | list[TMoments]
 
     def __init__(
         self,
         unit_space: UnitSpaceRule = "middle",
-        covariance: _Covariance = "diagonal",
+        covariance: Covariance = "diagonal",
         shrinkage: Shrinkage = "auto",
         subtract_error: bool = True,
         recalibrate: bool = False,
-        clip: Literal["range"] | tuple[float, float] | None = None,
+        clip: Clip | None = None,
         know_how: KnowHow | list[KnowHow] | None = None,
         limit_items: bool = False,
+        interval: IntervalKind | None = None,
     ):
         self.unit_space = unit_space
         self.covariance = covariance
@@ -224,12 +237,7 @@ class TMethodRegressor(IntegratedEstimator):
         self.clip = clip
         self.know_how = know_how
         self.limit_items = limit_items
-
-    @property
-    def n_unit_space_(self) -> float | Array:
-        """Rows of the unit space, or the sum of their weights."""
-        sizes = [part.unit.target[0] for part in _as_list(self.moments_)]
-        return np.array(sizes) if isinstance(self.moments_, list) else sizes[0]
+        self.interval = interval
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -262,23 +270,30 @@ class TMethodRegressor(IntegratedEstimator):
             as signal, if the target is constant or, for the signal, equals the mean of the unit space, if squares
             overflow, or if values are missing with the full covariance. With `know_how`: if it is for other items, if
             its unit space cannot be that of the rows, or if items are to be limited; rows and know-how together are
-            what must suffice, and `recalibrate` takes no missing values.
+            what must suffice, and `recalibrate` takes no missing values. With ``interval="conformal"``: if the rows do
+            not suffice when some are held out.
         """
         self._check_parameters()
         least = 2 if self.know_how is None else 1
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=least, reset=True)
         self._forget()
         gram = self._needs_gram() if self.know_how is not None else self.covariance == "full"
-        if self.recalibrate and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
+        if not gram and self._needs_gram() and self.know_how is None and X.shape[1] <= _FEW_ITEMS:
             # That costs next to nothing, and `partial_fit` may go on from here.
             gram = not np.isnan(np.min(X.data if is_sparse(X) else X, initial=0))
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, self.know_how)
+        moments, units, interval = sums_of_rows(
+            X, y, unit_space_mask, sample_weight, gram, self.know_how, self.unit_space, None
+        )
         for part in moments:
-            if problem := _problem(part):
+            if problem := problem_of(part):
                 raise ValueError(problem)
         self._item_range = self._range_of(X, sample_weight)
         self._keep(moments, interval, several=y.ndim > 1)
-        return self._learn(X.dtype, (X, y, check_weights(sample_weight, X)))
+        weight = check_weights(sample_weight, X)
+        self._learn(X.dtype, (X, y.reshape(len(y), -1), units, weight))
+        if self.interval == "conformal":
+            self._hold_out(X, y, unit_space_mask=unit_space_mask, sample_weight=weight)
+        return self
 
     def partial_fit(self, X: Any, y: Any, unit_space_mask: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those already seen; the result is that of one `fit` on all of them.
@@ -286,8 +301,8 @@ class TMethodRegressor(IntegratedEstimator):
         Without `unit_space_mask` the first call places the unit space: the rule's interval of the target is that of
         its rows, see `unit_space_interval_`; (low, high) alone is what `fit` on all rows would take.
         Until there are rows inside and outside of it, `predict` raises
-        `NotFittedError`. `recalibrate` takes memory of n_features squared here, and more than 64 items can be
-        recalibrated only if every call was a `partial_fit`; missing values cannot.
+        `NotFittedError`. `recalibrate` and ``interval="sn_ratio"`` take memory of n_features squared here, and more
+        than 64 items can have them only if every call was a `partial_fit`; missing values cannot.
 
         Parameters
         ----------
@@ -302,19 +317,21 @@ class TMethodRegressor(IntegratedEstimator):
         ------
         ValueError
             As in `fit`, except where later rows can help: too few signal rows, an empty unit space, a constant target.
+            With ``interval="conformal"``, which needs all rows at once.
         """
         self._check_parameters()
+        refuse_held_out_rows(self.interval)
         seen = getattr(self, "moments_", None)
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, reset=seen is None)
-        before = [] if seen is None else _as_list(seen)
+        before = [] if seen is None else as_list(seen)
         n_targets = y.shape[1] if y.ndim > 1 else 1
         if before and len(before) != n_targets:
             raise ValueError(f"y has {n_targets} targets, but there were {len(before)} before.")
         gram = self._needs_gram()
         if before and gram and not before[0].has_gram:
             raise ValueError(
-                "The full covariance and recalibrate need products of items, which the fit before did not keep: "
-                "begin with partial_fit."
+                "The full covariance, recalibrate and interval='sn_ratio' need products of items, which the fit before "
+                "did not keep: begin with partial_fit."
             )
         item_range = self._range_of(X, sample_weight)
         if before and item_range is not None:
@@ -325,7 +342,8 @@ class TMethodRegressor(IntegratedEstimator):
                 )
             item_range = self._item_range + item_range
         known = None if before else self.know_how
-        moments, interval = self._moments(X, y, unit_space_mask, sample_weight, gram, known)
+        placed = getattr(self, "unit_space_interval_", None)
+        moments, _, interval = sums_of_rows(X, y, unit_space_mask, sample_weight, gram, known, self.unit_space, placed)
         if before:
             before = before if moments[0].has_gram else [part.without_gram() for part in before]
             moments = [a + b for a, b in zip(before, moments, strict=True)]
@@ -333,7 +351,7 @@ class TMethodRegressor(IntegratedEstimator):
         self._item_range = item_range
         wait = not _is_all(self.unit_space) and any(part.signal.target[0] == 0 for part in moments)
         self._keep(moments, interval, several=y.ndim > 1)
-        return self if wait or any(map(_problem, moments)) else self._learn(X.dtype)
+        return self if wait or any(map(problem_of, moments)) else self._learn(X.dtype)
 
     def fit_moments(self, moments: KnowHow | list[KnowHow]) -> Self:
         """Learn from sums that were made elsewhere, for instance on the shards of a cluster.
@@ -341,9 +359,9 @@ class TMethodRegressor(IntegratedEstimator):
         Parameters
         ----------
         moments : TMoments, ClassMoments or list of them
-            From `t_moments`, added up; with `gram` for the full covariance and for `recalibrate`. Their masks made the
-            unit space, `unit_space` does not count. Or from `class_moments`, where it does. A list holds one for each
-            of several targets.
+            From `t_moments`, added up; with `gram` for the full covariance, for `recalibrate` and for
+            ``interval="sn_ratio"``. Their masks made the unit space, `unit_space` does not count. Or from
+            `class_moments`, where it does. A list holds one for each of several targets.
 
         Returns
         -------
@@ -353,18 +371,19 @@ class TMethodRegressor(IntegratedEstimator):
         ------
         ValueError
             As in `fit`, or if `gram` is needed and missing, or if there is `know_how`, which is part of the total here,
-            or `limit_items`.
+            or `limit_items`, or ``interval="conformal"``.
         """
         self._check_parameters()
+        refuse_held_out_rows(self.interval)
         refuse_know_how(self.know_how)
         refuse_limits(self.limit_items)
         several = isinstance(moments, list)
-        placed = [in_unit_space(part, self.unit_space) for part in _as_list(moments)]
+        placed = [in_unit_space(part, self.unit_space) for part in as_list(moments)]
         parts, intervals = map(list, zip(*placed, strict=True))
         for part in parts:
             if self._needs_gram() and not part.has_gram:
-                raise ValueError("covariance='full' and recalibrate=True need moments that were made with gram=True.")
-            if problem := _problem(part):
+                raise ValueError(f"{NEED_PRODUCTS} need moments that were made with gram=True.")
+            if problem := problem_of(part):
                 raise ValueError(problem)
         self._forget()
         self.__dict__.pop("feature_names_in_", None)
@@ -373,10 +392,6 @@ class TMethodRegressor(IntegratedEstimator):
         interval = None if None in intervals else np.array(intervals if several else intervals[0])
         self._keep(parts, interval, several)
         return self._learn(np.float64)
-
-    def _needs_gram(self) -> bool:
-        """Whether the sums need the products of pairs of items where the rows are not at hand."""
-        return self.covariance == "full" or self.recalibrate
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -389,130 +404,6 @@ class TMethodRegressor(IntegratedEstimator):
         if limits.dtype.kind not in "iuf" or limits.shape != (2,) or not limits[0] < limits[1]:
             raise ValueError(f"clip must be two numbers, the lower one first, got {self.clip!r}.")
 
-    def _forget(self) -> None:
-        """Drop the fitted attributes of an earlier fit, but for the names of the items."""
-        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
-            delattr(self, name)
-
-    def _moments(
-        self, X: Any, y: Array, mask: Any, weight: Any, gram: bool, know_how: Any
-    ) -> tuple[list[TMoments], Array | None]:
-        """Return the moments for each target, and the interval of the rule where one was used."""
-        columns = y.astype(np.float64, copy=False).reshape(len(y), -1).T
-        known = check_know_how(know_how, len(columns), X.shape[1], gram)
-        interval = getattr(self, "unit_space_interval_", None)
-        limits: list[Any] = [None] * len(columns)
-        if mask is not None:
-            masks = [check_mask(mask)] * len(columns)
-        else:
-            if interval is None:
-                weights = None if weight is None else check_weights(weight, X)
-                intervals = [
-                    unit_space_interval(*with_known_targets(column, weights, part), self.unit_space)
-                    for column, part in zip(columns, known, strict=True)
-                ]
-                interval = np.array(intervals if y.ndim > 1 else intervals[0])
-            limits = list(np.atleast_2d(interval))
-            masks = [(low <= column) & (column <= high) for column, (low, high) in zip(columns, limits, strict=True)]
-        elsewhere = [part and as_t_moments(part, limit, gram) for part, limit in zip(known, limits, strict=True)]
-        moments = [t_moments(X, column, rows, weight, gram) for column, rows in zip(columns, masks, strict=True)]
-        return [part + (other or 0) for part, other in zip(moments, elsewhere, strict=True)], interval
-
-    def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
-        """Return the ranges of the items where they are to be limited."""
-        if not self.limit_items:
-            return None
-        return find_item_range(X, None if weight is None else check_weights(weight, X))
-
-    def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
-        """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
-        self.moments_ = moments if several else moments[0]
-        if interval is not None:
-            self.unit_space_interval_ = interval
-
-    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, Array] | None = None) -> Self:
-        """Store what follows from the sums, with `rows` (X, y and weights) for a line where there are no products."""
-        moments, several = _as_list(self.moments_), isinstance(self.moments_, list)
-        shrinkage = None if self.covariance == "diagonal" else self.shrinkage
-        self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
-        ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
-        if self.recalibrate:
-            targets = np.ndindex(np.shape(self.target_center_))
-            lines = [self._line(part, target, rows) for part, target in zip(moments, targets, strict=True)]
-        for part in moments:
-            warn_of_few_rows(part, stacklevel=4)
-        self.item_limits_ = None if self._item_range is None else self._item_range.limits()
-        self.target_range_ = np.array(ranges if several else ranges[0])
-        self.recalibration_ = np.array(lines if several else lines[0])
-        return self
-
-    def _line(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> tuple[float, float]:
-        """Return intercept and slope of the target on its estimate over all rows."""
-        all_rows = moments.all
-        total, y_mean, y_squares = all_rows.target
-        if rows is None or all_rows.gram is not None:
-            coef = self.coef_[target].astype(np.float64)
-            mean = float(np.asarray(self.target_center_)[target] + (all_rows.x_mean - self.center_[target]) @ coef)
-            squares, products = coef @ all_rows.gram @ coef, all_rows.xy @ coef
-        else:
-            X, y, weight = rows
-            counts = weight > 0
-            estimate = np.where(counts, super()._predicted(X, target), 0)
-            mean = float(weight @ estimate / total)
-            deviation = np.where(counts, y.reshape(len(y), -1)[:, target[0] if target else 0] - y_mean, 0)
-            squares, products = weight @ (estimate - mean) ** 2, (weight * deviation) @ estimate
-        # An estimate that does not vary beyond rounding says nothing of the target.
-        slope = float(products / squares) if squares > 1e-20 * y_squares else 0.0
-        return y_mean - slope * mean, slope
-
-    def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
-        """Return the integrated estimate of one target, recalibrated and clipped."""
-        intercept, slope = self.recalibration_[target]
-        return self._clipped(intercept + slope * super()._predicted(X, target), target)
-
-    def _contributed(self, X: Any) -> Contributions:
-        """Return the contributions to the estimate, recalibrated, and what is cut off as the rest."""
-        intercept, slope = self.recalibration_
-        parts = super()._contributed(X).on_line(intercept, slope)
-        return parts.up_to(self._clipped(parts.total, ()))
-
-    def _clipped(self, y_pred: Array, target: tuple[int, ...]) -> Array:
-        if self.clip is None:
-            return y_pred
-        return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
-
 
 def _is_all(rule: UnitSpaceRule) -> bool:
     return isinstance(rule, str) and rule == "all"
-
-
-def _as_list(moments: Any) -> list[Any]:
-    return moments if isinstance(moments, list) else [moments]
-
-
-def _problem(moments: TMoments) -> str | None:
-    """Return why these sums do not suffice, None if they do."""
-    if moments.unit.target[0] == moments.signal.target[0] == 0:
-        return NO_WEIGHT
-    if moments.unit.target[0] == 0:
-        low, high = moments.target_range
-        return (
-            "The unit space is empty: unit_space_mask has no True row, or none of the targets, which go from "
-            f"{low:g} to {high:g}, lies in unit_space=(low, high)."
-        )
-    low, high = moments.target_range
-    if low == high:
-        return CONSTANT_TARGET.format(low)
-    weight, mean, squares = signal_of(moments).target
-    center = moments.unit.target[1]
-    if not weight > 1:
-        return (
-            f"The T-method needs 2 or more signal rows outside the unit space, got {weight:g}. "
-            "A sample weight counts as that many rows."
-        )
-    if not squares + weight * (mean - center) ** 2 > (weight * EPS * center) ** 2:
-        return (
-            f"The target y of all {weight:g} signal rows equals the unit space's mean ({center:g}): "
-            "there is nothing to estimate."
-        )
-    return None

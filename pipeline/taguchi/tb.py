@@ -6,9 +6,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.taguchi.base import EPS, AnyArray, Array, blocks
+from pipeline.taguchi.base import EPS, AnyArray, Array, blocks, words
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.in_sample import error_of
 from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
+from pipeline.taguchi.intervals import IntervalKind
 from pipeline.taguchi.item_range import find_item_range
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
@@ -42,6 +44,8 @@ class TbRegressor(IntegratedEstimator):
         origins and :math:`M_0` come from the S/N ratio with the subtraction in either case.
     limit_items : bool, default=False
         As in `TMethodRegressor`.
+    interval : None, "sn_ratio" or "conformal", default=None
+        As in `TMethodRegressor`; the signal rows are all rows, measured from :math:`M_0`.
 
     Attributes
     ----------
@@ -54,9 +58,13 @@ class TbRegressor(IntegratedEstimator):
         Target at the item's origin.
     target_center_ : float
         :math:`M_0`; the mean of the target where no item carries anything.
-    beta_, eta_, sn_ratio_, coef_ : ndarray of shape (n_features_in_,)
+    beta_, eta_, sn_ratio_, coef_, weight_ : ndarray of shape (n_features_in_,)
         As in `TMethodRegressor`.
+    intercept_ : float
+        The estimate where every item is 0.
     item_limits_ : ndarray of shape (2, n_features_in_) or None
+        As in `TMethodRegressor`.
+    sigma_, degrees_of_freedom_, held_out_errors_, held_out_weights_
         As in `TMethodRegressor`.
     n_features_in_ : int
         Number of items.
@@ -79,13 +87,18 @@ class TbRegressor(IntegratedEstimator):
     ([0, -1], [10.07, 0.0])
     """
 
-    _parameter_constraints = {"subtract_error": ["boolean"], "limit_items": ["boolean"]}  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+        "subtract_error": ["boolean"],
+        "limit_items": ["boolean"],
+        "interval": [None, words(IntervalKind)],
+    }
 
     origin_: npt.NDArray[np.int64]
 
-    def __init__(self, subtract_error: bool = True, limit_items: bool = False):
+    def __init__(self, subtract_error: bool = True, limit_items: bool = False, interval: IntervalKind | None = None):
         self.subtract_error = subtract_error
         self.limit_items = limit_items
+        self.interval = interval
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn origins, sensitivities and S/N ratios.
@@ -106,7 +119,8 @@ class TbRegressor(IntegratedEstimator):
         Raises
         ------
         ValueError
-            If the target is constant, or squares overflow.
+            If the target is constant, or squares overflow; with ``interval="conformal"`` also if the rows do not
+            suffice when some are held out.
 
         Warns
         -----
@@ -126,6 +140,15 @@ class TbRegressor(IntegratedEstimator):
             warn_of_far_target(total.target_range, *total.unit.target[1:], total.unit.target[0], stacklevel=3)
         self.item_limits_ = find_item_range(X, weight).limits() if self.limit_items else None
         self._store_estimates(estimates, y.ndim > 1, X.dtype)
+        self._forget_interval()
+        if self.interval == "conformal":
+            self._hold_out(X, y, sample_weight=weight)
+        elif self.interval == "sn_ratio":
+            beside = [
+                (self._beside(X, column, target, None, weight), float(center))
+                for (target, center), column in zip(np.ndenumerate(self.target_center_), targets, strict=True)
+            ]
+            self._keep_errors([error_of(*each) for each in beside], y.ndim > 1)
         return self
 
 

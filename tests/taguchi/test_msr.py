@@ -259,7 +259,7 @@ class TestScikitLearn:
         X, y, _ = noisy(2)
         table = pd.DataFrame(X, columns=["w", "x", "y", "z"])
         model = MSRRegressor(tol=0.01).fit(table, y)
-        assert clone(model).get_params() == {"tol": 0.01, "max_iter": 1000, "limit_items": False}
+        assert clone(model).get_params() == {"tol": 0.01, "max_iter": 1000, "limit_items": False, "interval": None}
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(table), model.predict(table))
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(table[["z", "y", "x", "w"]])

@@ -215,6 +215,7 @@ class TestScikitLearn:
             "clip": None,
             "know_how": None,
             "limit_items": False,
+            "interval": None,
         }
 
     def test_column_names_are_remembered_and_checked(self):

@@ -337,5 +337,5 @@ class TestScikitLearn:
     def test_pickle_and_clone(self):
         X, y, _ = noisy(2)
         model = TbRegressor(subtract_error=False).fit(X, y)
-        assert clone(model).get_params() == {"subtract_error": False, "limit_items": False}
+        assert clone(model).get_params() == {"subtract_error": False, "limit_items": False, "interval": None}
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))

@@ -1,0 +1,136 @@
+"""Base of `TMethodRegressor`: what a T-method learns from sums, recalibrated, with its error, and limited."""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.taguchi.base import Array, Mask, rounded
+from pipeline.taguchi.contributions import Contributions
+from pipeline.taguchi.in_sample import error_of, line_of, moments_of_estimate
+from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.item_range import ItemRange, find_item_range
+from pipeline.taguchi.moments import TMoments
+from pipeline.taguchi.shrinkage import Shrinkage
+from pipeline.taguchi.summation import check_weights
+from pipeline.taguchi.t_estimate import t_estimate
+from pipeline.taguchi.unit_space_rule import warn_of_few_rows
+
+Covariance = Literal["diagonal", "full"]
+Clip = Literal["range"] | tuple[float, float]
+
+
+class SumsEstimator(IntegratedEstimator):
+    """A T-method of which the sums are known."""
+
+    covariance: Covariance
+    shrinkage: Shrinkage
+    subtract_error: bool
+    recalibrate: bool
+    clip: Clip | None
+    limit_items: bool
+
+    _item_range: ItemRange | None
+    recalibration_: Array
+    shrinkage_: float | Array
+    target_range_: Array
+    moments_: TMoments | list[TMoments]
+
+    @property
+    def n_unit_space_(self) -> float | Array:
+        """Rows of the unit space, or the sum of their weights."""
+        sizes = [part.unit.target[0] for part in as_list(self.moments_)]
+        return np.array(sizes) if isinstance(self.moments_, list) else sizes[0]
+
+    def _needs_gram(self) -> bool:
+        """Whether the sums need the products of pairs of items where the rows are not at hand."""
+        return self.covariance == "full" or self.recalibrate or self.interval == "sn_ratio"
+
+    def _forget(self) -> None:
+        """Drop the fitted attributes of an earlier fit, but for the names of the items."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
+            delattr(self, name)
+
+    def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
+        """Return the ranges of the items where they are to be limited."""
+        if not self.limit_items:
+            return None
+        return find_item_range(X, None if weight is None else check_weights(weight, X))
+
+    def _keep(self, moments: list[TMoments], interval: Array | None, several: bool) -> None:
+        """Store the sums, and the interval where the rule was used: `partial_fit` goes on from here."""
+        self.moments_ = moments if several else moments[0]
+        if interval is not None:
+            self.unit_space_interval_ = interval
+
+    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, list[Mask], Array] | None = None) -> Self:
+        """Store what follows from the sums; `rows` (X, y, unit spaces, weights) serve where there are no products."""
+        moments, several = as_list(self.moments_), isinstance(self.moments_, list)
+        shrinkage = None if self.covariance == "diagonal" else self.shrinkage
+        self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
+        ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
+        self.recalibration_ = np.array(lines if several else lines[0])
+        self._forget_interval()
+        if self.recalibrate or self.interval == "sn_ratio":
+            targets = list(np.ndenumerate(self.target_center_))
+            beside = [self._estimate(part, target, rows) for part, (target, _) in zip(moments, targets, strict=True)]
+            if self.recalibrate:
+                lines = [line_of(estimate) for estimate in beside]
+            if self.interval == "sn_ratio":
+                used = lines if self.recalibrate else [None] * len(lines)
+                errors = [error_of(*each) for each in zip(beside, (float(c) for _, c in targets), used, strict=True)]
+                self._keep_errors(errors, several)
+        for part in moments:
+            warn_of_few_rows(part, stacklevel=4)
+        self.item_limits_ = None if self._item_range is None else self._item_range.limits()
+        self.target_range_ = np.array(ranges if several else ranges[0])
+        self.recalibration_ = np.array(lines if several else lines[0])
+        if self.recalibrate:
+            slope = self.recalibration_[..., 1:]
+            self.coef_ = rounded(slope * self.coef_.astype(np.float64), self.coef_.dtype)
+        return self
+
+    def _estimate(self, moments: TMoments, target: tuple[int, ...], rows: Any) -> TMoments:
+        """Return the moments of all rows with the integrated estimate of one target as the only item."""
+        if rows is None or moments.has_gram:
+            start, center, coef, *_ = self._weights(target)
+            return moments_of_estimate(moments, float(start), center, coef)
+        X, y, units, weight = rows
+        column = target[0] if target else 0
+        return self._beside(X, y[:, column], target, units[column], weight)
+
+    @property
+    def intercept_(self) -> float | Array:
+        """The prediction before `clip` where every item is 0; ``intercept_ + X @ coef_`` is that of any full row."""
+        constant, slope = self.recalibration_.T
+        coef = self.coef_.astype(np.float64)
+        intercept: Array = constant + slope * self.target_center_ - (self.center_ * coef).sum(axis=-1)
+        return intercept if intercept.ndim else float(intercept)
+
+    def _slope(self, target: tuple[int, ...]) -> float:
+        return float(self.recalibration_[target][1])
+
+    def _limits(self) -> tuple[float, float] | None:
+        # A new target beyond the range of n others is as frequent as 2 / (n + 1): "range" is no limit of targets.
+        return None if self.clip is None or isinstance(self.clip, str) else self.clip
+
+    def _predicted(self, X: Any, target: tuple[int, ...]) -> Array:
+        """Return the integrated estimate of one target, recalibrated and clipped."""
+        intercept, slope = self.recalibration_[target]
+        return self._clipped(intercept + slope * self._estimated(X, target), target)
+
+    def _contributed(self, X: Any) -> Contributions:
+        """Return the contributions to the estimate, recalibrated, and what is cut off as the rest."""
+        intercept, slope = self.recalibration_
+        parts = super()._contributed(X).on_line(intercept, slope)
+        return parts.up_to(self._clipped(parts.total, ()))
+
+    def _clipped(self, y_pred: Array, target: tuple[int, ...]) -> Array:
+        if self.clip is None:
+            return y_pred
+        return np.clip(y_pred, *(self.target_range_[target] if isinstance(self.clip, str) else self.clip))
+
+
+def as_list(moments: Any) -> list[Any]:
+    """Return the sums of all targets as a list; those of a single target stand alone in `moments_`."""
+    return moments if isinstance(moments, list) else [moments]
