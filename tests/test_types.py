@@ -15,8 +15,8 @@ IMPORTS = """
 import numpy as np
 from pipeline.attention import scaled_dot_product_attention
 from pipeline.taguchi import (
-    MahalanobisTaguchi, MSRRegressor, OrthogonalArraySelector, RTMethod, TbRegressor, TMethodRegressor,
-    UnitSpaceClassifier, UnitSpaceClassifierCV, UnitSpaceItems,
+    MahalanobisTaguchi, MahalanobisTaguchiSelector, MSRRegressor, OrthogonalArraySelector, RTMethod, TbRegressor,
+    TMethodRegressor, UnitSpaceClassifier, UnitSpaceClassifierCV, UnitSpaceItems,
 )
 
 X, y = np.arange(10.0).reshape(5, 2) ** 2, np.array([1.0, 2.0, 3.0, 4.0, 5.0])
@@ -47,7 +47,9 @@ REVEALED = {
     "MahalanobisTaguchi(shrinkage='auto').constant_items_": r"numpy\.ndarray\[",
     "MahalanobisTaguchi().diagnosis(X)": "DataFrame",
     "RTMethod(matrix='adjoint').center_": ARRAY,
-    "OrthogonalArraySelector('low').gains_": ARRAY,
+    "OrthogonalArraySelector('low').item_gains_": ARRAY,
+    "MahalanobisTaguchiSelector(sn='dynamic').item_gains_": ARRAY,
+    "MahalanobisTaguchiSelector().items_table()": "DataFrame",
     "UnitSpaceClassifier('own').means_": ARRAY,
     "UnitSpaceClassifier().shrinkage_": ARRAY,
     "UnitSpaceClassifierCV().shrinkage_": "float",
@@ -63,6 +65,7 @@ WRONG = [
     "TMethodRegressor(shrinkage='oas')",
     "TMethodRegressor(clip='stars')",
     "OrthogonalArraySelector('midle')",
+    "MahalanobisTaguchiSelector(sn='nominal')",
     "MahalanobisTaguchi('mahalanobis')",
     "RTMethod(matrix='inverted')",
     "UnitSpaceClassifier('full')",
