@@ -195,12 +195,13 @@ class _Sums(NamedTuple):
         return -10 * np.log10(far) - 10 * np.log10(near)
 
 
-def _sums(squared: Array, y: Array) -> tuple[float, ...]:
+def _sums(squared: Array, y: Array) -> Array:
     """Return the sums of one run over the held-out rows of one fold."""
     abnormal = y > 0
     M, D2 = y[abnormal], squared[abnormal]
     ordinary = squared[~abnormal]
-    return len(ordinary), ordinary.sum(), len(D2), (1 / D2).sum(), M @ M, M @ np.sqrt(D2), D2.sum()
+    sums = len(ordinary), ordinary.sum(), len(D2), (1 / D2).sum(), M @ M, M @ np.sqrt(D2), D2.sum()
+    return np.array(sums, dtype=np.float64)
 
 
 def _check_states(y: Array, sn: _SN) -> None:

@@ -108,7 +108,7 @@ class TestGains:
 
 class TestSelection:
     def test_with_few_rows_the_form_of_the_books_rewards_any_item_and_the_honest_one_does_not(self):
-        """Noise alone: in the books' form an item raises all distances of new rows, in ours those of normal ones too."""
+        """Of noise alone: each item raises the distances of all new rows, and the books look at abnormal ones only."""
         array, books, honest = orthogonal_array(20), [], []
         for seed in range(6):
             rng = np.random.default_rng(seed)

@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline.taguchi import TMethodRegressor
-from pipeline.taguchi.orthogonal_arrays import orthogonal_array
 from pipeline.taguchi.item_selection import fold_gains, item_gains
+from pipeline.taguchi.orthogonal_arrays import orthogonal_array
 from pipeline.taguchi.selection import OrthogonalArraySelector
 
 RULES = ["middle", "low", "high", "all"]
