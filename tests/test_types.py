@@ -15,8 +15,8 @@ IMPORTS = """
 import numpy as np
 from pipeline.attention import scaled_dot_product_attention
 from pipeline.taguchi import (
-    MahalanobisTaguchi, MSRRegressor, OrthogonalArraySelector, RTMethod, TbRegressor, TMethodRegressor,
-    UnitSpaceClassifier, UnitSpaceClassifierCV, UnitSpaceItems,
+    MahalanobisTaguchi, MahalanobisTaguchiSelector, MSRRegressor, OrthogonalArraySelector, RTMethod, TbRegressor,
+    TMethodRegressor, UnitSpaceClassifier, UnitSpaceClassifierCV, UnitSpaceItems,
 )
 
 X, y = np.arange(10.0).reshape(5, 2) ** 2, np.array([1.0, 2.0, 3.0, 4.0, 5.0])
@@ -55,7 +55,9 @@ REVEALED = {
     "MahalanobisTaguchi(groups='items').fit(X, abnormal=X).operating_characteristic_": r"[\w.]*DataFrame \| None",
     "MahalanobisTaguchi().contributions(X, by='leaving_out')": ARRAY,
     "RTMethod(matrix='adjoint').center_": ARRAY,
-    "OrthogonalArraySelector('low').gains_": ARRAY,
+    "OrthogonalArraySelector('low').item_gains_": ARRAY,
+    "MahalanobisTaguchiSelector(sn='dynamic').item_gains_": ARRAY,
+    "MahalanobisTaguchiSelector().items_table()": "DataFrame",
     "UnitSpaceClassifier('own').means_": ARRAY,
     "UnitSpaceClassifier().shrinkage_": ARRAY,
     "UnitSpaceClassifierCV().shrinkage_": "float",
@@ -73,6 +75,7 @@ WRONG = [
     "TMethodRegressor(interval='quantile')",
     "MSRRegressor(interval='sn_ratio')",
     "OrthogonalArraySelector('midle')",
+    "MahalanobisTaguchiSelector(sn='nominal')",
     "MahalanobisTaguchi('mahalanobis')",
     "MahalanobisTaguchi(threshold='chi2')",
     "RTMethod(matrix='inverted')",

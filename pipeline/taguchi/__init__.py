@@ -8,6 +8,7 @@ from pipeline.taguchi.mahalanobis import MahalanobisTaguchi
 from pipeline.taguchi.mean import MeanRegressor
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.msr import MSRRegressor
+from pipeline.taguchi.mt_selection import MahalanobisTaguchiSelector
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array, standard_array
 from pipeline.taguchi.output_sn_ratio import output_sn_ratio
 from pipeline.taguchi.parameter_design import ParameterDesign, parameter_design
@@ -35,3 +36,4 @@ __all__ += [
 ]
 __all__ += ["OrthogonalArraySelector", "adjugate", "orthogonal_array", "sn_ratio", "sn_ratio_scorer"]
 __all__ += ["ParameterDesign", "output_sn_ratio", "parameter_design", "standard_array"]
+__all__ += ["MahalanobisTaguchiSelector"]

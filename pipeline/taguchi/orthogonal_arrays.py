@@ -23,12 +23,13 @@ _L18 = (
 )
 
 
-def orthogonal_array(n_items: int) -> _Levels:
+def orthogonal_array(n_items: int, fold_over: bool = False) -> _Levels:
     """Return the smallest two-level orthogonal array with a column for each item.
 
     In any two columns the pairs of levels (1, 1), (1, 2), (2, 1) and (2, 2) come equally often (strength 2), so the
     effect of one item, mean of its runs at level 1 minus mean of its runs at level 2, is free of the effects of all
-    others. Interactions of two items are not free of them: they fall on the columns of other items.
+    others. Interactions of two items are not free of them: they fall on the columns of other items, except with
+    `fold_over`.
 
     The array is a Hadamard matrix with first row and first column made positive, less its first column: L4 for up
     to 3 items, L8 for 7, L12 for 11, L16, L20, L24, ... Where the size is a power of two the matrix is Sylvester's, as
@@ -39,6 +40,9 @@ def orthogonal_array(n_items: int) -> _Levels:
     ----------
     n_items : int
         Number of columns, 1 or more.
+    fold_over : bool, default=False
+        Whether the array follows once more with its levels exchanged. Twice the runs, among them one without any item,
+        have strength 3: the effect of an item is free of the interactions of two items too.
 
     Returns
     -------
@@ -54,6 +58,8 @@ def orthogonal_array(n_items: int) -> _Levels:
     ----------
     J. J. Sylvester, "Thoughts on inverse orthogonal matrices", Philosophical Magazine 34, 1867 (doubling).
     R. E. A. C. Paley, "On orthogonal matrices", Journal of Mathematics and Physics 12, 1933.
+    G. E. P. Box and K. B. Wilson, "On the Experimental Attainment of Optimum Conditions", Journal of the Royal
+    Statistical Society B 13, 1951 (fold-over).
     G. Taguchi and R. Jugulum, "The Mahalanobis-Taguchi Strategy", Wiley, 2002 (arrays for the choice of items).
 
     Examples
@@ -62,6 +68,8 @@ def orthogonal_array(n_items: int) -> _Levels:
     [[1, 1, 1], [2, 1, 2], [1, 2, 2], [2, 2, 1]]
     >>> orthogonal_array(384).shape
     (388, 384)
+    >>> orthogonal_array(3, fold_over=True)[4:].tolist()
+    [[2, 2, 2], [1, 2, 1], [2, 1, 1], [1, 1, 2]]
     """
     if not isinstance(n_items, Integral) or isinstance(n_items, bool) or n_items < 1:
         raise ValueError(f"n_items must be a whole number of 1 or more, got {n_items!r}.")
@@ -70,7 +78,8 @@ def orthogonal_array(n_items: int) -> _Levels:
             break
     H = H * H[0]
     H = H * H[:, :1]
-    return np.where(H[:, 1 : n_items + 1] > 0, np.int8(1), np.int8(2))
+    array = np.where(H[:, 1 : n_items + 1] > 0, np.int8(1), np.int8(2))
+    return np.vstack([array, 3 - array]) if fold_over else array
 
 
 def standard_array(name: ArrayName) -> _Levels:

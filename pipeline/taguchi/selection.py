@@ -1,58 +1,23 @@
 """Taguchi's choice of items: an orthogonal array of item sets, and the gain in dB of using each item."""
 
 import warnings
-from collections.abc import Iterator
-from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.feature_selection import SelectorMixin
-from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
-from pipeline.taguchi.base import Array, ItemEstimator, Mask, blocks
-from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.base import Array, Mask, blocks
+from pipeline.taguchi.integrated import _present_sum
+from pipeline.taguchi.item_selection import SELECTION, ItemSelector, fold_gains, response_in_db, splits, splitter
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
-from pipeline.taguchi.summation import check_mask, t_moments
+from pipeline.taguchi.summation import check_mask, is_sparse, t_moments
 from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.unit_space_rule import UnitSpaceRule, check_rule, unit_space_interval, warn_of_few_rows
 
 
-def _item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
-    r"""Return the gain of each item of a two-level orthogonal array in the S/N ratio.
-
-    .. math:: g_j = \frac{2}{n} \Big(\sum_{i: a_{ij} = 1} h_i - \sum_{i: a_{ij} = 2} h_i \Big)
-
-    Parameters
-    ----------
-    array : array-like of shape (n_runs, n_items)
-        Levels: 1 where the run uses the item, 2 where it does not, each in half of the runs.
-    sn_ratios : array-like of shape (n_runs,)
-        Response h of each run, in dB.
-
-    Returns
-    -------
-    gains : ndarray of shape (n_items,)
-        Mean of the runs with the item less mean of the runs without it, in dB.
-
-    References
-    ----------
-    G. Taguchi and R. Jugulum, "The Mahalanobis-Taguchi Strategy", Wiley, 2002.
-
-    Examples
-    --------
-    >>> _item_gains([[1, 1], [2, 1], [1, 2], [2, 2]], [4.0, 1.0, 3.0, 0.0]).tolist()
-    [3.0, 1.0]
-    """
-    sn_ratios = np.asarray(sn_ratios, dtype=np.float64)
-    return 2 / len(sn_ratios) * (sn_ratios @ (3.0 - 2.0 * np.asarray(array)))
-
-
-class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
+class OrthogonalArraySelector(ItemSelector):
     r"""Keep the items that raise the S/N ratio of the T-method's integrated estimate.
 
     Each run of a two-level orthogonal array uses about half of the items. Its response is the S/N ratio of the
@@ -70,7 +35,10 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
     with the greatest gain is kept alone.
 
     This is the selection for T-methods, by the S/N ratio of an estimate. MT has another one, by the distances of rows
-    that are known to be abnormal.
+    that are known to be abnormal: `MahalanobisTaguchiSelector`.
+
+    X may be sparse (CSR or CSC) and have missing values (NaN): the items of a run that a row has make its estimate, as
+    in `TMethodRegressor`. Of several targets the responses in dB, and so the gains, are averaged.
 
     beta and eta of an item do not depend on other items, so one fit per fold serves all runs, and their estimates are
     one matrix product: n_samples x n_items x n_runs multiplications in all.
@@ -86,17 +54,21 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         target, whatever the order of the rows. None means 5.
     threshold : float, default=0.0
         Gain in dB that an item has to exceed.
+    fold_over : bool, default=False
+        Whether the array follows once more with its levels exchanged. That takes twice the time, and the gain of an
+        item is then free of the interactions of two other items: fewer items of noise are kept.
 
     Attributes
     ----------
-    gains_ : ndarray of shape (n_features_in_,)
+    item_gains_ : ndarray of shape (n_features_in_,)
         Gain of each item in dB; exactly 0 for an item whose S/N ratio is 0 in every fold.
     orthogonal_array_ : ndarray of shape (n_runs, n_features_in_), int8
         1: the run uses the item, 2: it does not; see `orthogonal_array`.
-    n_unit_space_ : float
+    n_unit_space_ : float or ndarray of shape (n_targets,)
         Rows of the unit space among all rows; each fold makes one from its training rows.
     run_sn_ratios_ : ndarray of shape (n_runs,)
-        Response h of each run in dB, per squared unit of the target; the first run uses all items.
+        Response h of each run in dB, per squared unit of the target; the first run uses all items. With `fold_over` the
+        run without items has no estimate; it has the response that the gains predict.
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -105,9 +77,11 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
     Notes
     -----
     The gains do not change when an item, or the target, is shifted or scaled. They are no independent contributions:
-    items with equal information share their gain, and the interactions of other items fall on an item's column. So
-    gains near 0 are uncertain: they may change sign when the columns are put in another order, and with a threshold of
-    0 some items that are pure noise are kept; a greater threshold drops more of them.
+    items with equal information share their gain, and without `fold_over` the interactions of other items fall on an
+    item's column. So gains near 0 are uncertain: they may change sign when the columns are put in another order, and
+    with a threshold of 0 some items that are pure noise are kept; a greater threshold drops more of them.
+    Interactions are strong where few items are useful, and where values are missing: a row that lacks the useful items
+    of a run is estimated from the others. Take `fold_over` there.
 
     References
     ----------
@@ -127,29 +101,33 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
         **{name: TMethodRegressor._parameter_constraints[name] for name in ("unit_space", "subtract_error")},
-        "cv": ["cv_object"],
-        "threshold": [Interval(Real, None, None, closed="neither")],
+        **SELECTION,
     }
 
-    gains_: Array
-    run_sn_ratios_: Array
+    n_unit_space_: float | Array
 
     def __init__(
-        self, unit_space: UnitSpaceRule = "middle", subtract_error: bool = True, cv: Any = 5, threshold: float = 0.0
+        self,
+        unit_space: UnitSpaceRule = "middle",
+        subtract_error: bool = True,
+        cv: Any = 5,
+        threshold: float = 0.0,
+        fold_over: bool = False,
     ) -> None:
         self.unit_space = unit_space
         self.subtract_error = subtract_error
         self.cv = cv
         self.threshold = threshold
+        self.fold_over = fold_over
 
     def fit(self, X: Any, y: Any, unit_space_mask: Any = None) -> Self:
         """Learn the gain of each item.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-        y : array-like of shape (n_samples,)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The items; NaN is a missing value.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The target.
         unit_space_mask : array-like of bool of shape (n_samples,), default=None
             True for the rows of the unit space; overrides the rule `unit_space`. The unit space of a fold is that part
@@ -168,18 +146,37 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
         """
         self._validate_params()
         check_rule(self.unit_space)
-        X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
-        y = y.astype(np.float64)
+        checks = {"y_numeric": True, "multi_output": True, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2}
+        X, y = self._check_items(X, y, reset=True, **checks)
+        X = X.tocsr() if is_sparse(X) else X
         if unit_space_mask is not None:
             unit_space_mask = check_mask(unit_space_mask)
             check_consistent_length(y, unit_space_mask)
-        array = orthogonal_array(X.shape[1])
-        use = (array.T == 1).astype(np.float64)
+        array, cv = orthogonal_array(X.shape[1], self.fold_over), splitter(self.cv)
+        targets = list(y.astype(np.float64).reshape(len(y), -1).T)
+        responses, gains, n_unit_space = [], [], []
+        for target in targets:
+            response, carries = self._responses(X, target, unit_space_mask, (array == 1).T, cv)
+            response, gain = fold_gains(array, response, self.fold_over)
+            responses.append(response)
+            # Without this, the interactions of others would give a gain to an item that is in no estimate.
+            gains.append(np.where(carries, gain, 0.0))
+            all_rows = self._all_rows(target, unit_space_mask)
+            warn_of_few_rows(all_rows, stacklevel=3)
+            n_unit_space.append(all_rows.unit.target[0])
+        self.n_unit_space_ = n_unit_space[0] if y.ndim == 1 else np.array(n_unit_space)
+        self.orthogonal_array_ = array
+        self.run_sn_ratios_ = np.mean(responses, axis=0)
+        self.item_gains_ = np.mean(gains, axis=0)
+        return self
 
+    def _responses(self, X: Any, y: Array, unit_space_mask: Any, use: Mask, cv: Any) -> tuple[Array, Mask]:
+        """Return the response of each run in dB, and which items carry something in any fold, for one target."""
+        n_items, n_runs = use.shape
         r, n = 0.0, 0
-        L, S_T = np.zeros(len(array)), np.zeros(len(array))
-        carries = np.zeros(X.shape[1], dtype=bool)
-        for fold, (train, test) in enumerate(_splits(X, y, self.cv), start=1):
+        L, S_T = np.zeros(n_runs), np.zeros(n_runs)
+        carries = np.zeros(n_items, dtype=bool)
+        for fold, (train, test) in enumerate(splits(X, y, cv), start=1):
             model = TMethodRegressor(unit_space=self.unit_space, subtract_error=self.subtract_error)
             try:
                 # Once, of all rows, says as much as once a fold.
@@ -187,31 +184,18 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
                     model.fit(X[train], y[train], None if unit_space_mask is None else unit_space_mask[train])
             except ValueError as error:
                 raise ValueError(f"Training rows of fold {fold}: {error}") from error
-            center, beta, eta = (a.astype(np.float64) for a in (model.center_, model.beta_, model.eta_))
-            carries |= eta > 0
-            slope = np.divide(eta, beta, out=np.zeros_like(eta), where=eta > 0)
-            total = eta @ use
-            weights = np.divide(slope[:, None] * use, total, out=np.zeros_like(use), where=total > 0)
+            weights = _weights_of_runs(model, use)
+            carries |= model.eta_ > 0
             M = y[test] - model.target_center_
             for block in blocks(len(test), max(use.shape)):
-                M_hat = (X[test[block]] - center) @ weights
+                M_hat = _estimates(X[test[block]], weights)
                 L += M[block] @ M_hat
                 S_T += np.einsum("ij,ij->j", M_hat, M_hat)
             r += float(M @ M)
             n += len(test)
         if r == 0:
             raise ValueError("The target y of all held-out rows equals the unit space's mean: no run has an S/N ratio.")
-
-        all_rows = self._all_rows(y, unit_space_mask)
-        warn_of_few_rows(all_rows, stacklevel=3)
-        self.n_unit_space_ = all_rows.unit.target[0]
-        self.orthogonal_array_ = array
-        # A slope below zero on held-out rows is no signal, however steep.
-        eta = sensitivity_and_sn_ratio(r, np.maximum(L, 0), S_T, n, subtract_error=False).eta
-        self.run_sn_ratios_ = 10 * np.log10(np.maximum(eta, 1 / r))
-        # Without this, the interactions of others would give a gain to an item that is in no estimate.
-        self.gains_ = np.where(carries, _item_gains(array, self.run_sn_ratios_), 0.0)
-        return self
+        return response_in_db(r, L, S_T, n), carries
 
     def _all_rows(self, y: Array, mask: Any) -> TMoments:
         """Return the moments of the target over all rows, with the target as the only item."""
@@ -220,26 +204,40 @@ class OrthogonalArraySelector(SelectorMixin, ItemEstimator):
             mask = (low <= y) & (y <= high)
         return t_moments(y[:, None], y, mask)
 
-    def _get_support_mask(self) -> Mask:
-        check_is_fitted(self)
-        support = self.gains_ > self.threshold
-        if not support.any():
-            support[np.argmax(self.gains_)] = True
-        return support
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
         return tags
 
 
-def _splits(X: Any, y: Array, cv: Any) -> Iterator[Any]:
-    """Return training and held-out rows of each fold."""
-    if cv is None or isinstance(cv, Integral):
-        cv = 5 if cv is None else int(cv)
-        if len(y) < cv:
-            raise ValueError(f"cv={cv} needs {cv} or more samples, got {len(y)}.")
-        fold = np.empty(len(y), dtype=int)
-        fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % cv
-        cv = PredefinedSplit(fold)
-    return check_cv(cv).split(X, y)
+class _Weights(NamedTuple):
+    """The weights of the integrated estimate of each run, as `TMethodRegressor` has them of one set of items."""
+
+    center: Array
+    coef: Array
+    share: Array
+    offset: Array
+
+
+def _weights_of_runs(model: TMethodRegressor, use: Mask) -> _Weights:
+    beta, eta = model.beta_.astype(np.float64), model.eta_.astype(np.float64)
+    slope = np.divide(1.0, beta, out=np.zeros_like(beta), where=eta > 0)
+    used = eta[:, None] * use
+    total = used.sum(axis=0)
+    share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
+    offset = share * (model.item_target_center_ - model.target_center_)[:, None]
+    offset -= share * offset.sum(axis=0)
+    return _Weights(model.center_, share * slope[:, None], share, offset)
+
+
+def _estimates(X: Any, weights: _Weights) -> Array:
+    """Return the estimate of each row in each run; for a row with gaps from the items that are there."""
+    center, coef, share, offset = weights
+    M_hat = X @ coef - center @ coef if is_sparse(X) else (X - center) @ coef
+    gaps = np.isnan(M_hat).any(axis=1)
+    if gaps.any():
+        rows = X[gaps].toarray() if is_sparse(X) else X[gaps]
+        M_hat[gaps] = _present_sum(rows - center, coef, share, offset)
+    return M_hat

@@ -87,3 +87,14 @@ def test_a_number_of_items_that_is_none_is_named(n_items):
 
 def test_numpy_integers_are_whole_numbers():
     np.testing.assert_array_equal(orthogonal_array(np.int32(5)), orthogonal_array(5))
+
+
+@pytest.mark.parametrize("n_items", [1, 3, 4, 11, 20])
+def test_a_folded_array_has_strength_three(n_items):
+    array = orthogonal_array(n_items, fold_over=True)
+    half = orthogonal_array(n_items)
+    np.testing.assert_array_equal(array, np.vstack([half, 3 - half]))
+    assert array.dtype == np.int8
+    assert_strength_two(array)
+    signs = 3 - 2 * array.astype(int)
+    assert (np.einsum("ri,rj,rk->ijk", signs, signs, signs) == 0).all()

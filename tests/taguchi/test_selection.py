@@ -6,16 +6,19 @@ import pytest
 import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array, csr_matrix
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pipeline.taguchi import TMethodRegressor
+from pipeline.taguchi.item_selection import fold_gains, item_gains
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
-from pipeline.taguchi.selection import OrthogonalArraySelector, _item_gains
+from pipeline.taguchi.selection import OrthogonalArraySelector
 
 RULES = ["middle", "low", "high", "all"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -69,7 +72,7 @@ class TestGains:
         np.testing.assert_allclose(selector.run_sn_ratios_, expected, rtol=1e-9, atol=1e-9)
         etas = [TMethodRegressor(unit_space=rule).fit(X[train], y[train]).eta_ for train, _ in cv.split(X)]
         gains = np.where(np.any(etas, axis=0), gains_of_means(orthogonal_array(n_items), expected), 0)
-        np.testing.assert_allclose(selector.gains_, gains, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(selector.item_gains_, gains, rtol=1e-9, atol=1e-9)
 
     def test_gains_with_a_mask_and_without_subtracting_the_error(self):
         X, y = stars_and_items(1)
@@ -89,7 +92,7 @@ class TestGains:
     @given(seed=SEEDS, n_items=st.integers(1, 30))
     def test_an_additive_response_gives_back_the_effect_of_each_item(self, seed, n_items):
         array, effects = orthogonal_array(n_items), np.random.default_rng(seed).normal(size=n_items)
-        np.testing.assert_allclose(_item_gains(array, -7 + (array == 1) @ effects), effects, atol=1e-12)
+        np.testing.assert_allclose(item_gains(array, -7 + (array == 1) @ effects), effects, atol=1e-12)
 
     @settings(max_examples=25)
     @given(seed=SEEDS, rule=st.sampled_from(RULES))
@@ -99,14 +102,14 @@ class TestGains:
         scale = rng.choice([-1, 1], size=7) * 10.0 ** rng.uniform(-4, 4, size=7)
         a = OrthogonalArraySelector(rule).fit(X, y)
         b = OrthogonalArraySelector(rule).fit((X + rng.normal(size=7)) * scale, 100 * y - 7)
-        np.testing.assert_allclose(b.gains_, a.gains_, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(b.item_gains_, a.item_gains_, rtol=1e-6, atol=1e-6)
 
     def test_the_order_of_the_rows_is_no_difference_where_no_two_targets_are_equal(self):
         X, y = stars_and_items(3)
         y = y + np.random.default_rng(3).uniform(-0.1, 0.1, size=len(y))
         order = np.argsort(y)
         a, b = OrthogonalArraySelector().fit(X, y), OrthogonalArraySelector().fit(X[order], y[order])
-        np.testing.assert_allclose(b.gains_, a.gains_, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(b.item_gains_, a.item_gains_, rtol=1e-9, atol=1e-9)
 
 
 class TestSelection:
@@ -116,7 +119,7 @@ class TestSelection:
         X, y = stars_and_items(seed, n=500, informative=4, noise=15)
         selector = OrthogonalArraySelector(rule).fit(X, y)
         assert selector.get_support()[:4].all()
-        assert selector.gains_[:4].min() > selector.gains_[4:].max()
+        assert selector.item_gains_[:4].min() > selector.item_gains_[4:].max()
 
     def test_most_noise_that_would_have_weight_is_dropped_and_new_rows_are_estimated_better(self):
         train, test = slice(100), slice(100, None)
@@ -136,7 +139,7 @@ class TestSelection:
 
     def test_the_threshold_is_exceeded_by_what_is_kept(self):
         X, y = stars_and_items(4)
-        gains = OrthogonalArraySelector().fit(X, y).gains_
+        gains = OrthogonalArraySelector().fit(X, y).item_gains_
         for threshold in (-100.0, -0.5, 0.0, float(np.median(gains))):
             support = OrthogonalArraySelector(threshold=threshold).fit(X, y).get_support()
             np.testing.assert_array_equal(support, gains > threshold)
@@ -144,19 +147,19 @@ class TestSelection:
     def test_where_no_gain_exceeds_the_threshold_the_best_item_is_kept(self):
         X, y = stars_and_items(5)
         selector = OrthogonalArraySelector(threshold=1000).fit(X, y)
-        assert selector.get_support(indices=True).tolist() == [np.argmax(selector.gains_)]
+        assert selector.get_support(indices=True).tolist() == [np.argmax(selector.item_gains_)]
 
     def test_items_that_carry_nothing_have_gain_zero_and_the_first_is_kept(self):
         y = np.tile([1.0, 2, 3, 4, 5], 4)
         selector = OrthogonalArraySelector().fit(np.full((20, 3), [0.1, 7, 0]), y)
-        assert selector.gains_.tolist() == [0, 0, 0]
+        assert selector.item_gains_.tolist() == [0, 0, 0]
         assert selector.get_support().tolist() == [True, False, False]
         np.testing.assert_allclose(selector.run_sn_ratios_, selector.run_sn_ratios_[0])
 
     def test_a_constant_item_among_others_has_gain_exactly_zero(self):
         X, y = stars_and_items(6)
         selector = OrthogonalArraySelector().fit(np.column_stack([X, np.full(len(y), 0.1)]), y)
-        assert selector.gains_[-1] == 0
+        assert selector.item_gains_[-1] == 0
         assert not selector.get_support()[-1]
 
     def test_an_estimate_that_runs_against_the_target_on_held_out_rows_is_at_the_floor(self):
@@ -164,12 +167,12 @@ class TestSelection:
         X = np.where(np.arange(40) < 20, y, -y)[:, None] + np.random.default_rng(0).normal(scale=0.1, size=(40, 1))
         first, second = np.arange(20), np.arange(20, 40)
         selector = OrthogonalArraySelector("all", cv=[(first, second), (second, first)]).fit(X, y)
-        assert selector.gains_.tolist() == [0]
+        assert selector.item_gains_.tolist() == [0]
         np.testing.assert_allclose(selector.run_sn_ratios_, 10 * np.log10(1 / (40 * 2)))
 
     def test_a_perfect_item_has_a_large_finite_gain(self):
         X, y = stars_and_items(7)
-        gains = OrthogonalArraySelector().fit(np.column_stack([X, 3 * y - 1]), y).gains_
+        gains = OrthogonalArraySelector().fit(np.column_stack([X, 3 * y - 1]), y).item_gains_
         assert np.isfinite(gains).all()
         assert gains[-1] > 100
 
@@ -184,13 +187,13 @@ class TestFolds:
     def test_none_means_five(self):
         X, y = stars_and_items(8)
         a, b = OrthogonalArraySelector(cv=None).fit(X, y), OrthogonalArraySelector(cv=5).fit(X, y)
-        np.testing.assert_array_equal(a.gains_, b.gains_)
+        np.testing.assert_array_equal(a.item_gains_, b.item_gains_)
 
     def test_a_splitter_and_its_splits_agree(self):
         X, y = stars_and_items(9)
         cv = KFold(3, shuffle=True, random_state=1)
         a, b = OrthogonalArraySelector(cv=cv).fit(X, y), OrthogonalArraySelector(cv=list(cv.split(X))).fit(X, y)
-        np.testing.assert_array_equal(a.gains_, b.gains_)
+        np.testing.assert_array_equal(a.item_gains_, b.item_gains_)
 
 
 class TestErrors:
@@ -225,21 +228,138 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"The '{name}' parameter of OrthogonalArraySelector must be"):
             OrthogonalArraySelector(**wrong).fit(self.X, self.y)
 
-    def test_sparse_items(self):
-        with pytest.raises(TypeError, match="dense data is required"):
-            OrthogonalArraySelector().fit(csr_array(self.X), self.y)
+    def test_infinite_items(self):
+        X = self.X.copy()
+        X[3, 1] = np.inf
+        with pytest.raises(ValueError, match="Input X contains infinity"):
+            OrthogonalArraySelector().fit(X, self.y)
+
+
+def with_gaps(X, seed, share=0.2):
+    return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
+
+
+class TestGapsSparseItemsAndTargets:
+    @pytest.mark.parametrize("rule", RULES)
+    @pytest.mark.parametrize("kind", [np.asarray, csr_array, csc_array, csr_matrix])
+    def test_missing_values_and_sparse_items_as_the_regressor_of_each_run_takes_them(self, rule, kind):
+        X, y = stars_and_items(20)
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.3, 0, with_gaps(X, 20))
+        X[7] = np.nan
+        cv = KFold(3, shuffle=True, random_state=0)
+        selector = OrthogonalArraySelector(rule, cv=cv).fit(kind(X), y)
+        expected = sn_ratios_run_by_run(X, y, orthogonal_array(7), list(cv.split(X)), unit_space=rule)
+        np.testing.assert_allclose(selector.run_sn_ratios_, expected, rtol=1e-9, atol=1e-9)
+
+    def test_sparse_items_without_gaps_have_the_gains_of_dense_ones_and_stay_as_they_are(self):
+        X, y = stars_and_items(21, n=200)
+        X[np.abs(X) < 1] = 0
+        dense = OrthogonalArraySelector().fit(X, y)
+        for kind in (csr_array, csc_array):
+            items = kind(X)
+            selector = OrthogonalArraySelector().fit(items, y)
+            np.testing.assert_allclose(selector.item_gains_, dense.item_gains_, rtol=1e-9, atol=1e-9)
+            np.testing.assert_array_equal(items.toarray(), X)
+            np.testing.assert_array_equal(selector.transform(items).toarray(), dense.transform(X))
+
+    def test_an_item_that_is_missing_everywhere_has_gain_zero(self):
+        X, y = stars_and_items(22)
+        X[:, 4] = np.nan
+        assert OrthogonalArraySelector().fit(X, y).item_gains_[4] == 0
+
+    def test_gaps_in_a_useful_item_cost_it_gain_but_in_a_folded_array_not_its_place(self):
+        X, y = stars_and_items(23, n=300)
+        X[::10, 0] = np.nan
+        model = make_pipeline(OrthogonalArraySelector(fold_over=True), TMethodRegressor()).fit(X, y)
+        assert model[0].get_support()[:3].all()
+        assert model[0].item_gains_[0] < model[0].item_gains_[1:3].min()
+        assert np.isfinite(model.predict(X)).all()
+
+    def test_of_several_targets_the_gains_are_the_mean(self):
+        X, y = stars_and_items(24, n=200)
+        other = X[:, 3] + np.random.default_rng(24).normal(size=len(y))
+        both = OrthogonalArraySelector().fit(X, np.column_stack([y, 1000 * other]))
+        alone = [OrthogonalArraySelector().fit(X, target) for target in (y, other)]
+        np.testing.assert_allclose(both.item_gains_, np.mean([each.item_gains_ for each in alone], axis=0), atol=1e-9)
+        assert both.n_unit_space_.tolist() == [each.n_unit_space_ for each in alone]
+
+    def test_splits_that_can_be_read_once_serve_all_targets(self):
+        X, y = stars_and_items(25)
+        splits = KFold(3).split(X)
+        both = OrthogonalArraySelector(cv=splits).fit(X, np.column_stack([y, y]))
+        alone = OrthogonalArraySelector(cv=KFold(3)).fit(X, y)
+        np.testing.assert_allclose(both.item_gains_, alone.item_gains_)
+
+
+class TestFoldOver:
+    @settings(max_examples=30)
+    @given(seed=SEEDS, n_items=st.integers(2, 30))
+    def test_the_effects_of_items_are_free_of_the_interactions_of_two(self, seed, n_items):
+        rng = np.random.default_rng(seed)
+        array, effects = orthogonal_array(n_items, fold_over=True), rng.normal(size=n_items)
+        signs = 3.0 - 2 * array
+        products = np.einsum("ri,rj,ij->r", signs, signs, rng.normal(size=(n_items, n_items)))
+        np.testing.assert_allclose(item_gains(array, signs @ effects / 2 + products), effects, atol=1e-9)
+
+    @settings(max_examples=30)
+    @given(seed=SEEDS, n_items=st.integers(1, 30))
+    def test_the_run_without_items_does_not_count(self, seed, n_items):
+        rng = np.random.default_rng(seed)
+        array = orthogonal_array(n_items, fold_over=True)
+        measured = rng.normal(size=len(array))
+        empty = len(array) // 2
+        assert (array[empty] == 2).all()
+        responses, gains = fold_gains(array, np.where(np.arange(len(array)) == empty, -1000, measured), True)
+        model = LinearRegression().fit(np.delete(array == 1, empty, axis=0), np.delete(measured, empty))
+        np.testing.assert_allclose(gains, model.coef_, atol=1e-9)
+        assert responses[empty] == pytest.approx(model.intercept_, abs=1e-9)
+
+    def test_fewer_items_of_noise_are_kept(self):
+        kept = {False: [], True: []}
+        for seed in range(8):
+            X, y = stars_and_items(seed, n=100, informative=4, noise=35)
+            for fold_over, found in kept.items():
+                support = OrthogonalArraySelector(fold_over=fold_over).fit(X, y).get_support()
+                assert support[:4].all()
+                found.append(support[4:].sum())
+        assert np.mean(kept[True]) < np.mean(kept[False])
+
+
+class TestTable:
+    def test_gains_and_what_is_kept_by_the_names_of_the_items(self):
+        X, y = stars_and_items(26, informative=2, noise=1)
+        items = pd.DataFrame(X, columns=["food", "service", "weather"])
+        selector = OrthogonalArraySelector().fit(items, y)
+        table = selector.items_table()
+        assert table.index.tolist() == ["food", "service", "weather"]
+        assert table.columns.tolist() == ["gain_db", "kept"]
+        np.testing.assert_array_equal(table["gain_db"], selector.item_gains_)
+        assert table.index[table["kept"]].tolist() == selector.get_feature_names_out().tolist()
+        assert OrthogonalArraySelector().fit(X, y).items_table().index.tolist() == ["x0", "x1", "x2"]
+
+    def test_before_a_fit_there_is_none(self):
+        with pytest.raises(NotFittedError):
+            OrthogonalArraySelector().items_table()
 
 
 class TestScikitLearn:
-    @parametrize_with_checks([OrthogonalArraySelector(), OrthogonalArraySelector("all", cv=2, threshold=-1)])
+    @parametrize_with_checks(
+        [OrthogonalArraySelector(), OrthogonalArraySelector("all", cv=2, threshold=-1, fold_over=True)]
+    )
     def test_contract(self, estimator, check):
         check(estimator)
 
     def test_clone_and_pickle_keep_parameters_and_support(self):
         X, y = stars_and_items(11)
         selector = OrthogonalArraySelector("low", cv=3, threshold=0.1).fit(X, y)
-        assert clone(selector).get_params() == {"unit_space": "low", "subtract_error": True, "cv": 3, "threshold": 0.1}
-        assert not hasattr(clone(selector), "gains_")
+        assert clone(selector).get_params() == {
+            "unit_space": "low",
+            "subtract_error": True,
+            "cv": 3,
+            "threshold": 0.1,
+            "fold_over": False,
+        }
+        assert not hasattr(clone(selector), "item_gains_")
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(selector)).transform(X), selector.transform(X))
 
     def test_names_of_kept_items(self):
@@ -256,7 +376,9 @@ class TestScikitLearn:
         a = OrthogonalArraySelector().fit(X, y)
         np.testing.assert_array_equal(X, before[0])
         np.testing.assert_array_equal(y, before[1])
-        np.testing.assert_allclose(OrthogonalArraySelector().fit(X.astype(np.float32), y).gains_, a.gains_, atol=1e-3)
+        np.testing.assert_allclose(
+            OrthogonalArraySelector().fit(X.astype(np.float32), y).item_gains_, a.item_gains_, atol=1e-3
+        )
 
     def test_grid_search_over_its_parameters_in_a_pipeline(self):
         X, y = stars_and_items(14)
@@ -274,7 +396,7 @@ class TestScikitLearn:
             # An item that knows the answer in the test part alone must gain nothing by it.
             other_X[test, -1], other_y[test] = 1e6 * y[test], -y[test]
             alone = OrthogonalArraySelector().fit(other_X[train], other_y[train])
-            np.testing.assert_allclose(estimator[1].gains_, alone.gains_, rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(estimator[1].item_gains_, alone.item_gains_, rtol=1e-6, atol=1e-6)
 
     def test_the_mask_is_routed_through_a_pipeline(self):
         X, y = stars_and_items(16)
@@ -284,4 +406,4 @@ class TestScikitLearn:
             regressor = TMethodRegressor().set_fit_request(unit_space_mask=True)
             model = make_pipeline(StandardScaler(), selector, regressor).fit(X, y, unit_space_mask=mask)
         alone = OrthogonalArraySelector().fit(X, y, unit_space_mask=mask)
-        np.testing.assert_allclose(model[1].gains_, alone.gains_, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(model[1].item_gains_, alone.item_gains_, rtol=1e-6, atol=1e-6)
