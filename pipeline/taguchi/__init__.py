@@ -18,6 +18,7 @@ from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.tb import TbRegressor
 from pipeline.taguchi.unit_space import UnitSpaceClassifier
 from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
+from pipeline.taguchi.unit_space_estimates import UnitSpaceEstimates
 from pipeline.taguchi.unit_space_items import UnitSpaceItems
 
 __all__ = ["MSRRegressor", "TMethodRegressor", "TMoments", "TbRegressor", "sensitivity_and_sn_ratio", "t_moments"]
@@ -34,3 +35,4 @@ __all__ += [
 ]
 __all__ += ["OrthogonalArraySelector", "adjugate", "orthogonal_array", "sn_ratio", "sn_ratio_scorer"]
 __all__ += ["ParameterDesign", "output_sn_ratio", "parameter_design", "standard_array"]
+__all__ += ["UnitSpaceEstimates"]
