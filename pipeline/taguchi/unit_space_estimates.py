@@ -18,19 +18,19 @@ from pipeline.taguchi.summation import CONSTANT_TARGET, check_mask, is_sparse, t
 from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
-_Signal = Literal["target", "distance"]
+_Signal = Literal["distance", "target"]
 _Folds = list[tuple[npt.NDArray[np.intp], Any]]  # the rows of each fold: their places, and their items
 
 
 class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     r"""One T-method for each of several unit spaces; a row becomes their estimates, one column for each unit space.
 
-    Unit space k, groups of rows with like targets, has the mean target :math:`c_k`. With ``signal="target"`` the other
-    rows are the signal :math:`M = y - c_k`, measured from the means of the unit space, and the column is the
-    integrated estimate :math:`c_k + \hat M` (see `TMethodRegressor`): each unit space gives the items other S/N ratios.
-    With ``signal="distance"`` the column estimates how far a row is from the unit space, :math:`|y - c_k|`, with all
-    rows as signal, measured from their means (Ta): what is special about the middle of the target, which no estimate of
-    the target itself can tell.
+    A unit space k is a group of rows with like targets, and :math:`c_k` is their mean. With ``signal="distance"`` the
+    column estimates how far a row is from it, :math:`M = |y - c_k|`: the integrated estimate of Ta, with all rows as
+    unit space and signal. The lowest unit space gives the estimate of the target itself, those between tell what is
+    special about the middle. With ``signal="target"`` the column estimates the target, and the T-method uses this
+    unit space: items and target are measured from the means of its rows, and the other rows are the signal
+    :math:`M = y - c_k` (see `TMethodRegressor`).
 
     .. note::
         ``fit_transform(X, y)`` is not ``fit(X, y).transform(X)``, just as in `sklearn.preprocessing.TargetEncoder`:
@@ -43,9 +43,9 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     unit_spaces : int, default=10
         How many. A target with no more different values has one unit space for each value, any other has groups of
         about equally many rows. What would have a single row is joined to its neighbour.
-    signal : {"target", "distance"}, default="target"
-        What the T-methods estimate. "distance" suits many items, most of which are rare or of little use, and targets
-        that items follow not in a straight line; "target" suits few items.
+    signal : {"distance", "target"}, default="distance"
+        What the T-methods estimate. "target" suits a few items that follow the target in straight lines. A small unit
+        space is a poor origin for many rare items, such as words: they need "distance".
     subtract_error : bool, default=True
         As in `TMethodRegressor`.
     cv : int, default=5
@@ -77,9 +77,9 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     Notes
     -----
     X may be sparse (CSR or CSC), and NaN is a missing value, as in `TMethodRegressor`. The columns are linear in the
-    items: to a linear model with few items they say nothing new, and they serve where items are many, or where a model
-    such as `UnitSpaceClassifier` can take few. Choosing items by all rows before the folds (a vocabulary with
-    ``min_df=2``, say) lets the held-out rows leak into the columns: choose by the S/N ratios, which need no such limit.
+    items: a linear model of a few items learns nothing new from them. They serve where items are many, or where the
+    model that follows takes few of them. Do not choose items by all rows beforehand (words by ``min_df=2``, say): what
+    is left of the held-out rows' items then tells of their targets, and the S/N ratios hold rare items back anyway.
 
     References
     ----------
@@ -88,7 +88,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     Examples
     --------
     >>> X = [[1.1, 9.0], [1.9, 4.0], [3.2, 9.0], [1.0, 8.0], [2.1, 5.0], [2.9, 8.0]]
-    >>> estimates = UnitSpaceEstimates(signal="distance", cv=2).set_output(transform="pandas")
+    >>> estimates = UnitSpaceEstimates(cv=2).set_output(transform="pandas")
     >>> estimates.fit(X, [1, 2, 3, 1, 2, 3]).transform([[1.2, 8.0], [2.0, 5.0]]).round(1)
        estimate_1  estimate_2  estimate_3
     0         0.2         0.9         1.8
@@ -110,7 +110,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     def __init__(
         self,
         unit_spaces: int = 10,
-        signal: _Signal = "target",
+        signal: _Signal = "distance",
         subtract_error: bool = True,
         cv: int = 5,
         random_state: Any = 0,

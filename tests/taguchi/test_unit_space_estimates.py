@@ -73,7 +73,7 @@ def test_a_continuous_target_has_groups_of_equally_many_rows(signal):
 
 def test_the_subtraction_of_errors_is_that_of_the_t_method(stars):
     X, y = stars
-    estimates = UnitSpaceEstimates(subtract_error=False).fit(X, y)
+    estimates = UnitSpaceEstimates(signal="target", subtract_error=False).fit(X, y)
     same(estimates.coef_[2], TMethodRegressor((3, 3), subtract_error=False).fit(X, y).coef_)
 
 
@@ -184,7 +184,7 @@ X_SMALL, Y_SMALL = np.arange(12.0).reshape(6, 2) ** 2, [1, 1, 2, 2, 3, 3]
 )
 def test_masks_that_make_no_unit_spaces(masks, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
-        UnitSpaceEstimates().fit(X_SMALL, Y_SMALL, unit_space_masks=masks)
+        UnitSpaceEstimates(signal="target").fit(X_SMALL, Y_SMALL, unit_space_masks=masks)
     assert "\n" not in str(error.value)
 
 
@@ -208,14 +208,14 @@ def test_a_fold_that_takes_the_whole_unit_space_is_named():
     mask[0] = True
     X, y, _ = noisy(0)
     with pytest.raises(ValueError, match=r"Column estimate_mask0 without fold \d: The unit space is empty"):
-        UnitSpaceEstimates().fit_transform(X, y, unit_space_masks=mask)
+        UnitSpaceEstimates(signal="target").fit_transform(X, y, unit_space_masks=mask)
 
 
 def test_a_small_unit_space_is_told_once():
     X, y, _ = noisy(0, n=200)
     stars = np.where(np.arange(200) < 3, 1.0, np.where(y > 0, 5, 4))
     with pytest.warns(UserWarning, match=r"The unit space of estimate_1 holds 3 of 200 rows") as told:
-        UnitSpaceEstimates().fit(X, stars)
+        UnitSpaceEstimates(signal="target").fit(X, stars)
     assert len(told) == 1
     assert told[0].filename == __file__
 
@@ -226,7 +226,7 @@ OUT_OF_FOLD = "fit_transform is out of fold"
 
 
 @parametrize_with_checks(
-    [UnitSpaceEstimates(), UnitSpaceEstimates(3, "distance", cv=2)],
+    [UnitSpaceEstimates(), UnitSpaceEstimates(3, "target", cv=2)],
     expected_failed_checks=lambda _: {
         "check_transformer_general": OUT_OF_FOLD,
         "check_transformer_data_not_an_array": OUT_OF_FOLD,
@@ -266,7 +266,7 @@ def test_words_of_texts_are_items_by_a_vectorizer():
     words = make_pipeline(
         CountVectorizer(analyzer=words_and_pairs, binary=True, dtype=float),
         Normalizer(),
-        UnitSpaceEstimates(signal="distance", cv=2),
+        UnitSpaceEstimates(cv=2),
     )
     estimates = words.fit(texts, [5, 5, 3, 3, 1, 1]).transform(["good beer", "so so beer", "bad beer"])
     assert (np.diff(estimates[:, 0]) < 0).all()
