@@ -20,20 +20,13 @@ from pipeline.taguchi.t_method import TMethodRegressor
 from pipeline.taguchi.tb import TbRegressor
 from pipeline.taguchi.unit_space import UnitSpaceClassifier
 from pipeline.taguchi.unit_space_cv import UnitSpaceClassifierCV
+from pipeline.taguchi.unit_space_estimates import UnitSpaceEstimates
 from pipeline.taguchi.unit_space_items import UnitSpaceItems
 
-__all__ = ["MSRRegressor", "TMethodRegressor", "TMoments", "TbRegressor", "sensitivity_and_sn_ratio", "t_moments"]
-__all__ += ["ClassMoments", "class_moments"]
-__all__ += [
-    "Contributions",
-    "MahalanobisTaguchi",
-    "MeanRegressor",
-    "RTMethod",
-    "UnitSpaceClassifier",
-    "UnitSpaceClassifierCV",
-    "UnitSpaceItems",
-    "adjugate",
-]
-__all__ += ["OrthogonalArraySelector", "adjugate", "orthogonal_array", "sn_ratio", "sn_ratio_scorer"]
-__all__ += ["ParameterDesign", "output_sn_ratio", "parameter_design", "standard_array"]
-__all__ += ["MahalanobisTaguchiSelector"]
+__all__ = ["MSRRegressor", "MeanRegressor", "TMethodRegressor", "TbRegressor"]
+__all__ += ["MahalanobisTaguchi", "RTMethod", "UnitSpaceClassifier", "UnitSpaceClassifierCV"]
+__all__ += ["UnitSpaceEstimates", "UnitSpaceItems"]
+__all__ += ["MahalanobisTaguchiSelector", "OrthogonalArraySelector", "orthogonal_array", "standard_array"]
+__all__ += ["ParameterDesign", "output_sn_ratio", "parameter_design", "sn_ratio", "sn_ratio_scorer"]
+__all__ += ["ClassMoments", "TMoments", "class_moments", "t_moments"]
+__all__ += ["Contributions", "adjugate", "sensitivity_and_sn_ratio"]
