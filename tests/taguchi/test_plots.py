@@ -450,7 +450,7 @@ X, Y = table()
             ValueError,
             "distance holds NaN in 1 of 2",
         ),
-        (lambda: DistanceDisplay.from_predictions([], threshold=1), ValueError, "distance"),
+        (lambda: DistanceDisplay.from_predictions([], threshold=1), ValueError, "0 sample"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call, error, message):
