@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.taguchi import (
     MahalanobisTaguchi,
     OrthogonalArraySelector,
+    RTMethod,
     TMethodRegressor,
     parameter_design,
     sn_ratio,
@@ -358,6 +359,14 @@ class TestContributions:
             "left"
         )
 
+    def test_the_terms_of_rt_are_those_of_its_two_variables(self):
+        X = table()[0] + [9, 5, 7, 3]
+        model = RTMethod().fit(X)
+        display = ContributionsDisplay.from_estimator(model, X, 3)
+        assert sorted(display.frame().index) == ["Y1", "Y2"]
+        np.testing.assert_allclose(display.frame().value[["Y1", "Y2"]], model.transform(X)[3, :2])
+        assert display.total == pytest.approx(model.distance(X)[3] ** 2)
+
     def test_there_must_be_such_a_row(self, detector):
         with pytest.raises(ValueError, match=r"row must count one of the 60 rows of X from 0, got 60\.$"):
             ContributionsDisplay.from_estimator(detector, table()[0], 60)
@@ -407,8 +416,8 @@ def test_without_axes_pyplot_shows_the_figure():
 
 def test_a_display_is_drawn_again_and_its_frame_is_a_copy():
     for display in every_display(NAMES):
-        first, before = display.figure_, display.frame()
-        display.frame().iloc[:] = display.frame().iloc[::-1].to_numpy()
+        first, before, changed = display.figure_, display.frame(), display.frame()
+        changed.iloc[:, 0] = changed.iloc[0, 0]
         assert display.plot().figure_ is not first
         pd.testing.assert_frame_equal(display.frame(), before)
 
@@ -434,6 +443,7 @@ X, Y = table()
         (lambda: ContributionsDisplay.from_estimator(TMethodRegressor(), X), NotFittedError, "not fitted"),
         (lambda: EffectChartDisplay.from_estimator(Ridge().fit(X, Y)), TypeError, "with item_gains_, got Ridge"),
         (lambda: ItemsDisplay.from_estimator(Ridge().fit(X, Y)), TypeError, "with items_table, got Ridge"),
+        (lambda: ItemsDisplay.from_estimator(TMethodRegressor().fit(X, np.c_[Y, Y])), ValueError, "a model of 2: fit"),
         (lambda: DistanceDisplay.from_estimator(Ridge().fit(X, Y), X), TypeError, "with diagnosis, got Ridge"),
         (lambda: ContributionsDisplay.from_estimator(Ridge().fit(X, Y), X), TypeError, "with contributions, got R"),
         (lambda: EstimateDisplay.from_predictions([1, 2], [1, 2, 3]), ValueError, "inconsistent numbers of samples"),

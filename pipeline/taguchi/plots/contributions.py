@@ -16,7 +16,7 @@ from pipeline.taguchi.plots.drawing import (
     SMALL,
     Display,
     axes_for,
-    item_names,
+    distinct,
     labels,
     largest,
     last_step,
@@ -24,6 +24,7 @@ from pipeline.taguchi.plots.drawing import (
     name_rows,
     style,
 )
+from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.summation import is_sparse
 
 if TYPE_CHECKING:
@@ -65,12 +66,8 @@ class ContributionsDisplay(Display):
     >>> X = [[1.2, 9.0], [1.9, 6.0], [3.0, 6.0], [3.8, 5.0], [5.2, 3.0]]
     >>> model = TMethodRegressor(clip="range").fit(X, [1, 2, 3, 4, 5])
     >>> display = ContributionsDisplay.from_estimator(model, [[9.0, 5.0]])
-    >>> display.frame().round(2)
-          value  contribution
-    item
-    x0      9.0          5.50
-    x1      5.0          0.07
-    rest    NaN         -3.57
+    >>> display.frame()["contribution"].round(2).to_dict()
+    {'x0': 5.5, 'x1': 0.07, 'rest': -3.57}
     >>> display.base, display.total
     (3.0, 5.0)
     >>> plt.close(display.figure_)
@@ -99,7 +96,7 @@ class ContributionsDisplay(Display):
         Parameters
         ----------
         estimator : MahalanobisTaguchi, RTMethod, TMethodRegressor or another estimator with `contributions`
-            Fitted, or a pipeline that ends in one.
+            Fitted, or a pipeline that ends in one. The terms of `RTMethod` are those of its variables Y1 and Y2.
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The items.
         row : int, default=0
@@ -132,12 +129,15 @@ class ContributionsDisplay(Display):
         if before is not None:
             chosen, names = before.transform(chosen), list(before.get_feature_names_out())
         values = np.ravel(chosen.toarray() if is_sparse(chosen) else np.asarray(chosen)).astype(np.float64)
+        if isinstance(last, RTMethod):
+            # Its terms are those of the two variables, not of the items.
+            names, values = ["Y1", "Y2"], last.transform(chosen)[0, :2].astype(np.float64)
         parts, what, note = last.contributions(chosen), "estimate", ""
         if not isinstance(parts, Contributions):
             parts, what = Contributions(np.zeros(1), parts, parts, np.zeros(1)), "squared distance D²"
             differs_in = last.diagnosis(chosen)["differs_in"].iloc[0]
             note = f"abnormal whatever D²: differs in {differs_in}, constant in the unit space" if differs_in else ""
-        table = _table(item_names(names), values, parts.items[0], max_items)
+        table = _table(distinct(names), values, parts.items[0], max_items)
         if parts.rest[0]:
             table.loc["rest"] = [np.nan, parts.rest[0]]
         return cls(table, float(parts.base[0]), float(parts.total[0]), what, note).plot(ax, **kwargs)

@@ -106,12 +106,12 @@ def name_rows(ax: "Axes", names: Iterable[Any]) -> None:
     ax.tick_params("y", length=0)
 
 
-def item_names(names: Iterable[Any]) -> list[str]:
+def distinct(names: Iterable[Any]) -> list[str]:
     """Return the names of items; where two share one, with the number of the column.
 
     Examples
     --------
-    >>> item_names(["a", "b"]), item_names(["a", "a"])
+    >>> distinct(["a", "b"]), distinct(["a", "a"])
     (['a', 'b'], ['a [0]', 'a [1]'])
     """
     names = [str(name) for name in names]

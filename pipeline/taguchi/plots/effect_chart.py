@@ -13,7 +13,7 @@ from pipeline.taguchi.plots.drawing import (
     SMALL,
     Display,
     axes_for,
-    item_names,
+    distinct,
     largest,
     last_step,
     name_places,
@@ -70,12 +70,12 @@ class EffectChartDisplay(Display):
     >>> display = EffectChartDisplay.from_estimator(selector)
     >>> display.frame().round(1)
       item  level  sn_ratio_db  chosen
-    0   x0      1         -4.6    True
-    1   x0      2        -11.6   False
-    2   x1      1         -8.5   False
-    3   x1      2         -7.8    True
-    4   x2      1         -5.1    True
-    5   x2      2        -11.1   False
+    0   x0      1          2.0    True
+    1   x0      2         -9.3   False
+    2   x1      1         -3.7   False
+    3   x1      2         -3.7    True
+    4   x2      1          2.1    True
+    5   x2      2         -9.5   False
     >>> plt.close(display.figure_)
     """
 
@@ -118,7 +118,7 @@ class EffectChartDisplay(Display):
         """
         selector, _ = last_step(estimator, cls.__name__, "item_gains_", "run_sn_ratios_")
         gains = np.asarray(selector.item_gains_, dtype=np.float64)
-        names = item_names(item_name(selector, item) for item in range(len(gains)))
+        names = distinct(item_name(selector, item) for item in range(len(gains)))
         shown = largest(np.abs(gains), max_items)
         grand_mean = float(np.mean(selector.run_sn_ratios_))
         kept = np.asarray(selector.get_support())[shown]

@@ -59,7 +59,7 @@ class EstimateDisplay(Display):
     >>> from pipeline.taguchi.plots import EstimateDisplay
     >>> display = EstimateDisplay.from_predictions([1, 2, 3, 4, 5], [1.2, 2.1, 3.0, 3.7, 4.6])
     >>> round(display.slope, 2), round(display.sn_ratio_db, 1)
-    (0.84, 19.9)
+    (0.84, 18.1)
     >>> plt.close(display.figure_)
     """
 

@@ -11,7 +11,7 @@ from pipeline.taguchi.plots.drawing import (
     GREY,
     SMALL,
     Display,
-    item_names,
+    distinct,
     largest,
     last_step,
     name_rows,
@@ -53,12 +53,8 @@ class ItemsDisplay(Display):
     >>> from pipeline.taguchi.plots import ItemsDisplay
     >>> X = [[1.2, 9.0, 1.0], [1.9, 6.0, 2.0], [3.0, 6.0, 3.0], [3.8, 5.0, 2.0], [5.2, 3.0, 1.0]]
     >>> display = ItemsDisplay.from_estimator(TMethodRegressor().fit(X, [1, 2, 3, 4, 5]))
-    >>> display.frame().round(1)
-          sn_ratio_db
-    item
-    x0           17.5
-    x1            0.2
-    x2           -inf
+    >>> display.frame()["sn_ratio_db"].round(1).to_dict()
+    {'x0': 13.6, 'x1': 3.6, 'x2': -inf}
     >>> plt.close(display.figure_)
     """
 
@@ -98,7 +94,7 @@ class ItemsDisplay(Display):
         TypeError
             If it has no table of items.
         ValueError
-            If the number of axes is not that of the panels.
+            If the number of axes is not that of the panels, or if the model has several targets.
         ImportError
             If the extra `workbench` is not installed.
         """
@@ -106,10 +102,13 @@ class ItemsDisplay(Display):
         if selector is None and before is not None and hasattr(before[-1], "item_gains_"):
             selector = before[-1]
         table = last.items_table() if selector is None else last.items_table(selector)
+        if table.index.nlevels > 1:
+            n_targets = table.index.levels[0].size
+            raise ValueError(f"{cls.__name__} draws one target, got a model of {n_targets}: fit each alone.")
         panels = [name for name in _PANELS if name in table]
         shown = largest(table[panels[0]], max_items)
         title = f"{len(shown)} of {len(table)} items: the highest" if len(shown) < len(table) else ""
-        table = table.set_axis(pd.Index(item_names(table.index), name="item"))
+        table = table.set_axis(pd.Index(distinct(table.index), name="item"))
         return cls(table.iloc[shown][[*panels, *({"kept"} & {*table})]], title).plot(ax, **kwargs)
 
     @needs_extra("ItemsDisplay.plot", "workbench")

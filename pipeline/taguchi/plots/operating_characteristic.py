@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from pipeline.errors import needs_extra
-from pipeline.taguchi.plots.drawing import BLUE, GREY, ORANGE, SMALL, Display, axes_for, last_step, lettering, style
+from pipeline.taguchi.plots.drawing import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SMALL,
+    Display,
+    axes_for,
+    labels,
+    last_step,
+    lettering,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,7 +162,7 @@ class OperatingCharacteristicDisplay(Display):
 
         ax = axes_for(ax, 4.8, 4.6)
         curve = self.table.sort_values(["false_alarm_rate", "detection_rate"], kind="stable")
-        look = style(Line2D, kwargs, color=BLUE, linewidth=1.5, label=name)
+        look = style(Line2D, kwargs, color=BLUE, linewidth=1.5, label=None if name is None else labels([name])[0])
         ax.plot(curve["false_alarm_rate"], curve["detection_rate"], **look)
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=":", zorder=0)
         for _, point in self.table[self.table["chosen"].astype(bool)].iterrows():
