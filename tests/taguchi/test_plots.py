@@ -206,7 +206,7 @@ class TestEstimate:
         assert display.slope == pytest.approx((y - 2) @ (y_pred - 2) / ((y - 2) @ (y - 2)))
         assert display.sn_ratio_db == sn_ratio(y, y_pred, center=2.0)
         assert [line.get_slope() for line in axes.lines[1:]] == [display.slope, 1]
-        assert f"S/N ratio {display.sn_ratio_db:.1f} dB" in texts(axes.get_legend().get_texts())[0]
+        assert f"S/N ratio {display.sn_ratio_db:.1f} dB".replace("-", "−") in texts(axes.get_legend().get_texts())[0]
 
     def test_in_the_signal_data_the_slope_of_a_t_method_is_1(self):
         X, y = table()
@@ -228,6 +228,14 @@ class TestEstimate:
         assert ends == [[0, 2], [0, 4.5], [3.5, 4.5]]
         assert texts(axes.get_legend().get_texts())[0] == "interval: 67% of the rows inside"
         np.testing.assert_array_equal(display.frame()[["low", "high"]], interval)
+
+    def test_a_pipeline_brings_the_intervals_of_its_last_step(self):
+        X, y = table()
+        pipeline = make_pipeline(StandardScaler(), TMethodRegressor(interval="sn_ratio")).fit(X, y)
+        display = EstimateDisplay.from_estimator(pipeline, X, y, confidence=0.8)
+        y_pred, interval = pipeline.predict(X, return_interval=True, confidence=0.8)
+        np.testing.assert_array_equal(display.frame(), np.column_stack([y, y_pred, interval]))
+        drawn(display)
 
     @pytest.mark.parametrize("interval", [None, [[-np.inf, np.inf]] * 3])
     def test_estimates_without_signal_can_be_drawn(self, interval):
@@ -300,7 +308,18 @@ class TestOperatingCharacteristic:
     def test_two_curves_share_axes_and_have_names(self):
         display = OperatingCharacteristicDisplay.from_predictions(OC, name="MT")
         OperatingCharacteristicDisplay.from_predictions(OC, name="RT", ax=display.ax_, color="black")
-        assert texts(drawn(display).get_legend().get_texts()) == ["MT", "RT"]
+        words = "threshold 2\n90% detected\n10% false alarms"
+        assert texts(drawn(display).get_legend().get_texts()) == [f"MT\n{words}", f"RT\n{words}"]
+        assert texts(display.ax_.texts) == []
+
+    @pytest.mark.parametrize("point", [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.9, 0.1)])
+    def test_wherever_the_chosen_point_is_its_words_are_in_the_square(self, point):
+        table = pd.DataFrame([[2.0, *point, True]], columns=OC.columns)
+        display = OperatingCharacteristicDisplay.from_predictions(table)
+        (words,) = drawn(display).texts
+        inside, shown = display.ax_.get_window_extent(), words.get_window_extent()
+        assert inside.x0 <= shown.x0 <= shown.x1 <= inside.x1
+        assert inside.y0 <= shown.y0 <= shown.y1 <= inside.y1
 
     def test_of_held_out_rows_and_of_the_rows_of_the_fit(self):
         X, abnormal = table()[0], abnormal_rows()
@@ -355,9 +374,8 @@ class TestContributions:
 
     def test_what_the_squared_distance_does_not_say_is_said(self, detector):
         X = table()[0].assign(operator=3.0)
-        assert "differs in operator, constant" in drawn(ContributionsDisplay.from_estimator(detector, X)).get_title(
-            "left"
-        )
+        axes = drawn(ContributionsDisplay.from_estimator(detector, X))
+        assert axes.get_title("left").endswith("\nabnormal by what is constant: operator")
 
     def test_the_terms_of_rt_are_those_of_its_two_variables(self):
         X = table()[0] + [9, 5, 7, 3]

@@ -17,6 +17,7 @@ from pipeline.taguchi.plots.drawing import (
     Display,
     axes_for,
     distinct,
+    figure_text,
     labels,
     largest,
     last_step,
@@ -49,7 +50,8 @@ class ContributionsDisplay(Display):
     what : str
         Name of what is explained, for the axis and the title.
     note : str, default=""
-        Second line of the title: what the contributions do not say of the row.
+        Last line of the title: what the contributions do not say of the row, such as that it differs in what is
+        constant in the unit space.
 
     Attributes
     ----------
@@ -136,9 +138,10 @@ class ContributionsDisplay(Display):
         if not isinstance(parts, Contributions):
             parts, what = Contributions(np.zeros(1), parts, parts, np.zeros(1)), "squared distance D²"
             differs_in = last.diagnosis(chosen)["differs_in"].iloc[0]
-            note = f"abnormal whatever D²: differs in {differs_in}, constant in the unit space" if differs_in else ""
+            note = f"abnormal by what is constant: {differs_in}" if differs_in else ""
         table = _table(distinct(names), values, parts.items[0], max_items)
-        if parts.rest[0]:
+        # Of an estimator that makes up for its rounding there, that is no bar.
+        if abs(parts.rest[0]) > 1e-9 * np.abs([parts.base[0], *parts.items[0]]).sum():
             table.loc["rest"] = [np.nan, parts.rest[0]]
         return cls(table, float(parts.base[0]), float(parts.total[0]), what, note).plot(ax, **kwargs)
 
@@ -167,15 +170,18 @@ class ContributionsDisplay(Display):
         parts = self.table["contribution"].to_numpy(dtype=np.float64)
         ax = axes_for(ax, 6, 1.2 + 0.28 * max(len(parts), 3))
         look = style(Rectangle, kwargs, color=[ORANGE if part > 0 else BLUE for part in parts], height=0.65)
-        ax.bar_label(ax.barh(np.arange(len(parts)), parts, **look), fmt="%.3g", padding=3, fontsize=8)
+        bars = ax.barh(np.arange(len(parts)), parts, **look)
+        ax.bar_label(bars, [figure_text(part, ".3g") for part in parts], padding=3, fontsize=8)
         ax.axvline(0, color=GREY, linewidth=0.9)
-        ax.margins(x=0.15)
+        ax.margins(x=0.2)
         values = self.table["value"].to_numpy(dtype=np.float64)
         named = zip(labels(self.table.index), values, strict=True)
-        name_rows(ax, [name if np.isnan(value) else f"{name} = {value:.4g}" for name, value in named])
+        name_rows(ax, [name if np.isnan(value) else f"{name} = {figure_text(value, '.4g')}" for name, value in named])
         ax.set_xlabel(f"contribution to the {self.what}")
-        start = f" = {self.base:.4g} at the centre + contributions" if self.base else ""
-        title = "\n".join(labels(filter(None, [f"{self.what} {self.total:.4g}{start}", self.note]), longest=90))
+        title = f"{self.what} {figure_text(self.total, '.4g')}"
+        if self.base:
+            title += f"\nat the centre {figure_text(self.base, '.4g')}"
+        title = "\n".join(filter(None, [title, *labels([self.note], 52)]))
         ax.set_title(title, loc="left", **lettering([title], fontsize=SMALL))
         return self._drawn(ax)
 

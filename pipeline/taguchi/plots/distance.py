@@ -1,6 +1,6 @@
 """Distances from the unit space of normal and abnormal rows, with the threshold."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -208,7 +208,9 @@ class DistanceDisplay(Display):
             for mark, rows in marks.items()
             if rows.any()
         ]
-        ax.legend(handles=handles, fontsize=SMALL, framealpha=0.8)
+        # The search for the best place is slow where there are many points.
+        loc: Literal["best", "upper left"] = "best" if len(self.table) <= 1000 else "upper left"
+        ax.legend(handles=handles, fontsize=SMALL, loc=loc, framealpha=0.8)
 
 
 def _spread(distance: Array) -> Array:

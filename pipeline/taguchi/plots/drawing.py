@@ -72,12 +72,12 @@ def style(kind: type, given: dict[str, Any], **default: Any) -> dict[str, Any]:
 
 
 def labels(names: Iterable[Any], longest: int = _LONGEST) -> list[str]:
-    """Return names as they are drawn: on one line, an ellipsis for what is too long; a wide character counts twice.
+    """Return names as they are drawn: on one line, the middle of long ones cut out; a wide character counts twice.
 
     Examples
     --------
-    >>> labels(["temperature of the melt", "温度センサー", 3], longest=8)
-    ['tempera…', '温度セ…', '3']
+    >>> labels(["temperature of melt 7", "温度センサー", 3], longest=10)
+    ['temp…elt 7', '温度…サー', '3']
     """
     return [_cut("".join(c if c.isprintable() else " " for c in str(name)), longest) for name in names]
 
@@ -97,13 +97,23 @@ def name_places(ax: "Axes", places: npt.ArrayLike, names: Iterable[Any], room: f
     axis.tick_params("x", length=0)
 
 
-def name_rows(ax: "Axes", names: Iterable[Any]) -> None:
-    """Write names beside the rows of a chart of bars, the first one on top."""
-    shown = labels(names)
+def name_rows(ax: "Axes", shown: list[str]) -> None:
+    """Write labels beside the rows of a chart of bars, the first one on top."""
     ax.set_yticks(range(len(shown)), shown, **lettering(shown, fontsize=SMALL))
     margin = max(0.5, (3 - len(shown)) / 2)
     ax.set_ylim(len(shown) - 1 + margin, -margin)
     ax.tick_params("y", length=0)
+
+
+def figure_text(value: float, spec: str) -> str:
+    """Return a number with the minus and the infinity that the axes have.
+
+    Examples
+    --------
+    >>> figure_text(-2.5, ".1f"), figure_text(float("-inf"), ".1f"), figure_text(-0.001, ".2f")
+    ('−2.5', '−∞', '0.00')
+    """
+    return f"{value:z{spec}}".replace("-", "−").replace("inf", "∞")
 
 
 def distinct(names: Iterable[Any]) -> list[str]:
@@ -173,9 +183,10 @@ def _width(text: str) -> int:
 def _cut(text: str, longest: int) -> str:
     if _width(text) <= longest:
         return text
-    while _width(text) > longest - 1:
-        text = text[:-1]
-    return f"{text}…"
+    while _width(text) >= longest:
+        middle = len(text) // 2
+        text = text[:middle] + text[middle + 1 :]
+    return f"{text[: len(text) // 2]}…{text[len(text) // 2 :]}"
 
 
 def _families(text: str) -> list[str]:

@@ -195,7 +195,8 @@ class EffectChartDisplay(Display):
         # One place is left free between two items.
         places = np.arange(len(table)) + np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
         ax = axes_for(ax, *chart_size(table["item"], 0.42 if self.name_levels else 0.22))
-        ax.set(ylabel="S/N ratio (dB)", xlim=(places[0] - 1, places[-1] + 1), title=self.title)
+        ax.set(ylabel="S/N ratio (dB)", xlim=(places[0] - 1, places[-1] + 1))
+        ax.set_title(self.title, fontsize=SMALL)
         look = style(Line2D, kwargs, color=BLUE, marker="o", markersize=5, linewidth=1.3)
         values, chosen = table["sn_ratio_db"].to_numpy(), table["chosen"].to_numpy(dtype=bool)
         for rows in groups:

@@ -9,13 +9,13 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from pipeline.errors import needs_extra
-from pipeline.format import number
 from pipeline.taguchi.plots.drawing import (
     BLUE,
     ORANGE,
     SMALL,
     Display,
     axes_for,
+    figure_text,
     last_step,
     numbers,
     row_labels,
@@ -209,14 +209,9 @@ class EstimateDisplay(Display):
         ax.plot(table["y_true"], table["y_pred"], **look)
         middle = (self.center, self.center)
         if np.isfinite(self.slope):
-            label = f"slope {_minus(self.slope, 2)}, S/N ratio {_minus(self.sn_ratio_db, 1)} dB"
+            label = f"slope {figure_text(self.slope, '.2f')}, S/N ratio {figure_text(self.sn_ratio_db, '.1f')} dB"
             ax.axline(middle, slope=self.slope, color=ORANGE, linewidth=1.5, label=label)
         ax.axline(middle, slope=1, color="black", linewidth=1, linestyle=(0, (4, 4)), label="slope 1")
         ax.set(xlabel="actual value", ylabel="estimate")
         ax.legend(fontsize=SMALL, loc="upper right" if self.slope < 0 else "upper left", framealpha=0.8)
         return self._drawn(ax)
-
-
-def _minus(value: float, digits: int) -> str:
-    """Return a number with the minus that the axes have."""
-    return "−∞" if value == -np.inf else number(value, digits).replace("-", "−")

@@ -12,6 +12,7 @@ from pipeline.taguchi.plots.drawing import (
     SMALL,
     Display,
     distinct,
+    labels,
     largest,
     last_step,
     name_rows,
@@ -144,9 +145,9 @@ class ItemsDisplay(Display):
             raise ValueError(f"ItemsDisplay draws {' and '.join(panels)}: give {len(panels)} axes, got {len(every)}.")
         for axes, panel in zip(every, panels, strict=True):
             self._bars(axes, panel, kwargs)
-        name_rows(every[0], self.table.index)
+        name_rows(every[0], labels(self.table.index))
         every[-1].set_ylim(every[0].get_ylim())
-        every[0].set_title(self.title, loc="left")
+        every[0].set_title(self.title, loc="left", fontsize=SMALL)
         self.ax_, self.figure_ = (every if len(every) > 1 else every[0]), every[0].figure
         return self
 

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.plots.drawing import (
     BLUE,
     GREY,
-    ORANGE,
     SMALL,
     Display,
     axes_for,
@@ -27,7 +27,7 @@ _COLUMNS = ["threshold", "false_alarm_rate", "detection_rate", "chosen"]
 class OperatingCharacteristicDisplay(Display):
     r"""Operating characteristic: which part of the abnormal rows is detected, and which part of the normal rows too.
 
-    Each point of the curve is a threshold; the chosen one is marked and named.
+    Each point of the curve is a threshold; the chosen one is marked, and said in words.
 
     Make it with `from_estimator` or `from_predictions`.
 
@@ -145,7 +145,7 @@ class OperatingCharacteristicDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure of pyplot.
         name : str, default=None
-            What the curve is called in a legend.
+            What the curve is called in a legend, which then has the chosen point too: for several curves in one chart.
         **kwargs : dict
             Properties of the line, passed to `Axes.plot`.
 
@@ -162,28 +162,44 @@ class OperatingCharacteristicDisplay(Display):
 
         ax = axes_for(ax, 4.8, 4.6)
         curve = self.table.sort_values(["false_alarm_rate", "detection_rate"], kind="stable")
-        look = style(Line2D, kwargs, color=BLUE, linewidth=1.5, label=None if name is None else labels([name])[0])
-        ax.plot(curve["false_alarm_rate"], curve["detection_rate"], **look)
+        (line,) = ax.plot(
+            curve["false_alarm_rate"], curve["detection_rate"], **style(Line2D, kwargs, color=BLUE, linewidth=1.5)
+        )
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=":", zorder=0)
-        for _, point in self.table[self.table["chosen"].astype(bool)].iterrows():
-            self._mark(ax, point["false_alarm_rate"], point["detection_rate"], point["threshold"])
+        chosen = self.table[self.table["chosen"].astype(bool)].iloc[:1]
+        ax.plot(
+            chosen["false_alarm_rate"],
+            chosen["detection_rate"],
+            color=line.get_color(),
+            marker="o",
+            markersize=7,
+            markeredgecolor="black",
+            linestyle="",
+        )
+        words = [_in_words(*point) for point in chosen[_COLUMNS[:3]].to_numpy(dtype=np.float64)]
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         ax.set(xlabel="false alarm rate (normal rows beyond)", ylabel="detection rate (abnormal rows beyond)")
         if name is not None:
+            line.set_label("\n".join([*labels([name]), *words]))
             ax.legend(loc="lower right", prop={"size": SMALL, "family": lettering([name])["fontfamily"]})
+        elif words:
+            _name(ax, float(chosen["false_alarm_rate"].iloc[0]), float(chosen["detection_rate"].iloc[0]), words[0])
         return self._drawn(ax)
 
-    @staticmethod
-    def _mark(ax: "Axes", false_alarms: float, detected: float, threshold: float) -> None:
-        """Mark a point, and name it on the side where the square has room."""
-        ax.plot([false_alarms], [detected], marker="o", markersize=7, color=ORANGE)
-        right, below = false_alarms < 0.6, detected > 0.4
-        ax.annotate(
-            f"threshold {threshold:.3g}\n{detected:.0%} detected\n{false_alarms:.0%} false alarms",
-            (false_alarms, detected),
-            (8 if right else -8, -8 if below else 8),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            va="top" if below else "bottom",
-            fontsize=SMALL,
-        )
+
+def _in_words(threshold: float, false_alarms: float, detected: float) -> str:
+    return f"threshold {threshold:.3g}\n{detected:.0%} detected\n{false_alarms:.0%} false alarms"
+
+
+def _name(ax: "Axes", false_alarms: float, detected: float, words: str) -> None:
+    """Name a point on the side where the square has room."""
+    right, below = false_alarms < 0.6, detected > 0.4
+    ax.annotate(
+        words,
+        (false_alarms, detected),
+        (8 if right else -8, -8 if below else 8),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="top" if below else "bottom",
+        fontsize=SMALL,
+    )
