@@ -4,27 +4,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_array
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.constant_items import item_name
 from pipeline.taguchi.contributions import Contributions
-from pipeline.taguchi.plots.drawing import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SMALL,
-    Display,
-    axes_for,
-    distinct,
-    figure_text,
-    labels,
-    largest,
-    last_step,
-    lettering,
-    name_rows,
-    style,
-)
+from pipeline.taguchi.plots.drawing import BLUE, GREY, ORANGE, Display, axes_for, largest, last_step, style
+from pipeline.taguchi.plots.names import SMALL, distinct, figure_text, labels, lettering, name_rows
 from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.summation import is_sparse
 
@@ -130,7 +117,8 @@ class ContributionsDisplay(Display):
         names = [item_name(last, item) for item in range(last.n_features_in_)]
         if before is not None:
             chosen, names = before.transform(chosen), list(before.get_feature_names_out())
-        values = np.ravel(chosen.toarray() if is_sparse(chosen) else np.asarray(chosen)).astype(np.float64)
+        dense = chosen.toarray() if is_sparse(chosen) else chosen
+        values = check_array(dense, dtype=np.float64, ensure_all_finite=False)[0]
         if isinstance(last, RTMethod):
             # Its terms are those of the two variables, not of the items.
             names, values = ["Y1", "Y2"], last.transform(chosen)[0, :2].astype(np.float64)

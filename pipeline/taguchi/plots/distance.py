@@ -8,7 +8,8 @@ import pandas as pd
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.base import Array
-from pipeline.taguchi.plots.drawing import BLUE, ORANGE, SMALL, Display, axes_for, last_step, numbers, style
+from pipeline.taguchi.plots.drawing import BLUE, ORANGE, Display, axes_for, last_step, numbers, style
+from pipeline.taguchi.plots.names import SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

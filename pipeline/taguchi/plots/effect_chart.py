@@ -7,18 +7,8 @@ import pandas as pd
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.constant_items import item_name
-from pipeline.taguchi.plots.drawing import (
-    BLUE,
-    GREY,
-    SMALL,
-    Display,
-    axes_for,
-    distinct,
-    largest,
-    last_step,
-    name_places,
-    style,
-)
+from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, axes_for, largest, last_step, style
+from pipeline.taguchi.plots.names import SMALL, distinct, name_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,18 +9,8 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from pipeline.errors import needs_extra
-from pipeline.taguchi.plots.drawing import (
-    BLUE,
-    ORANGE,
-    SMALL,
-    Display,
-    axes_for,
-    figure_text,
-    last_step,
-    numbers,
-    row_labels,
-    style,
-)
+from pipeline.taguchi.plots.drawing import BLUE, ORANGE, Display, axes_for, last_step, numbers, row_labels, style
+from pipeline.taguchi.plots.names import SMALL, figure_text
 from pipeline.taguchi.scoring import sn_ratio
 
 if TYPE_CHECKING:

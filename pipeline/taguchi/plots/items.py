@@ -6,18 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import needs_extra
-from pipeline.taguchi.plots.drawing import (
-    BLUE,
-    GREY,
-    SMALL,
-    Display,
-    distinct,
-    labels,
-    largest,
-    last_step,
-    name_rows,
-    style,
-)
+from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, largest, last_step, style
+from pipeline.taguchi.plots.names import SMALL, distinct, labels, name_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +138,8 @@ class ItemsDisplay(Display):
         name_rows(every[0], labels(self.table.index))
         every[-1].set_ylim(every[0].get_ylim())
         every[0].set_title(self.title, loc="left", fontsize=SMALL)
-        self.ax_, self.figure_ = (every if len(every) > 1 else every[0]), every[0].figure
+        self._drawn(every[0])
+        self.ax_ = every if len(every) > 1 else every[0]
         return self
 
     def _bars(self, ax: "Axes", panel: str, kwargs: dict[str, Any]) -> None:

@@ -6,17 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import needs_extra
-from pipeline.taguchi.plots.drawing import (
-    BLUE,
-    GREY,
-    SMALL,
-    Display,
-    axes_for,
-    labels,
-    last_step,
-    lettering,
-    style,
-)
+from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, axes_for, last_step, style
+from pipeline.taguchi.plots.names import SMALL, labels, lettering
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
