@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.taguchi import (
     MahalanobisTaguchi,
+    MahalanobisTaguchiSelector,
     OrthogonalArraySelector,
     RTMethod,
     TMethodRegressor,
@@ -107,6 +108,17 @@ class TestEffectChart:
         np.testing.assert_allclose(axes.lines[-1].get_ydata(), selector.run_sn_ratios_.mean())
         assert display.grand_mean == selector.run_sn_ratios_.mean()
         assert texts(axes.get_xticklabels()) == NAMES
+
+    @pytest.mark.parametrize("fold_over", [False, True])
+    def test_the_selector_of_mt_has_a_chart_too(self, fold_over):
+        X, abnormal = table()[0], abnormal_rows()
+        rows, state = np.vstack([X, abnormal]), np.repeat([0, 1], [len(X), len(abnormal)])
+        selector = MahalanobisTaguchiSelector(fold_over=fold_over).fit(rows, state)
+        display = EffectChartDisplay.from_estimator(selector)
+        means = display.frame().pivot(index="item", columns="level", values="sn_ratio_db")
+        np.testing.assert_allclose(means[1] - means[2], selector.item_gains_, atol=1e-9)
+        drawn(display)
+        drawn(ItemsDisplay.from_estimator(selector))
 
     def test_the_level_of_what_is_kept_is_filled(self, selector):
         display = EffectChartDisplay.from_estimator(selector)
