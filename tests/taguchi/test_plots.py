@@ -430,6 +430,12 @@ def test_japanese_and_chinese_names_are_drawn():
         drawn(display)
 
 
+def test_the_colour_that_is_given_is_drawn():
+    for display in every_display(NAMES, color="#123456"):
+        artist = display.ax_.patches[0].get_facecolor() if display.ax_.patches else display.ax_.lines[0].get_color()
+        assert matplotlib.colors.to_hex(artist) == "#123456"
+
+
 def test_given_axes_are_drawn_on_and_nothing_global_changes():
     figure, before = Figure(), dict(matplotlib.rcParams)
     for display in every_display(JAPANESE, ax=figure.subplots(), color="black"):

@@ -190,7 +190,7 @@ class EffectChartDisplay(Display):
         look = style(Line2D, kwargs, color=BLUE, marker="o", markersize=5, linewidth=1.3)
         values, chosen = table["sn_ratio_db"].to_numpy(), table["chosen"].to_numpy(dtype=bool)
         for rows in groups:
-            ax.plot(places[rows], values[rows], **look, markerfacecolor="white")
+            ax.plot(places[rows], values[rows], **look | {"markerfacecolor": "white"})
         ax.plot(places, np.where(chosen, values, np.nan), **look | {"linestyle": ""})
         ax.axhline(self.grand_mean, color=GREY, linewidth=0.9, linestyle="--", zorder=0)
         centers, names = [places[rows].mean() for rows in groups], [table["item"][rows[0]] for rows in groups]

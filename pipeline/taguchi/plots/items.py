@@ -147,11 +147,11 @@ class ItemsDisplay(Display):
 
         values = self.table[panel].to_numpy(dtype=np.float64)
         kept = self.table["kept"].to_numpy(dtype=bool) if "kept" in self.table else np.ones(len(values), dtype=bool)
-        look = style(Rectangle, kwargs, facecolor=BLUE, edgecolor=BLUE, height=0.65)
+        look = style(Rectangle, kwargs, color=BLUE, height=0.65)
         finite = np.isfinite(values)
         bars = ax.barh(np.arange(len(values)), np.where(finite, values, 0), **look)
         for bar in np.array(bars, dtype=object)[~kept]:
-            bar.set_facecolor("none")
+            bar.set(edgecolor=bar.get_facecolor(), facecolor="none")
         # On the side where the bars, and so the axis, are.
         offset, side = ((-4, 0), "right") if (values[finite] < 0).any() or not finite.any() else ((4, 0), "left")
         for row in np.flatnonzero(~finite):
