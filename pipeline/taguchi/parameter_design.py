@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import needs_extra
-from pipeline.format import cut
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.factors import Factors, Settings, check_factors, conditions_of, level_numbers, settings_of
 from pipeline.taguchi.orthogonal_arrays import ArrayName
@@ -141,31 +140,26 @@ class ParameterDesign:
         table.loc["gain"] = table.loc["optimum"] - table.loc["default"]
         return table
 
-    @needs_extra("effect_chart", "maps")
+    @needs_extra("effect_chart", "workbench")
     def effect_chart(self) -> "Figure":
         """Draw the factorial effect chart: the mean S/N ratio at each level of each factor, and the mean of all runs.
 
         Returns
         -------
         Figure
-            Of matplotlib, without any global state.
+            Of matplotlib, without any global state; `pipeline.taguchi.plots.EffectChartDisplay` draws into axes.
 
         Raises
         ------
         ImportError
-            If the extra `maps` is not installed.
+            If the extra `workbench` is not installed.
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(1 + 1.5 * len(self.factors), 3.2), layout="constrained")
-        every = figure.subplots(1, len(self.factors), sharey=True, squeeze=False)[0]
-        for axes, (name, levels) in zip(every, self.factors.items(), strict=True):
-            axes.plot(range(len(levels)), self._means(name), "o-", color="#0072b2")
-            axes.axhline(self.runs["sn_ratio"].mean(), color="0.6", linewidth=0.8)
-            axes.set_xticks(range(len(levels)), [cut(str(level), 24 // len(levels)) for level in levels], fontsize=7)
-            axes.set_title(name.replace("__", "\n"), fontsize=8)
-            axes.margins(x=0.3)
-        every[0].set_ylabel("S/N ratio (dB)")
+        from pipeline.taguchi.plots.effect_chart import EffectChartDisplay, chart_size
+
+        figure = Figure(figsize=chart_size(self.level_means["factor"]), layout="constrained")
+        EffectChartDisplay.from_design(self, ax=figure.subplots())
         return figure
 
     def _means(self, factor: str) -> Array:
