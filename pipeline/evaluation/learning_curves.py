@@ -129,7 +129,7 @@ def learning_curve(
     Raises
     ------
     ValueError
-        If an estimator cannot be fitted on a draw, or for the reasons of `compare`.
+        If an estimator fails on a draw, or for the reasons of `compare`.
 
     Examples
     --------
@@ -142,8 +142,10 @@ def learning_curve(
     [[10, 'line', 0.0], [10, 'mean', 0.25], [40, 'line', 0.0], [40, 'mean', 0.25]]
     """
     target = np.asarray(y)
-    if _n_rows(X) != len(target):
-        raise ValueError(f"X has {_n_rows(X)} rows and y has {len(target)}: give a target for each row.")
+    for name, rows, targets in (("", X, target), ("_test", X_test, np.asarray(y_test))):
+        if _n_rows(rows) != len(targets):
+            message = f"X{name} has {_n_rows(rows)} rows and y{name} has {len(targets)}: give a target for each row."
+            raise ValueError(message)
     if not isinstance(sizes, Mapping):
         sizes = dict.fromkeys(sizes, n_draws)
     if not estimators or any(n < 1 or repeats < 1 for n, repeats in sizes.items()):
@@ -198,7 +200,7 @@ def _predict(
     try:
         return np.asarray(clone(estimator).fit(_take(X, rows), y[rows]).predict(X_test)).reshape(-1)
     except ValueError as error:
-        raise ValueError(f"{name!r} cannot be fitted on {n} rows: {first_line(error)}") from None
+        raise ValueError(f"{name!r} fails on a draw of {n} rows: {first_line(error)}") from None
 
 
 def _strata(y: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -197,8 +197,8 @@ def _target(y: npt.ArrayLike) -> npt.NDArray[Any]:
 
 def _lines(y: npt.ArrayLike, n_rows: int, predictions: Mapping[Any, npt.ArrayLike]) -> npt.NDArray[Any]:
     """Return predictions of shape (n_lines, n_draws, n_rows)."""
-    if not len(predictions):
-        raise ValueError("There are no predictions: give a dict of names and predictions.")
+    if not isinstance(predictions, Mapping) or not len(predictions):
+        raise ValueError(f"Got {type(predictions).__name__} without names: give a dict of names and predictions.")
     lines = []
     for name, values in predictions.items():
         line = np.atleast_2d(np.asarray(values))
@@ -224,15 +224,18 @@ def _is_reordered(index: pd.Index, other: pd.Index) -> bool:
 
 def _check_known(values: npt.NDArray[Any], what: str, hint: str) -> None:
     unknown = ~np.isfinite(values) if values.dtype.kind == "f" else pd.isna(values)
-    if np.any(unknown):
-        position = int(np.flatnonzero(np.reshape(unknown, -1))[0]) % values.shape[-1]
-        raise ValueError(f"{what}: {values.reshape(-1, values.shape[-1])[:, position]} in row {position}; {hint}.")
+    if len(where := np.argwhere(unknown)):
+        raise ValueError(
+            f"{what} must be known and finite, got {values[tuple(where[0])]} in row {where[0][-1]}: {hint}."
+        )
 
 
 def _codes(groups: npt.ArrayLike, n_rows: int) -> npt.NDArray[np.intp]:
     codes, _ = pd.factorize(np.asarray(groups), use_na_sentinel=True)
     if len(codes) != n_rows or (codes < 0).any():
-        raise ValueError(f"groups must name a group of each of the {n_rows} rows, got {len(codes)} with gaps or none.")
+        raise ValueError(
+            f"groups must name the group of each of {n_rows} rows, got {len(codes)}, NaN {(codes < 0).sum()}."
+        )
     return codes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.evaluation.bootstrap import qwk_of_sums, star_numbers, star_sums
-from pipeline.scale import Scale
+from pipeline.scale import MAX_VALUES, Scale
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.float32]
@@ -125,6 +125,8 @@ def _scale_of(metric: str, y: npt.NDArray[Any], columns: npt.NDArray[Any]) -> Sc
     labels = np.append(columns.ravel(), y) if _is_whole(columns) else y
     if y.min() == y.max():
         raise ValueError(f"The metric {metric!r} needs two or more values in y, got {y[0]:g} alone: give the scale.")
+    if (n_values := labels.max() - labels.min() + 1) > MAX_VALUES:
+        raise ValueError(f"The metric {metric!r} takes up to {MAX_VALUES} values, got {n_values:g}: take 'mae'.")
     return Scale(float(labels.min()), float(labels.max()))
 
 
