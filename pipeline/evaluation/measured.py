@@ -15,6 +15,7 @@ from pipeline.evaluation.row_metrics import Array, Counts, RowMetric, row_metric
 from pipeline.evaluation.verdict import ENOUGH, SURE
 
 _CELLS_AT_ONCE = 2**22
+_NOTHING = 1e-24  # a variance that is rounding alone
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Measured:
         The units are the rows, or the groups of rows, that the bootstrap draws.
     by_draw : ndarray of shape (n_entries, n_draws)
         On the rows as they are.
-    resampled : ndarray of shape (n_resamples, n_entries)
-        Mean over the draws, in each resample.
+    resampled : ndarray of shape (n_resamples, n_entries, n_draws)
+        In each resample of the rows.
     best : list or None
         Of each side, the line that is best on all rows.
     """
@@ -46,7 +47,7 @@ class Measured:
     @property
     def scores(self) -> pd.DataFrame:
         """Name, score, low and high of each entry, in the order that they were given in."""
-        found = [spread(*each, self.n_units) for each in zip(self.by_draw, self.resampled.T, strict=True)]
+        found = [spread(*each, self.n_units) for each in zip(self.by_draw, self.resampled.swapaxes(0, 1), strict=True)]
         table = pd.DataFrame([row[:3] for row in found], columns=["score", "low", "high"])
         table[["low", "high"]] = table[["low", "high"]].clip(*self.metric.bounds)
         table.insert(0, "name", pd.Series(self.names, dtype=object))
@@ -66,32 +67,38 @@ class Measured:
 def spread(by_draw: Array, resampled: Array, n_units: int) -> tuple[float, float, float, float]:
     r"""Return a statistic, its 95% interval, and the p-value of its being 0.
 
-    The interval is :math:`\hat\theta \pm t s`. With n units, D draws and standard deviations :math:`s_B` over the
-    resamples and :math:`s_D` over the draws,
+    The interval is :math:`\bar\theta \pm t s` about the mean over D draws. n units are resampled: V is the bootstrap's
+    variance of that mean, :math:`V_d` that of a single draw, both times n / (n - 1), and :math:`s_D^2` is the variance
+    over the draws. Then
 
-    .. math:: s^2 = \frac{n}{n-1} s_B^2 + \frac{s_D^2}{D}
+    .. math:: s^2 = V + \max\left(0, \frac{s_D^2}{D} - \frac{\bar V_d - V}{D - 1}\right)
 
-    and t has the degrees of freedom of Welch and Satterthwaite, n - 1 where there is one draw.
+    What is subtracted is how far draws differ by chance on these rows, which V holds already. t has the degrees of
+    freedom of Satterthwaite, n - 1 where there is one draw.
 
     Parameters
     ----------
     by_draw : ndarray of shape (n_draws,)
         The statistic on the rows as they are.
-    resampled : ndarray of shape (n_resamples,)
-        Its mean over the draws in each resample; nan is left out.
+    resampled : ndarray of shape (n_resamples, n_draws)
+        In each resample; nan is left out.
     n_units : int
         How many rows, or groups of rows, are resampled.
 
     Examples
     --------
-    >>> spread(np.array([0.5]), np.array([0.4, 0.5, 0.6]), n_units=100)[0]
+    >>> spread(np.array([0.5]), np.array([[0.4], [0.5], [0.6]]), n_units=100)[0]
     0.5
     """
-    estimate, n_draws = float(by_draw.mean()), len(by_draw)
-    of_rows = float(np.nanvar(resampled, ddof=1)) * n_units / (n_units - 1)
-    of_draws = float(by_draw.var(ddof=1)) / n_draws if n_draws > 1 else 0.0
-    if (variance := of_rows + of_draws) < 1e-24:
-        return estimate, estimate, estimate, float(abs(estimate) < 1e-12)
+    estimate, n_draws, unbiased = float(by_draw.mean()), len(by_draw), n_units / (n_units - 1)
+    of_rows = float(np.nanvar(resampled.mean(axis=1), ddof=1)) * unbiased
+    variance, of_draws = of_rows, 0.0
+    if n_draws > 1:
+        of_draws = float(by_draw.var(ddof=1)) / n_draws
+        of_both = (float(np.nanvar(resampled, axis=0, ddof=1).mean()) * unbiased - of_rows) / (n_draws - 1)
+        variance += max(0.0, of_draws - of_both)
+    if variance < _NOTHING:
+        return estimate, estimate, estimate, float(abs(estimate) < _NOTHING**0.5)
     df = variance**2 / (of_rows**2 / (n_units - 1) + of_draws**2 / max(1, n_draws - 1))
     error = variance**0.5
     half = float(stdtrit(df, 0.975)) * error
@@ -146,7 +153,7 @@ def measure(
     if np.isnan(by_draw).any():
         name = names[int(np.flatnonzero(np.isnan(by_draw).any(axis=1))[0])]
         raise ValueError(f"The metric {found.name} of {name!r} is NaN: it is not defined for these predictions.")
-    resampled = np.concatenate([block.mean(axis=2) for block in blocks])
+    resampled = np.concatenate(list(blocks))
     best = None
     if columns is not None:
         whole = of_lines(np.ones((1, n_rows), dtype=np.float32))[0].mean(axis=1)

@@ -144,9 +144,25 @@ def test_equal_draws_add_nothing_and_draws_that_differ_widen_the_interval():
     )
 
 
+def test_noise_that_each_draw_has_on_each_row_counts_once():
+    rng = np.random.default_rng(0)
+    widths = []
+    for seed in range(20):
+        y = rng.normal(size=300)
+        lines = {"a": y + rng.normal(size=(10, 300)), "b": y + rng.normal(size=(10, 300))}
+        found = measure(y, lines, "mae", n_resamples=500, random_state=seed)
+        _, low, high, _ = spread(
+            found.by_draw[0] - found.by_draw[1], found.resampled[:, 0] - found.resampled[:, 1], 300
+        )
+        widths.append(high - low)
+    # The standard deviation of |N(0, 1)| is sqrt(1 - 2 / pi); 3,000 of each model are compared.
+    expected = 2 * 1.96 * ((1 - 2 / np.pi) * 2 / 3000) ** 0.5
+    assert np.median(widths) == pytest.approx(expected, rel=0.15)
+
+
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=6), st.integers(2, 500))
 def test_the_p_value_is_below_5_percent_where_the_interval_leaves_0_out(draws, n):
-    resampled = np.random.default_rng(0).normal(np.mean(draws), 1, 50)
+    resampled = np.random.default_rng(0).normal(draws, 1, (50, len(draws)))
     estimate, low, high, p = spread(np.array(draws), resampled, n)
     assert low <= estimate <= high
     assert (p < 0.05) == (low > 0 or high < 0) or p == pytest.approx(0.05)
