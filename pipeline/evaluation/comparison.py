@@ -198,5 +198,5 @@ def as_text(table: pd.DataFrame, digits: int) -> str:
     shown: dict[Any, Any] = dict.fromkeys(("p", "p_holm"), p_text)
     shown |= {key: lambda value: number(value, digits) for key in ("score", "low", "high", "sd")}
     shown["difference"] = lambda value: number(value, digits, sign=True)
-    shown["ahead"] = lambda name: "" if name is None else str(name)
-    return table.to_string(index=False, formatters={key: shown[key] for key in shown if key in table})
+    table = table.assign(ahead=table["ahead"].fillna("")) if "ahead" in table else table
+    return table.to_string(index=False, na_rep="–", formatters={key: shown[key] for key in shown if key in table})
