@@ -186,8 +186,8 @@ def _not_shown(pairs: pd.DataFrame, digits: int) -> str:
 
 
 def shown_digits(differences: pd.DataFrame) -> int:
-    """Return how many decimals give the narrowest interval of a difference two digits."""
-    widths = (differences["high"] - differences["low"]).to_numpy()
+    """Return how many decimals give half the narrowest interval of a difference two digits."""
+    widths = (differences["high"] - differences["low"]).to_numpy() / 2
     if not len(widths := widths[widths > 1e-9]):
         return 3
     return min(6, max(0, 1 - math.floor(math.log10(widths.min()))))

@@ -83,6 +83,8 @@ def row_metric(
         raise ValueError(f"There is no metric {metric!r}: take {known}, or a function of targets and predictions.")
     if greater_is_better not in (None, metric != "mae"):
         raise ValueError(f"greater_is_better={greater_is_better} is for a callable: leave it out for {metric!r}.")
+    if metric == "accuracy" and _is_number(y) != _is_number(columns):
+        raise ValueError(f"y is {y.dtype} and predictions are {columns.dtype}: give both as numbers, or both as words.")
     if metric == "mae":
         score = _mean_of_rows(_errors(y, columns, scale))
     elif metric == "accuracy" and scale is None and (not _is_number(y) or _is_whole(columns)):
@@ -112,7 +114,9 @@ def _is_whole(values: npt.NDArray[Any]) -> bool:
 
 def _numbers(metric: str, y: npt.NDArray[Any], columns: npt.NDArray[Any]) -> None:
     if not (_is_number(y) and _is_number(columns)):
-        raise ValueError(f"The metric {metric!r} needs numbers, got {y.dtype} and {columns.dtype}: take 'accuracy'.")
+        raise ValueError(
+            f"The metric {metric!r} needs numbers, got {y.dtype} and {columns.dtype}: convert them, or take 'accuracy'."
+        )
 
 
 def _scale_of(metric: str, y: npt.NDArray[Any], columns: npt.NDArray[Any]) -> Scale:

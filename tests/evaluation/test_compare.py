@@ -224,8 +224,8 @@ def test_it_prints_its_words_and_tables_and_shows_as_html():
     assert "<b>" not in page
 
 
-@pytest.mark.parametrize(("width", "digits"), [(0.12, 2), (0.05, 3), (3.2, 1), (45, 0), (0, 3), (1e-8, 6)])
-def test_the_narrowest_interval_is_shown_with_two_digits(width, digits):
+@pytest.mark.parametrize(("width", "digits"), [(0.22, 2), (0.05, 3), (4.2, 1), (45, 0), (0, 3), (1e-8, 6)])
+def test_half_the_narrowest_interval_is_shown_with_two_digits(width, digits):
     assert shown_digits(pd.DataFrame({"low": [0.0, 0.0], "high": [width, 10 * width]})) == digits
 
 
@@ -251,7 +251,9 @@ Y = [1, 2, 3] * 20
         ([1] * 60, {"a": Y, "b": [2.5] * 60}, {}, "needs two or more values in y, got 1 alone: give the scale"),
         ([0.5, 2] * 30, {"a": Y, "b": Y}, {}, "needs whole numbers, got 0.5 in y: give the scale, or take 'mae'"),
         (range(60), {"a": range(60), "b": range(60)}, {}, "takes up to 21 values, got 60: take 'mae'"),
-        (["x", "y"] * 30, {"a": Y, "b": Y}, {"metric": "mae"}, "needs numbers, got <U1 and int64: take 'accuracy'"),
+        (["x", "y"] * 30, {"a": Y, "b": Y}, {"metric": "mae"}, "needs numbers, got <U1 and int64: convert them"),
+        (["1", "2"] * 30, {"a": Y, "b": Y}, {"metric": "accuracy"}, "y is <U1 and predictions are int64: give both as"),
+        ([1, 2] * 30, {"a": Y, "b": ["1"] * 60}, {"metric": "accuracy"}, "y is int64 and predictions are <U21: give"),
         (Y, {"a": Y, "b": Y}, {"groups": [1, 2]}, "groups must name the group of each of 60 rows, got 2"),
         (Y, {"a": Y, "b": Y}, {"groups": [1] * 60}, "Got 1 rows or groups and n_resamples=2000: both must be 2 or"),
         (Y, {"a": Y, "b": Y}, {"sides": {"s": "a", "t": ["b"]}}, "The side 's' must list names of predictions"),
