@@ -8,14 +8,15 @@ from pipeline.scale import FIVE_STARS, Scale, finite
 
 
 def calibration_statistics(
-    stars: npt.ArrayLike, predictions: npt.ArrayLike, scale: Scale = FIVE_STARS
+    stars: npt.ArrayLike, predictions: npt.ArrayLike, scale: Scale | None = FIVE_STARS
 ) -> dict[str, float]:
     """Return slopes, spread and bias of predicted against true stars.
 
     Parameters
     ----------
     stars, predictions : array-like of shape (n_reviews,)
-    scale : Scale, default=1 to 5
+    scale : Scale or None, default=1 to 5
+        None for any target, not only stars.
 
     Returns
     -------
@@ -30,14 +31,16 @@ def calibration_statistics(
     Raises
     ------
     ValueError
-        If one of the stars is no value of the scale, or a prediction is NaN or infinite.
+        If one of the stars is no value of the scale, or a star or a prediction is NaN or infinite.
 
     Examples
     --------
     >>> calibration_statistics([1, 2, 3], [1, 3, 5])
     {'slope': 2.0, 'slope_true': 0.5, 'sd_ratio': 2.0, 'bias': 1.0}
+    >>> calibration_statistics([0.1, 250.0], [50.1, 300.0], scale=None)["bias"]
+    50.0
     """
-    y, predicted = scale.check(stars), finite(predictions)
+    y, predicted = _target(stars, scale), finite(predictions)
     covariance = np.mean((y - y.mean()) * (predicted - predicted.mean()))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = {
@@ -50,7 +53,7 @@ def calibration_statistics(
 
 
 def calibration_bins(
-    stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = 10, scale: Scale = FIVE_STARS
+    stars: npt.ArrayLike, predictions: npt.ArrayLike, n_bins: int = 10, scale: Scale | None = FIVE_STARS
 ) -> pd.DataFrame:
     """Return mean prediction, mean star and number of reviews in bins of equal counts, smallest prediction first.
 
@@ -59,7 +62,8 @@ def calibration_bins(
     stars, predictions : array-like of shape (n_reviews,)
     n_bins : int, default=10
         At most; no bin is empty.
-    scale : Scale, default=1 to 5
+    scale : Scale or None, default=1 to 5
+        None for any target, not only stars.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def calibration_bins(
     Raises
     ------
     ValueError
-        If one of the stars is no value of the scale, or a prediction is NaN or infinite.
+        If one of the stars is no value of the scale, or a star or a prediction is NaN or infinite.
 
     Examples
     --------
@@ -77,7 +81,11 @@ def calibration_bins(
     0       2.00   3.5          2
     1       4.25   2.5          2
     """
-    y, predicted = scale.check(stars), finite(predictions)
+    y, predicted = _target(stars, scale), finite(predictions)
     bins = np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(y)))
     means = [(predicted[rows].mean(), y[rows].mean(), len(rows)) for rows in bins]
     return pd.DataFrame(means, columns=["predicted", "true", "n_reviews"])
+
+
+def _target(y: npt.ArrayLike, scale: Scale | None) -> npt.NDArray[np.float64]:
+    return finite(y, "The target") if scale is None else scale.check(y)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.format import duration, p_text
 
-_FEW = 30  # held-out reviews below which differences are not spoken of
+ENOUGH = 30  # held-out reviews below which differences are not spoken of
 SURE = 0.05  # of p-values that Holm's method has adjusted
 
 
@@ -42,7 +42,7 @@ def three_sentences(
     asked = (contrasts["a"] == a) & (contrasts["b"] == b)
     at = contrasts[asked].sort_values("n_train")
     full = at.iloc[-1]
-    n_train, too_few = full["n_train"], ", too few to tell sides apart" if n_test < _FEW else ""
+    n_train, too_few = full["n_train"], ", too few to tell sides apart" if n_test < ENOUGH else ""
     drawn = f"{n_test:,}" if n_all in (None, n_test) else f"{n_test:,} of {n_all:,}"
     reached = " and ".join(_reached(sides, name, n_train) for name in (a, b))
     others = contrasts[~asked & (contrasts["n_train"] == n_train)]
@@ -100,12 +100,12 @@ def _outcome(row: Any, n_test: int) -> str:
     """Return the difference between two sides with its interval, and who is ahead where that is sure."""
     interval = f"{row['low']:+.3f} to {row['high']:+.3f}, Holm p {p_text(row['p_holm'])}"
     ahead = "neither is shown to be ahead"
-    if n_test >= _FEW and row["p_holm"] < SURE:
+    if n_test >= ENOUGH and row["p_holm"] < SURE:
         ahead = f"{row['a'] if row['difference'] > 0 else row['b']} is ahead"
     return f"difference {row['difference']:+.3f} ({interval}), so {ahead}"
 
 
-def who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
+def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews") -> str:
     """Say at which sizes each of two sides is ahead.
 
     Parameters
@@ -114,10 +114,12 @@ def who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
         One contrast at all sizes, with columns a, b, n_train, difference, low, high, p_holm.
     n_test : int
         Number of held-out reviews; with few of them nobody is said to be ahead.
+    rows : str, default="training reviews"
+        What sizes are counted in.
     """
-    sure = at[at["p_holm"] < SURE] if n_test >= _FEW else at[:0]
+    sure = at[at["p_holm"] < SURE] if n_test >= ENOUGH else at[:0]
     a, b = at.iloc[0]["a"], at.iloc[0]["b"]
-    sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} training reviews"
+    sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} {rows}"
     parts = []
     for name, ahead in ((a, sure["difference"] > 0), (b, sure["difference"] < 0)):
         wins = sure[ahead]
@@ -125,7 +127,7 @@ def who_is_ahead(at: pd.DataFrame, n_test: int) -> str:
             most = wins.iloc[int(wins["difference"].abs().argmax())]
             low, high = sorted((abs(most["low"]), abs(most["high"])))
             parts.append(
-                f"{name} is ahead with {_sizes(wins['n_train'].tolist())} training reviews (Holm p below {SURE}), "
+                f"{name} is ahead with {_sizes(wins['n_train'].tolist())} {rows} (Holm p below {SURE}), "
                 f"by up to {abs(most['difference']):.3f} ({low:.3f} to {high:.3f}) with {most['n_train']:,}"
             )
         else:

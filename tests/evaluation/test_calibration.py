@@ -30,3 +30,14 @@ def test_a_constant_prediction_has_slope_zero_and_nothing_to_be_taken_at_its_wor
     result = calibration_statistics([1, 2, 3], [3, 3, 3])
     assert (result["slope"], result["sd_ratio"], result["bias"]) == (0, 0, 1)
     assert np.isnan(result["slope_true"])
+
+
+def test_without_a_scale_any_target_is_calibrated():
+    y, predicted = [100.5, 200.0, 301.5, 380.0], [120.0, 180.0, 290.0, 410.0]
+    scaled = calibration_statistics(np.array(y) / 2, np.array(predicted) / 2, scale=None)
+    plain = calibration_statistics(y, predicted, scale=None)
+    assert scaled["slope"] == pytest.approx(plain["slope"])
+    assert scaled["bias"] == pytest.approx(plain["bias"] / 2)
+    assert calibration_bins(y, predicted, 2, scale=None)["true"].tolist() == [150.25, 340.75]
+    with pytest.raises(ValueError, match="The target must be finite numbers, got nan at position 1"):
+        calibration_bins([1.0, np.nan], [1.0, 2.0], scale=None)
