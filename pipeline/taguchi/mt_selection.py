@@ -6,9 +6,9 @@ import numpy as np
 
 from pipeline.taguchi.base import EPS, Array, Mask, words
 from pipeline.taguchi.item_selection import SELECTION, ItemSelector, fold_gains, response_in_db, splits, splitter
-from pipeline.taguchi.mahalanobis import unit_space_metric, unit_space_moments, varies
 from pipeline.taguchi.orthogonal_arrays import orthogonal_array
 from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage
+from pipeline.taguchi.unit_space_metric import unit_space_metric, unit_space_moments, varies
 
 _Method = Literal["mt", "svp"]
 _SN = Literal["larger", "dynamic"]
