@@ -114,7 +114,7 @@ def learning_curve(
     y, y_test : array-like of shape (n_train,), (n_test,)
     sizes : mapping of int to int, or sequence of int, default=(10, 30, 100, 300, 1000)
         Numbers of training rows, and of draws of each. Sizes below `n_train` are used, and `n_train` itself, once: its
-        interval does not cover the choice of the training rows.
+        interval does not cover the choice of the training rows. Draws of more than half of them differ too little.
     n_draws : int, default=10
         Draws of each size of a sequence.
     metric, scale, greater_is_better, groups, n_resamples, random_state
