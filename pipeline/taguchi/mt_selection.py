@@ -35,7 +35,8 @@ class MahalanobisTaguchiSelector(ItemSelector):
 
     The gain of an item is the mean response of the runs that use it less the mean response of those that do not; an
     item is kept if its gain is greater than `threshold`. Where that is true of none, the item with the greatest gain is
-    kept alone. Put it in front of `MahalanobisTaguchi`, which is fitted to the normal rows: ``selector.transform(X)``.
+    kept alone. `MahalanobisTaguchi` then gets the chosen items of the normal rows, see the example. Do not put both
+    into one pipeline: every row that it is fitted to would be in the unit space, the abnormal ones too.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ class MahalanobisTaguchiSelector(ItemSelector):
 
     Notes
     -----
-    The books take all normal rows as the unit space, and the first term alone. That response of one run is
+    The books take all normal rows as the unit space, and the first term alone. Their output is D, the root of the MD,
+    so that the mean is that of 1/MD. That response of one run is
     ``output_sn_ratio(MahalanobisTaguchi().fit(normal).distance(abnormal), "larger").sn_ratio`` with the columns of its
     items.
     The mean of :math:`1/D^2` belongs to the abnormal rows that are nearest to the centre. In MT an item can matter by
@@ -95,6 +97,11 @@ class MahalanobisTaguchiSelector(ItemSelector):
     >>> selector = MahalanobisTaguchiSelector(fold_over=True, threshold=1.0).fit(X, y)
     >>> selector.get_support().tolist()
     [True, False, True, False]
+    >>> from pipeline.taguchi import MahalanobisTaguchi
+    >>> model = MahalanobisTaguchi().fit(selector.transform(X[y == 0]))
+    >>> D = model.distance(selector.transform(X))
+    >>> bool(D[y == 1].min() > D[y == 0].mean())
+    True
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
