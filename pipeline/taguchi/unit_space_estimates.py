@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
-from pipeline.taguchi.base import AnyArray, Array, Floating, ItemEstimator, Mask, words
+from pipeline.taguchi.base import OVERFLOW_OF_TARGET, AnyArray, Array, Floating, ItemEstimator, Mask, words
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, check_mask, is_sparse, t_moments
 from pipeline.taguchi.t_method import TMethodRegressor
@@ -161,8 +161,8 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         Raises
         ------
         ValueError
-            If the target is constant, if the masks are not booleans, one row for each row of X, or if a T-method cannot
-            be fitted (an empty unit space, fewer than two signal rows); the error names the unit space.
+            If the target is constant or its squares overflow, if the masks are not booleans or not one row for each
+            row of X, or if a T-method cannot be fitted (fewer than two signal rows, say); the error names the column.
         """
         X, y, masks = self._begin(X, y, unit_space_masks)
         everything = [(np.arange(len(y)), X)]
@@ -196,14 +196,15 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         by_row = X.tocsr() if is_sparse(X) else X
         rows = [np.flatnonzero(fold == number) for number in range(self.cv)]
         folds = [(at, by_row[at]) for at in rows]
-        self.estimators_ = []
+        models = []
         columns = np.empty((len(y), len(self._names)), dtype=X.dtype)
         for k, (name, parts) in enumerate(zip(self._names, self._sums(folds, y, masks), strict=True)):
-            self.estimators_.append(self._model(name, sum(parts[1:], parts[0])))
+            models.append(self._model(name, sum(parts[1:], parts[0])))
             for number, (at, items) in enumerate(folds):
                 others = parts[:number] + parts[number + 1 :]
                 model = self._model(f"{name} without fold {number + 1}", sum(others[1:], others[0]))
                 columns[at, k] = model.predict(items)
+        self.estimators_ = models
         return columns
 
     def transform(self, X: Any) -> Floating:
@@ -219,7 +220,8 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         ndarray of shape (n_samples, n_spaces), with the dtype of `X`
             In units of the target.
         """
-        X = self._new_items(X)
+        check_is_fitted(self, "estimators_")
+        X = self._check_items(X)
         return np.column_stack([model.predict(X) for model in self.estimators_])
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
@@ -234,7 +236,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         ndarray of shape (n_spaces,) of str
             With `unit_space_masks` the columns are numbered: ``estimate_mask0``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "estimators_")
         return np.asarray(self._names, dtype=object)
 
     def _begin(self, X: Any, y: Any, unit_space_masks: Any) -> tuple[Any, Array, Mask]:
@@ -244,6 +246,10 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         y = y.astype(np.float64)
         if y.min() == y.max():
             raise ValueError(CONSTANT_TARGET.format(y[0]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(((y - y.mean()) ** 2).sum())
+        if not squares < np.inf:
+            raise ValueError(OVERFLOW_OF_TARGET)
         masks = _groups(y, self.unit_spaces) if unit_space_masks is None else _checked_masks(unit_space_masks, y)
         self.unit_spaces_ = np.array([[y[mask].min(), y[mask].max()] for mask in masks.T])
         self.target_centers_ = np.array([y[mask].mean() for mask in masks.T])
@@ -251,10 +257,10 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
             self._names = _names(self.unit_spaces_)
         else:
             self._names = [f"estimate_mask{k}" for k in range(masks.shape[1])]
-        self._warn(y, masks.sum(axis=0))
+        self._warn(y, squares, masks.sum(axis=0))
         return X, y, masks
 
-    def _warn(self, y: Array, sizes: npt.NDArray[np.intp]) -> None:
+    def _warn(self, y: Array, squares: float, sizes: npt.NDArray[np.intp]) -> None:
         """Warn once where numbers rest on few rows, not once for each T-method."""
         n, smallest = len(y), int(sizes.argmin())
         # As `warn_of_few_rows` counts.
@@ -265,7 +271,6 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
                 UserWarning,
                 stacklevel=4,
             )
-        squares = float(((y - y.mean()) ** 2).sum())
         warn_of_far_target((float(y.min()), float(y.max())), float(y.mean()), squares, n, stacklevel=5)
 
     def _sums(self, folds: _Folds, y: Array, masks: Mask) -> Any:

@@ -188,10 +188,12 @@ def test_masks_that_make_no_unit_spaces(masks, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("parameters", "y", "message"),
     [
         ({}, [2] * 6, r"The target y is constant \(2\)"),
+        ({}, [1e200, 1, 2, 3, 4, 5], "The target y holds values whose squares overflow: scale it down"),
         ({"cv": 7}, Y_SMALL, "cv=7 needs 7 or more samples, got 6"),
         ({"unit_spaces": 0}, Y_SMALL, "The 'unit_spaces' parameter of UnitSpaceEstimates must be an int"),
         ({"signal": "M"}, Y_SMALL, "The 'signal' parameter of UnitSpaceEstimates must be a str among"),
