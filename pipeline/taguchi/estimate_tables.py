@@ -57,11 +57,12 @@ def _names_before(model: Any, selector: Any) -> list[str]:
             "selector that stands before this model."
         )
     kept = [name for name, keeps in zip(item_names(selector), support, strict=True) if keeps]
-    own = getattr(model, "feature_names_in_", None)
-    if own is not None and hasattr(selector, "feature_names_in_") and kept != list(own):
+    learned = getattr(model, "feature_names_in_", None)
+    if learned is not None and hasattr(selector, "feature_names_in_") and kept != list(learned):
+        these, those = (", ".join(names[:3]) for names in (kept, list(learned)))
         raise ValueError(
-            f"The selector keeps {', '.join(kept[:3])}, ..., but the model was fitted on {', '.join(own[:3])}, ...: "
-            "give the selector that stands before this model."
+            f"The selector keeps {these}, ..., but the model was fitted on {those}, ...: give the selector that stands "
+            "before this model."
         )
     return kept
 

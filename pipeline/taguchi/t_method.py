@@ -96,8 +96,10 @@ class TMethodRegressor(SumsEstimator):
         are errors of rows that the model was fitted to: too small where rows are few, or items almost as many as rows.
         "conformal": a quantile of the errors of training rows that were held out, a tenth of them at a time (up to 50
         rows: one at a time). It assumes only that new rows come from where the training rows came from, and costs ten
-        to fifty more fits. Either interval lies about the clipped prediction, and is cut at ``clip=(low, high)``, but
-        not at the training range, beyond which new targets lie, too.
+        to fifty more fits. A step of a pipeline before this model sees the held-out rows: if it learns from the
+        target, as a selector does, these intervals are a little too narrow. Either interval lies about the clipped
+        prediction, and is cut at ``clip=(low, high)``, but not at the training range, beyond which new targets lie,
+        too.
 
     Attributes
     ----------

@@ -88,7 +88,7 @@ class TestExplain:
         assert explained.index.equals(pd.RangeIndex(30))
         close(explained.sum(axis=1), model.predict(X))
 
-    def test_items_called_base_and_rest_keep_a_name_of_their_own(self):
+    def test_items_called_base_and_rest_are_told_from_the_parts(self):
         X, y, _ = noisy(4)
         table = pd.DataFrame(X, columns=NAMES)
         explained = TMethodRegressor().fit(table, y).explain(table)
