@@ -37,10 +37,13 @@ from pipeline.attention.view import attend, fonts, page, plots, terminal
 from pipeline.encoder import Pooling, encode, load_encoder, record
 from pipeline.features import AttentionPooling, LocalLLM, RTMetrics, SentenceEmbedding, transform_together
 from pipeline.peers import FineTunedRegressor, SetFitClassifier
+from pipeline.taguchi import parameter_design
+from pipeline.taguchi.plots import EstimateDisplay
 texts, stars = ["good food", "good wine", "bad food", "bad wine"], [5, 4, 1, 2]
 halves = np.full((1, 1, 2, 2), 0.5, dtype=np.float32)
 attention = AttentionMap("Hot dogs", ["Hot", "dogs"], [(0, 3), (4, 8)], halves, "a toy")
 class Mine(AttentionPooling): pass
+design = parameter_design(lambda settings, _: [settings["a"]], {"a": [1.0, 2.0]}, sn="larger")
 """
 
 # Each call with the name of what needs an extra, the package that is missed first, and the extra.
@@ -61,6 +64,8 @@ CALLS = [
     ("attend.run('Hot dogs', 'bundled')", "attention_map", "torch", "encoder"),
     ("plots.heat_map(attention)", "heat_map", "matplotlib", "maps"),
     ("plots.word_by_layer(attention, 'dogs')", "word_by_layer", "matplotlib", "maps"),
+    ("EstimateDisplay.from_predictions([1, 2], [1, 2])", "EstimateDisplay.plot", "matplotlib", "workbench"),
+    ("design.effect_chart()", "effect_chart", "matplotlib", "workbench"),
     ("page.render(attention)", "page.render", "jinja2", "maps"),
     ("terminal.show(attention)", "terminal.show", "wcwidth", "maps"),
     ("terminal.show_word(attention, 'dogs')", "terminal.show_word", "wcwidth", "maps"),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 from t_data import close, noisy, options, seeds, with_gaps
@@ -158,3 +159,12 @@ class TestItemsTable:
         text = pd.read_csv(tmp_path / "items.csv", index_col="item")
         for back in (workbook, text):
             pd.testing.assert_frame_equal(back, table)
+
+
+def test_a_model_that_was_saved_before_there_were_weights_is_refused():
+    """Its `coef_` has another meaning where it is recalibrated: it would predict wrong numbers."""
+    X = np.array([[1.0], [2.0], [3.2], [4.0]])
+    model = TMethodRegressor("all", recalibrate=True).fit(X, [1, 2, 3, 4])
+    del model.weight_
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        model.predict(X)

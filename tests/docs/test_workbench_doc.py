@@ -1,0 +1,31 @@
+"""Every block on docs/workbench.md prints what stands below it."""
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import ROOT
+
+pytestmark = pytest.mark.slow
+
+PAGE = (ROOT / "docs/workbench.md").read_text(encoding="utf-8")
+
+
+def test_each_block_prints_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert len(blocks) == PAGE.count("```python") == PAGE.count("```text")
+    names: dict[str, Any] = {}
+    for code, shown in blocks:
+        with redirect_stdout(io.StringIO()) as output:
+            exec(compile(code, "workbench.md", "exec"), names)
+        assert output.getvalue() == shown
+    assert {path.name for path in tmp_path.iterdir()} == {"items.csv", "items.xlsx", "effects.png"}
+
+
+@pytest.mark.parametrize("name", re.findall(r"`(test_\w+)`", PAGE))
+def test_each_test_that_the_page_names_is_there(name: str) -> None:
+    assert any(f"def {name}(" in path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
