@@ -86,10 +86,8 @@ shared = make_pipeline(UnitSpaceItems(RTMethod()), UnitSpaceClassifier("shrunk")
 start = time.perf_counter()
 own.fit(X, y)
 seconds = time.perf_counter() - start
-shared.fit(X, y)
-print(
-    f"With a shared covariance {shared.score(X_test, y_test):.2f} are right, each with its own {own.score(X_test, y_test):.2f}."
-)
+right_shared, right_own = shared.fit(X, y).score(X_test, y_test), own.score(X_test, y_test)
+print(f"Right with a shared covariance: {right_shared:.2f}; where each digit has its own: {right_own:.2f}.")
 
 fig, ax = plt.subplots(figsize=(5.5, 5))
 _ = ConfusionMatrixDisplay.from_estimator(own, X_test, y_test, ax=ax, cmap="Blues", colorbar=False)
