@@ -14,12 +14,14 @@ exclude_patterns = ["_build", "examples"]
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc", "sg_download_links"],
     "show_prev_next": True,
 }
-html_sidebars = {"index": []}
+# The few pages are reached from the gallery; code needs the width.
+html_sidebars = {"**": []}
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",

@@ -1,6 +1,6 @@
 """
-A factory table: a T-method, its items and an interval
-======================================================
+A factory table
+===============
 
 A line paints steel panels. The thickness of the dry paint is measured later, on a few panels, and costs the panel.
 Eleven readings are there for each panel anyway. Which of them tell the thickness, and how well?
@@ -33,7 +33,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from pipeline.taguchi import OrthogonalArraySelector, TMethodRegressor
-from pipeline.taguchi.plots import ContributionsDisplay, EffectChartDisplay, EstimateDisplay, ItemsDisplay
+from pipeline.taguchi.plots import (
+    ContributionsDisplay,
+    EffectChartDisplay,
+    EstimateDisplay,
+    ItemsDisplay,
+)
 
 
 def panels(n, rng):
@@ -87,14 +92,19 @@ everything.items_table().round(3)
 # The *factorial effect chart* (要因効果図) shows both means of each item. A line that falls from left to right is a
 # gain. Gains near 0 are chance, so we keep items that gain more than half a decibel.
 selector = OrthogonalArraySelector(threshold=0.5).fit(X, thickness)
-print(f"{selector.orthogonal_array_.shape[0]} runs; kept: {', '.join(selector.get_feature_names_out())}")
+print(
+    f"{selector.orthogonal_array_.shape[0]} runs; kept: {', '.join(selector.get_feature_names_out())}"
+)
 EffectChartDisplay.from_estimator(selector)
 
 # %%
 # The selection and the T-method make one model, a *pipeline*: what ``fit`` and ``predict`` get goes through both. Its
 # S/N ratios and gains side by side:
-chosen = make_pipeline(OrthogonalArraySelector(threshold=0.5), TMethodRegressor("middle", interval="sn_ratio"))
+chosen = make_pipeline(
+    OrthogonalArraySelector(threshold=0.5), TMethodRegressor("middle", interval="sn_ratio")
+)
 chosen.fit(X, thickness)
+print(f"Gain of wet gloss: {selector.items_table().gain_db['wet gloss']:.2f} dB")
 ItemsDisplay.from_estimator(chosen)
 
 # %%
@@ -144,7 +154,8 @@ ContributionsDisplay.from_estimator(chosen, X_new, row=row)
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X, X_new, y, y_new = train_test_split(X, y, test_size=0.5, random_state=0)
 model = make_pipeline(
-    OrthogonalArraySelector(threshold=0.5), TMethodRegressor("middle", recalibrate=True, interval="sn_ratio")
+    OrthogonalArraySelector(threshold=0.5),
+    TMethodRegressor("middle", recalibrate=True, interval="sn_ratio"),
 )
 model.fit(X, y)
 model[-1].items_table(model[0]).round(3)
@@ -159,8 +170,9 @@ estimate, interval = model.predict(X_new, return_interval=True, confidence=0.9)
 inside = np.mean((interval[:, 0] <= y_new) & (y_new <= interval[:, 1]))
 plain = LinearRegression().fit(X, y).predict(X_new)
 print(f"{inside:.0%} of the held-out patients lie in their interval of 90%.")
+print("Root mean squared errors on the held-out patients:")
 print(
-    f"Error {root_mean_squared_error(y_new, estimate):.1f} with {model[0].get_support().sum()} items by the T-method,"
+    f"T-method, {model[0].get_support().sum()} items: {root_mean_squared_error(y_new, estimate):.1f}"
 )
-print(f"{root_mean_squared_error(y_new, plain):.1f} with 10 items by least squares,")
-print(f"{root_mean_squared_error(y_new, np.full(len(y_new), y.mean())):.1f} by the mean.")
+print(f"least squares, 10 items: {root_mean_squared_error(y_new, plain):.1f}")
+print(f"always the mean: {root_mean_squared_error(y_new, np.full(len(y_new), y.mean())):.1f}")

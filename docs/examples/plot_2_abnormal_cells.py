@@ -1,6 +1,6 @@
 """
-MT on breast cancer: unit space, threshold, diagnosis, items
-============================================================
+Abnormal cells
+==============
 
 Which rows are not like the ordinary ones, how sure is that, and why? The Mahalanobis-Taguchi method (MT) learns from
 ordinary rows alone. Here they are benign tumours, and malignant ones are what it has to find.
@@ -36,7 +36,9 @@ from pipeline.taguchi.plots import (
 
 X, label = load_breast_cancer(return_X_y=True, as_frame=True)
 malignant = (label == 0).astype(int)
-X, X_new, y, y_new = train_test_split(X, malignant, test_size=0.5, random_state=0, stratify=malignant)
+X, X_new, y, y_new = train_test_split(
+    X, malignant, test_size=0.5, random_state=0, stratify=malignant
+)
 unit_space, known = X[y == 0], X[y == 1]
 benign_new, malignant_new = X_new[y_new == 0], X_new[y_new == 1]
 print(f"Unit space: {len(unit_space)} benign rows; known: {len(known)} malignant rows;")
@@ -58,7 +60,9 @@ print(f"held out: {len(benign_new)} benign and {len(malignant_new)} malignant ro
 settings = {"4, as in books": 4.0, '"quantile"': "quantile", '"f"': "f", '"roc"': "roc"}
 rates = []
 for name, threshold in settings.items():
-    model = MahalanobisTaguchi(threshold=threshold, false_alarm_rate=0.05).fit(unit_space, abnormal=known)
+    model = MahalanobisTaguchi(threshold=threshold, false_alarm_rate=0.05).fit(
+        unit_space, abnormal=known
+    )
     alarms, found = (np.mean(model.predict(rows) == -1) for rows in (benign_new, malignant_new))
     rates.append((name, model.threshold_, alarms, found))
 rates = pd.DataFrame(rates, columns=["threshold", "D", "false alarms", "detected"])
@@ -68,7 +72,9 @@ print(rates.round(2).to_string(index=False))
 # A threshold of 4 finds few. The others differ in what they promise: "quantile" keeps its 5% of false alarms whatever
 # the items look like, "f" does not, for these items are skewed. The *operating characteristic* shows what all
 # thresholds give, left for the rows of the fit (each benign one measured without itself), and right the held-out ones.
-model = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(unit_space, abnormal=known)
+model = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(
+    unit_space, abnormal=known
+)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
 OperatingCharacteristicDisplay.from_estimator(model, ax=left)
@@ -91,6 +97,8 @@ print(model.diagnosis(malignant_new[row : row + 1]).round(2).to_string())
 ContributionsDisplay.from_estimator(model, malignant_new, row=row)
 
 # %%
+# Radius, perimeter and area say nearly one thing, so their terms are large and cancel: look at them together. Leaving
+# one item out tells what no other item can replace.
 one = malignant_new[row : row + 1]
 table = pd.DataFrame(
     {
@@ -100,7 +108,9 @@ table = pd.DataFrame(
         "by leaving out": model.contributions(one, by="leaving_out")[0],
     }
 )
-print(f"The terms sum up to {table['term of D²'].sum():.2f}, D² is {model.distance(one)[0] ** 2:.2f}.")
+print(
+    f"The terms sum up to {table['term of D²'].sum():.2f}, D² is {model.distance(one)[0] ** 2:.2f}."
+)
 table.sort_values("term of D²", ascending=False).head(8).round(2)
 
 # %%
@@ -112,14 +122,18 @@ table.sort_values("term of D²", ascending=False).head(8).round(2)
 # malignant rows are then away. The *gain* of an item is the mean with it less the mean without it; the unit space
 # is made inside a cross-validation. The factorial effect chart (要因効果図) shows both means.
 selector = MahalanobisTaguchiSelector().fit(X, y)
-print(f"{selector.orthogonal_array_.shape[0]} runs; {selector.get_support().sum()} of {X.shape[1]} items are kept.")
+print(
+    f"{selector.orthogonal_array_.shape[0]} runs; {selector.get_support().sum()} of {X.shape[1]} items are kept."
+)
 EffectChartDisplay.from_estimator(selector)
 
 # %%
 # The held-out rows say whether that was a good choice; they had no part in the selection or the threshold. The area
 # under the curve is the probability that a malignant row is farther away than a benign one.
 kept = selector.get_feature_names_out()
-smaller = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(unit_space[kept], abnormal=known[kept])
+smaller = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(
+    unit_space[kept], abnormal=known[kept]
+)
 comparison = []
 for name, each, items in (("all", model, X.columns), ("kept", smaller, kept)):
     ordinary, far = each.distance(benign_new[items]), each.distance(malignant_new[items])
@@ -140,4 +154,10 @@ print(comparison.round(2).to_string(index=False))
 #   has seen before.
 #
 # The items that were kept:
-print(selector.items_table().query("kept").sort_values("gain_db", ascending=False).round(2).to_string())
+print(
+    selector.items_table()
+    .query("kept")
+    .sort_values("gain_db", ascending=False)
+    .round(2)
+    .to_string()
+)

@@ -20,6 +20,8 @@ The diabetes data of scikit-learn: ten readings of 442 patients, and how far the
 them are held out.
 """
 
+import textwrap
+
 import numpy as np
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
@@ -62,7 +64,7 @@ print(two)
 # p-values are adjusted by Holm's method, so that the chance of any false claim stays at 5%. What two models alone
 # seemed to show is no longer shown when it is one of three questions asked of these 221 patients.
 three = compare(y_test, predictions, metric="mae")
-print(three.verdict)
+print(textwrap.fill(three.verdict, 100))
 three.differences.round(3)
 
 # %%
@@ -73,7 +75,8 @@ def within_40(y, predicted):
     return np.mean(np.abs(y - predicted) <= 40)
 
 
-print(compare(y_test, predictions, metric=within_40, greater_is_better=True).verdict)
+share = compare(y_test, predictions, metric=within_40, greater_is_better=True)
+print(textwrap.fill(share.verdict, 100))
 
 # %%
 # At which number of rows?
@@ -96,9 +99,14 @@ def rows(n):
 
 (X, y), (X_test, y_test) = rows(480), rows(1000)
 models["forest"].set_params(n_estimators=50)
-curve = learning_curve(models, X, y, X_test, y_test, sizes=(15, 30, 60, 120, 240), n_draws=10, metric="mae")
-print(curve.verdict.replace(". ", ".\n"))
-_ = curve.plot()
+curve = learning_curve(
+    models, X, y, X_test, y_test, sizes=(15, 30, 60, 120, 240), n_draws=10, metric="mae"
+)
+for sentence in curve.verdict.split(". "):
+    print(textwrap.fill(sentence, 100))
+ax = curve.plot()
+ax.minorticks_off()
+_ = ax.set_xticks(sizes := curve.scores["n_train"].unique(), sizes)
 
 # %%
 # With 15 rows the curve of Ridge is the lowest, and with 30 that of Ta, but neither is shown: the draws differ too

@@ -1,6 +1,6 @@
 """
-Other people's ratings in place of a recommender
-================================================
+Ratings with gaps
+=================
 
 Which film will a person like? Collaborative filtering answers from the ratings of other people. Here a T-method does
 it: the films are the rows, **other people's ratings are the items**, and the person's rating is the target. Most
@@ -46,7 +46,9 @@ ratings = np.where(rng.random(stars.shape) < 0.3, stars, np.nan)
 
 print(f"{np.isnan(ratings).mean():.0%} of {ratings.size} ratings are missing.")
 fig, ax = plt.subplots(figsize=(8, 4))
-picture = ax.imshow(ratings[:60, :100], cmap=plt.get_cmap("RdYlGn", 5), vmin=0.5, vmax=5.5, aspect="auto")
+picture = ax.imshow(
+    ratings[:60, :100], cmap=plt.get_cmap("RdYlGn", 5), vmin=0.5, vmax=5.5, aspect="auto"
+)
 ax.set(xlabel="person (item)", ylabel="film (row)", title="Ratings, white where there is none")
 _ = fig.colorbar(picture, ax=ax, label="stars", ticks=range(1, 6))
 
@@ -76,20 +78,28 @@ kept = people_with_common_films(known)
 model = TMethodRegressor("all", clip="range").fit(others[known][:, kept], target[known])
 predicted = model.predict(others[unseen][:, kept])
 error = mean_absolute_error(target[unseen], predicted)
-print(f"{kept.sum()} people are items; the mean error on {len(unseen)} unseen films is {error:.2f} stars.")
+print(
+    f"{kept.sum()} people are items; the mean error on {len(unseen)} unseen films is {error:.2f} stars."
+)
 
 # The cosine of the two tastes, which no model has seen.
 directions = people / np.linalg.norm(people, axis=1, keepdims=True)
 likeness = np.delete(directions, one, axis=0) @ directions[one]
 has_weight = model.eta_ > 0
 same_sign = np.mean(np.sign(model.beta_[has_weight]) == np.sign(likeness[kept][has_weight]))
-print(f"{has_weight.sum()} of them have a weight; {same_sign:.0%} of these have a sensitivity of the right sign.")
+print(
+    f"{has_weight.sum()} of them have a weight; {same_sign:.0%} of these have a sensitivity of the right sign."
+)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
-left.scatter(likeness[kept], model.beta_, s=8 + 60 * model.eta_ / model.eta_.max(), alpha=0.6)
+left.scatter(
+    likeness[kept], model.beta_, s=8 + 60 * np.sqrt(model.eta_ / model.eta_.max()), alpha=0.6
+)
 left.axhline(0, color="grey", lw=0.8)
 left.axvline(0, color="grey", lw=0.8)
-left.set(xlabel="likeness of taste (cosine)", ylabel="sensitivity", title="Other people; size: S/N ratio")
+left.set(
+    xlabel="likeness of taste (cosine)", ylabel="sensitivity", title="Other people; size: S/N ratio"
+)
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, size=len(unseen))
 right.scatter(target[unseen] + jitter, predicted, s=14, alpha=0.6)
 right.plot([1, 5], [1, 5], color="grey", lw=0.8)
@@ -101,7 +111,9 @@ _ = right.set(xlabel="stars of this person", ylabel="estimate", title="Unseen fi
 film = np.full((1, kept.sum()), np.nan)
 strongest = np.argsort(-model.eta_)[:3]
 film[0, strongest] = [3, 4, 3]
-print(f"Sensitivities {model.beta_[strongest].round(2)}, estimate {model.predict(film)[0]:.1f} stars.")
+print(
+    f"Sensitivities {model.beta_[strongest].round(2)}, estimate {model.predict(film)[0]:.1f} stars."
+)
 
 # %%
 # Forty people, few films and many
@@ -152,12 +164,12 @@ table = pd.DataFrame(errors, columns=["films rated", "answer", "error"])
 table = table.pivot_table(index="films rated", columns="answer", values="error")[list(answers)]
 print(table.round(2).to_string())
 
-fig, ax = plt.subplots(figsize=(7, 4))
+fig, ax = plt.subplots(figsize=(9, 4), layout="constrained")
 for name, style in zip(answers, ["C7:", "C7--", "C0o-", "C3o-"], strict=True):
     ax.plot(table.index, table[name], style, label=name)
 ax.set(xscale="log", xlabel="films that the person has rated", ylabel="mean absolute error (stars)")
 ax.set_xticks(table.index, table.index)
-_ = ax.legend()
+_ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %%
 # What to take from it
@@ -165,7 +177,7 @@ _ = ax.legend()
 #
 # - Means cannot know a taste: from 20 films on, both models have a smaller error.
 # - With 40 films the T-method, which fills in nothing, has the smallest error of all.
-# - With 10 films it has the largest: hardly anybody shares five of them, and a line through five points says little.
+# - With 10 films it is no better than the film's mean: a line through five common films says little.
 # - With more films it gains nothing and Ridge is ahead. People of one taste err together, and the T-method counts
 #   each of them as an independent witness; Ridge sees that they say the same.
 best = table.idxmin(axis=1)
