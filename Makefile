@@ -45,7 +45,7 @@ known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING E
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score curves robustness report log peers test test-quick bench lint ui clean help
+.PHONY: all prepare features score curves robustness report log peers test test-quick bench lint docs ui clean help
 .DEFAULT_GOAL := help
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
@@ -87,16 +87,20 @@ lint: | $(VENV)/.dev
 	$(PY) -m mypy --num-workers 2
 	$(VENV)/bin/lint-imports
 
+# Runs the examples, in a minute; the pages begin at docs/_build/html/index.html.
+docs: | $(VENV)/.docs
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 ui: | $(VENV)/.run
 	$(PY) -m pipeline ui --port $(PORT)
 
 clean:
-	rm -rf data/prepared data/features mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns
+	rm -rf data/prepared data/features docs/_build docs/gallery mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns
 	find reports -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | test-quick | bench | lint | clean"
+	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | test-quick | bench | lint | docs | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -111,6 +115,10 @@ $(VENV)/.ray: $(VENV)/.run
 
 $(VENV)/.peers: $(VENV)/.run
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -1,0 +1,156 @@
+"""The gallery is built from top to bottom, and what its pages say is what came out."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+pytest.importorskip("sphinx_gallery")
+pytestmark = pytest.mark.slow
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "docs/examples").glob("plot_*.py"))
+IMAGE = re.compile(r"sphx_glr_(plot_\w+?)_\d+\.png")
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of docs with everything built in it, so that the checkout stays as it is."""
+    docs = tmp_path_factory.mktemp("gallery") / "docs"
+    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("_build", "gallery"))
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
+    done = subprocess.run(
+        command, cwd=docs.parent, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return docs
+
+
+def printed(docs: Path, example: str) -> str:
+    """Return what an example printed, its blocks of white space as one space."""
+    page = (docs / f"gallery/{example}.rst").read_text(encoding="utf-8")
+    blocks = re.findall(r"sphx-glr-script-out.*?code-block:: none\n\n(.*?)\n\n\n", page, flags=re.DOTALL)
+    return re.sub(r"[ \n]+", " ", " ".join(blocks))
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    """Return the groups of a pattern that occurs once; # stands for a number that is a group."""
+    (found,) = re.findall(pattern.replace("#", r"(-?\d+(?:\.\d+)?)"), text)
+    return [float(each) for each in ([found] if isinstance(found, str) else found)]
+
+
+def test_there_are_six_examples() -> None:
+    assert [name.split("_")[1] for name in SCRIPTS] == list("123456")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_has_a_page_pictures_and_a_notebook(docs: Path, name: str) -> None:
+    page = (docs / f"_build/html/gallery/{name}.html").read_text(encoding="utf-8")
+    assert name in IMAGE.findall(page)
+    for picture in re.findall(r'src="\.\./_images/([^"]+)"', page):
+        assert (docs / "_build/html/_images" / picture).stat().st_size > 1000
+    (notebook,) = (docs / "_build/html/_downloads").rglob(f"{name}.ipynb")
+    assert f"{notebook.parent.name}/{name}.ipynb" in page
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    assert {cell["cell_type"] for cell in cells} == {"code", "markdown"}
+
+
+def test_no_page_loads_anything_from_elsewhere(docs: Path) -> None:
+    for page in (docs / "_build/html").rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r'<(?:script|img)[^>]+src="(https?:[^"]+)"|<link[^>]+href="(https?:[^"]+)"', text), page
+
+
+def test_a_factory_table(docs: Path) -> None:
+    text = printed(docs, "plot_1_factory_table")
+    assert "12 runs; kept: flow, belt current, panel weight, capacitance" in text
+    assert numbers("Gain of wet gloss: # dB", text)[0] < 0
+    inside, patients = numbers("#% of the new panels", text)[0], numbers("#% of the held-out patients", text)[0]
+    assert 85 <= inside <= 95
+    assert 85 <= patients <= 95
+    mean, every, chosen, squares = numbers(
+        r"always the mean # T\(1\), 11 items # T\(1\), 4 items # least squares, 11 items #", text
+    )
+    # Almost as much with four items, least squares a little better.
+    assert every < chosen < 1.1 * every < mean / 2
+    assert squares < every
+    method, squares, mean = numbers(
+        r"T-method, \d items: # least squares, 10 items: # always the mean: #", text.partition("patients:")[2]
+    )
+    assert squares < method < 0.85 * mean
+
+
+def test_abnormal_cells(docs: Path) -> None:
+    text = printed(docs, "plot_2_abnormal_cells")
+    rates = {name: numbers(f"{name} # # #", text) for name in ("4, as in books", '"quantile"', '"f"', '"roc"')}
+    # The threshold of the books misses half; "quantile" keeps its false alarms, "f" does not.
+    assert 0.4 < rates["4, as in books"][2] < 0.6
+    assert rates['"quantile"'][1] <= 0.05
+    assert rates['"f"'][1] > 0.1
+    terms, squared = numbers("The terms sum up to #, D² is #", text)
+    assert terms == squared
+    every, kept = numbers("all 30 # # # #", text), numbers("kept 14 # # # #", text)
+    assert kept[1] <= 0.05
+    assert kept[2] > every[2] + 0.05
+    assert kept[3] > every[3]
+
+
+def test_digits(docs: Path) -> None:
+    text = printed(docs, "plot_3_digits")
+    zero, eight, three = numbers("mean Y1 of 0: # mean Y1 of 8: # mean Y1 of 3: #", text)
+    assert zero < eight < three
+    assert three == pytest.approx(1, abs=0.05)
+    (nearest,) = numbers("nearest unit space is right for # of", text)
+    shared, own = numbers("shared covariance: #; where each digit has its own: #", text)
+    assert (nearest, shared, own) == pytest.approx((0.67, 0.93, 0.96), abs=0.02)
+    few, all_of_them = numbers("CNN pictures a digit 10 # # #", text), numbers(" 91 # # # All pictures", text)
+    # As good as the network with ten pictures a digit; with all of them twice as many errors.
+    assert few[0] > few[2] - 0.03
+    assert few[0] > few[1]
+    assert all_of_them[1] > all_of_them[0]
+    assert 1.3 < (1 - all_of_them[1]) / (1 - all_of_them[2]) < 4
+
+
+def test_words(docs: Path) -> None:
+    text = printed(docs, "plot_4_words")
+    (prediction,) = numbers("Worth it! -> # stars", text)
+    assert numbers("parts sum up to #", text) == [prediction]
+    errors, kappas = text.partition("Quadratic weighted kappa: ")[::2]
+    for n in (60, 100, 200, 400):
+        method, ridge, mean = numbers(f" {n} # # #", errors.partition("error in stars:")[2])
+        assert method < ridge < mean
+        method, ridge, _ = numbers(f" {n} # # #", kappas)
+        assert method > ridge
+    *few, mean = numbers(" 30 # # #", errors.partition("error in stars:")[2])
+    assert all(0.9 * mean < error < mean for error in few)
+
+
+def test_two_models(docs: Path) -> None:
+    text = printed(docs, "plot_5_two_models")
+    assert "On 221 rows, Ridge is ahead of Ta" in text
+    # Not so where it is one of three questions.
+    assert "Ridge is ahead of forest" in text
+    assert text.count("whether Ta differs from Ridge is not shown") == 2
+    every = "with 15, 30, 60, 120, 240 and 480 training rows"
+    assert "Ta is ahead at no size, and Ridge is ahead with 240 and 480 training rows" in text
+    assert f"Ta is ahead {every}" in text
+    assert f"Ridge is ahead {every}" in text
+
+
+def test_ratings_with_gaps(docs: Path) -> None:
+    text = printed(docs, "plot_6_ratings")
+    assert numbers("#% of 36000 ratings are missing", text) == [70]
+    assert numbers("#% of these have a sensitivity of the right sign", text)[0] > 90
+    errors = {n: numbers(f" {n} # # # #", text.partition("films rated")[2]) for n in (10, 20, 40, 80, 140)}
+    for n in (20, 40, 80, 140):
+        assert max(errors[n][2:]) < min(errors[n][:2])
+    assert errors[40][3] == min(errors[40])
+    assert errors[10][3] == pytest.approx(errors[10][0], abs=0.02)
+    assert errors[140][3] >= errors[40][3]
+    assert errors[80][2] < errors[80][3]
