@@ -98,7 +98,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
             With `return_interval`, if the model was fitted without `interval`, if `confidence` is not between 0 and 1,
             or if there are too few held-out rows for it.
         """
-        check_is_fitted(self, "weight_")
+        check_is_fitted(self, "coef_")
         X = limited(self._check_items(X), self.item_limits_)
         shape = np.shape(self.target_center_)
         y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
@@ -138,7 +138,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         >>> model.predict([[4.0, 3.0], [9.0, 6.0]]).round(2).tolist()
         [4.13, 5.0]
         """
-        check_is_fitted(self, "weight_")
+        check_is_fitted(self, "coef_")
         X = limited(self._check_items(X), self.item_limits_)
         if shape := np.shape(self.target_center_):
             raise ValueError(f"contributions needs a target of one dimension, got {shape[0]} columns: fit each alone.")
@@ -214,7 +214,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         >>> table.to_csv("items.csv")  # doctest: +SKIP
         >>> table.to_excel("items.xlsx")  # doctest: +SKIP
         """
-        check_is_fitted(self, "weight_")
+        check_is_fitted(self, "coef_")
         return items_table(self, selector)
 
     def _limits(self) -> tuple[float, float] | None:

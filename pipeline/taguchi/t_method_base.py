@@ -36,6 +36,15 @@ class SumsEstimator(IntegratedEstimator):
     target_range_: Array
     moments_: TMoments | list[TMoments]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Before there were intervals, coef_ held no recalibration: the prediction would silently be another one.
+        if state.get("recalibrate") and "recalibration_" in state and "interval" not in state:
+            raise ValueError(
+                "This recalibrated T-method was saved by an earlier version, whose coef_ had another meaning: fit it "
+                "again."
+            )
+        super().__setstate__(state)
+
     @property
     def n_unit_space_(self) -> float | Array:
         """Rows of the unit space, or the sum of their weights."""

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 from t_data import close, noisy, options, seeds, with_gaps
@@ -161,10 +160,16 @@ class TestItemsTable:
             pd.testing.assert_frame_equal(back, table)
 
 
-def test_a_model_that_was_saved_before_there_were_weights_is_refused():
-    """Its `coef_` has another meaning where it is recalibrated: it would predict wrong numbers."""
-    X = np.array([[1.0], [2.0], [3.2], [4.0]])
-    model = TMethodRegressor("all", recalibrate=True).fit(X, [1, 2, 3, 4])
-    del model.weight_
-    with pytest.raises(NotFittedError, match="not fitted yet"):
-        model.predict(X)
+@pytest.mark.parametrize("recalibrate", [False, True])
+def test_a_recalibrated_model_of_an_earlier_version_is_refused(recalibrate):
+    """Its `coef_` has another meaning: it would predict wrong numbers."""
+    model = TMethodRegressor("all", recalibrate=recalibrate).fit([[1.0], [2.0], [3.2], [4.0]], [1, 2, 3, 4])
+    state = model.__getstate__()
+    del state["interval"]
+    earlier = TMethodRegressor.__new__(TMethodRegressor)
+    if not recalibrate:
+        earlier.__setstate__(state)
+        assert earlier.predict([[2.0]]) == model.predict([[2.0]])
+        return
+    with pytest.raises(ValueError, match="earlier version.*fit it again"):
+        earlier.__setstate__(state)
