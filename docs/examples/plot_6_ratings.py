@@ -180,5 +180,5 @@ _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # - With 10 films it is no better than the film's mean: a line through five common films says little.
 # - With more films it gains nothing and Ridge is ahead. People of one taste err together, and the T-method counts
 #   each of them as an independent witness; Ridge sees that they say the same.
-best = table.idxmin(axis=1)
-print("Smallest error:", ", ".join(f"{n} films: {name}" for n, name in best.items()))
+for n, name in table.idxmin(axis=1).items():
+    print(f"Smallest error with {n} films: {name}")
