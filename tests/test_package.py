@@ -149,7 +149,13 @@ def test_the_sdist_carries_what_a_developer_needs_and_no_results(built: Path) ->
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     expected = ["Makefile", "constraints.txt", "CHANGELOG.md", "conf/score.yaml", "data/sample/reviews.jsonl"]
-    assert {*expected, "docs/t-method.md", "docs/examples/plot_1_factory_table.py", "tests/conftest.py", "tests/test_package.py"} < names
+    assert {
+        *expected,
+        "docs/t-method.md",
+        "docs/examples/plot_1_factory_table.py",
+        "tests/conftest.py",
+        "tests/test_package.py",
+    } < names
     assert not [name for name in names if name.startswith(("reports/", "data/prepared", "mlruns")) and name[-1] != "p"]
 
 
