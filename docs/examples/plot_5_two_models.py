@@ -104,9 +104,7 @@ curve = learning_curve(
 )
 for sentence in curve.verdict.split(". "):
     print(textwrap.fill(sentence, 100))
-ax = curve.plot()
-ax.minorticks_off()
-_ = ax.set_xticks(sizes := curve.scores["n_train"].unique(), sizes)
+_ = curve.plot()
 
 # %%
 # With 15 rows the curve of Ridge is the lowest, and with 30 that of Ta, but neither is shown: the draws differ too

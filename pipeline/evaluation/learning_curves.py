@@ -75,6 +75,9 @@ class LearningCurve:
             (line,) = ax.plot(curve["n_train"], curve["score"], marker="o", label=str(name))
             ax.fill_between(curve["n_train"], curve["low"], curve["high"], color=line.get_color(), alpha=0.15)
         ax.set(xscale="log", xlabel="training rows", ylabel=self.metric)
+        sizes = sorted(set(self.scores["n_train"]))
+        ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+        ax.set_xticks([], minor=True)
         ax.legend()
         return ax
 

@@ -60,7 +60,8 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
     @property
     def weight_(self) -> Array:
         """Share of each item in the integrated estimate; the shares sum up to 1, or are all 0."""
-        shares = [self._weights(target)[3] for target in np.ndindex(np.shape(self.target_center_))]
+        # An item without a part has 0, not minus 0.
+        shares = [self._weights(target)[3] + 0.0 for target in np.ndindex(np.shape(self.target_center_))]
         return np.stack(shares) if np.ndim(self.target_center_) else shares[0]
 
     @overload

@@ -154,6 +154,7 @@ class ContributionsDisplay(Display):
             If the extra `workbench` is not installed.
         """
         from matplotlib.patches import Rectangle
+        from matplotlib.ticker import MaxNLocator
 
         parts = self.table["contribution"].to_numpy(dtype=np.float64)
         ax = axes_for(ax, 6, 1.2 + 0.28 * max(len(parts), 3))
@@ -162,6 +163,8 @@ class ContributionsDisplay(Display):
         ax.bar_label(bars, [figure_text(part, ".3g") for part in parts], padding=3, fontsize=8)
         ax.axvline(0, color=GREY, linewidth=0.9)
         ax.margins(x=0.2)
+        # A number at the edge would be cut in half.
+        ax.xaxis.set_major_locator(MaxNLocator(prune="both"))
         values = self.table["value"].to_numpy(dtype=np.float64)
         named = zip(labels(self.table.index), values, strict=True)
         name_rows(ax, [name if np.isnan(value) else f"{name} = {figure_text(value, '.4g')}" for name, value in named])
