@@ -190,10 +190,10 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         Returns
         -------
         DataFrame
-            One row for each row of X, with its index: `distance`; `differs_in`, the names of what is constant in the
-            unit space and not so in this row, separated by commas; `ordinary`, whether the distance is within the
-            threshold and nothing differs; `most`, the name of the largest term of the squared distance, see
-            `contributions`.
+            One row for each row of X, with its index: `distance`; `md`, its square, the MD of many books;
+            `differs_in`, the names of what is constant in the unit space and not so in this row, separated by commas;
+            `ordinary`, whether the distance is within the threshold and nothing differs; `most`, the name of the
+            largest term of the squared distance, see `explain`.
         """
         items = self._new_items(X)
         distance, differs = self._measured(items)
@@ -201,8 +201,30 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         differs_in = [", ".join(names[row]) for row in differs]
         ordinary = (distance <= -self.offset_) & ~differs.any(axis=1)
         most = self._term_names()[self._terms(items).argmax(axis=1)]
-        columns = {"distance": distance, "differs_in": differs_in, "ordinary": ordinary, "most": most}
+        columns = {
+            "distance": distance,
+            "md": distance**2,
+            "differs_in": differs_in,
+            "ordinary": ordinary,
+            "most": most,
+        }
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
+
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Return the terms of the squared distance as a table; those of a row sum up to it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The items.
+
+        Returns
+        -------
+        DataFrame
+            One row for each row of X, with its index, and a column for each term: those of `contributions`.
+        """
+        terms = self._terms(self._new_items(X))
+        return pd.DataFrame(terms, index=X.index if isinstance(X, pd.DataFrame) else None, columns=self._term_names())
 
     def _told(self, X: Any) -> tuple[Floating, Mask]:
         """Return what `_measured` returns, and warn of rows that differ."""

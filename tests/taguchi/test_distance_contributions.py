@@ -125,9 +125,12 @@ def test_the_diagnosis_names_the_item_that_adds_most():
     model = MahalanobisTaguchi().fit(X)
     off = X[:4] + 20 * X.std().to_numpy() * np.eye(4)
     diagnosis = model.diagnosis(off)
-    assert diagnosis.columns.tolist() == ["distance", "differs_in", "ordinary", "most"]
+    assert diagnosis.columns.tolist() == ["distance", "md", "differs_in", "ordinary", "most"]
     assert diagnosis["most"].tolist() == list("abcd")
     assert diagnosis.index.tolist() == [100, 101, 102, 103]
+    explained = model.explain(off)
+    assert (explained.idxmax(axis=1) == diagnosis["most"]).all()
+    np.testing.assert_allclose(explained.sum(axis=1), diagnosis["md"], rtol=1e-9)
 
 
 class TestItemsTable:
