@@ -23,7 +23,7 @@ def test_each_block_prints_what_the_page_says(tmp_path: Path, monkeypatch: pytes
         with redirect_stdout(io.StringIO()) as output:
             exec(compile(code, "workbench.md", "exec"), names)
         assert output.getvalue() == shown
-    assert {path.name for path in tmp_path.iterdir()} == {"items.csv", "items.xlsx", "effects.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"items.csv", "items.xlsx", "estimates.xlsx", "effects.png"}
 
 
 @pytest.mark.parametrize("name", re.findall(r"`(test_\w+)`", PAGE))
