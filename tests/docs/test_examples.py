@@ -69,17 +69,28 @@ def test_no_page_loads_anything_from_elsewhere(docs: Path) -> None:
 
 def test_a_factory_table(docs: Path) -> None:
     text = printed(docs, "plot_1_factory_table")
-    assert "12 runs; kept: flow, belt current, panel weight, capacitance" in text
-    assert numbers("Gain of wet gloss: # dB", text)[0] < 0
+    assert "12 runs; kept: flow, belt current, viscosity, panel weight, capacitance, air pressure" in text
+    gloss, pressure = numbers("Gain of wet gloss: # dB; of air pressure: # dB", text)
+    assert gloss < -1 < 0 < pressure < 1
     inside, patients = numbers("#% of the new panels", text)[0], numbers("#% of the held-out patients", text)[0]
     assert 85 <= inside <= 95
     assert 85 <= patients <= 95
-    mean, every, chosen, squares = numbers(
-        r"always the mean # T\(1\), 11 items # T\(1\), 4 items # least squares, 11 items #", text
+    # A gain that is a quarter of the estimated one; cross-validation of the kept items says what new panels do.
+    estimated, confirmed = numbers("gain # # The", text)
+    assert 0.2 < confirmed / estimated < 0.3
+    (held_out,) = numbers("kept items by cross-validation: # dB", text)
+    assert held_out == pytest.approx(numbers("6 kept # #", text)[1], abs=0.2)
+    # The table is an ordinary one.
+    means = r"all 11 items \(dB\) # kept items \(dB\) # T\(1\), 15.*?\) # ridge.*?\) # least squares, 15.*?\) #"
+    every, kept, few, ridge, few_squares = numbers(means, text)
+    assert kept - every == pytest.approx(confirmed, abs=0.2)
+    assert numbers("kept items are better in #:", text)[0] >= 15
+    assert ridge < few < 1.1 * ridge
+    assert few < 0.7 * few_squares
+    mean, every, chosen, full, squares = numbers(
+        r"always the mean # T\(1\), 11 items # T\(1\), 6 items # T\(1\), 11.*?\" # least squares, 11 items #", text
     )
-    # Almost as much with four items, least squares a little better.
-    assert every < chosen < 1.1 * every < mean / 2
-    assert squares < every
+    assert squares < full < chosen < every < mean / 2
     method, squares, mean = numbers(
         r"T-method, \d items: # least squares, 10 items: # always the mean: #", text.partition("patients:")[2]
     )
