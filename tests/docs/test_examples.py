@@ -99,12 +99,12 @@ def test_a_factory_table(docs: Path) -> None:
 
 def test_abnormal_cells(docs: Path) -> None:
     text = printed(docs, "plot_2_abnormal_cells")
-    rates = {name: numbers(f"{name} # # #", text) for name in ("4, as in books", '"quantile"', '"f"', '"roc"')}
-    # The threshold of the books misses half; "quantile" keeps its false alarms, "f" does not.
-    assert 0.4 < rates["4, as in books"][2] < 0.6
+    rates = {name: numbers(f"{name} # # #", text) for name in ("D = 4", '"quantile"', '"f"', '"roc"')}
+    # The default misses half; "quantile" keeps its false alarms, "f" does not.
+    assert 0.4 < rates["D = 4"][2] < 0.6
     assert rates['"quantile"'][1] <= 0.05
     assert rates['"f"'][1] > 0.1
-    terms, squared = numbers("The terms sum up to #, D² is #", text)
+    terms, squared = numbers("The terms sum up to #, the MD is #", text)
     assert terms == squared
     every, kept = numbers("all 30 # # # #", text), numbers("kept 14 # # # #", text)
     assert kept[1] <= 0.05
