@@ -132,6 +132,16 @@ def test_words(docs: Path) -> None:
     text = printed(docs, "plot_4_words")
     (prediction,) = numbers("Worth it! -> # stars", text)
     assert numbers("parts sum up to #", text) == [prediction]
+    (error,) = numbers("Mean absolute error # stars", text)
+    base, unknown, low = numbers('"low": base #, no known word #, mean absolute error #', text)
+    assert base == 1
+    assert unknown > 3.5
+    assert low == error
+    base, _, error = numbers('"all": base #, no known word #, mean absolute error #', text)
+    assert base == 3
+    assert low < error < low + 0.03
+    # A value is a difference of means of stars.
+    assert numbers(" great # # #", text)[1] == 1.28
     errors, kappas = text.partition("Quadratic weighted kappa: ")[::2]
     for n in (60, 100, 200, 400):
         method, ridge, mean = numbers(f" {n} # # #", errors.partition("error in stars:")[2])
