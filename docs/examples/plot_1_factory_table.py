@@ -231,7 +231,8 @@ ContributionsDisplay.from_estimator(chosen, X_new, row=0)
 #
 # Ten readings of 442 diabetes patients (age, sex, body mass index, blood pressure, six blood values), and how far the
 # disease progressed in the year after. Half of the patients are held out. ``recalibrate=True`` adds a least-squares
-# line behind the estimate: where the items tell little, a T-method spreads too far.
+# line behind the estimate: where the items tell little, a T-method spreads too far. The levels in dB are low because
+# the unit of the target is small: its range is above 300.
 X_all, y_all = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X, X_new, y, y_new = train_test_split(X_all, y_all, test_size=0.5, random_state=0)
 model = make_pipeline(
@@ -256,7 +257,7 @@ model[-1].items_table(model[0]).drop(columns="eta").round(3)
 # --------------
 #
 # From a file and back to one; here the script writes the file itself. The items are all columns but the panel's number
-# and the target. New panels are a table with the same columns, one panel a table with one row: ``new.iloc[[0]]``.
+# and the target. New panels are a table with the items' columns, one panel a table with one row: ``new.iloc[[0]]``.
 names = {
     "flow": "流量",
     "viscosity": "粘度",
@@ -277,8 +278,8 @@ with TemporaryDirectory() as folder:
     model = make_pipeline(
         OrthogonalArraySelector(fold_over=True), TMethodRegressor("middle", interval="conformal")
     ).set_output(transform="pandas")
-    model.fit(table[items], table["膜厚"])
-    new = table[items].tail(3)
+    known, new = table[:-3], table[-3:][items]
+    model.fit(known[items], known["膜厚"])
     estimate, interval = model.predict(new, return_interval=True)
     result = new.assign(推定値=estimate, 下限=interval[:, 0], 上限=interval[:, 1])
     # Workbooks need `pip install "t-method-vs-attention[workbench]"`.

@@ -117,7 +117,7 @@ md = model.diagnosis(one).md.iloc[0]
 print(f"The terms sum up to {terms.to_numpy().sum():.2f}, the MD is {md:.2f}.")
 table = terms.T.set_axis(["term"], axis=1)
 table["leaving out"] = model.contributions(one, by="leaving_out")[0]
-table.sort_values("term", ascending=False).head(8).round(2)
+table.sort_values("term", key=abs, ascending=False).head(8).round(2)
 
 # %%
 # Fewer items

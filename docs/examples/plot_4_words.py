@@ -68,7 +68,8 @@ everything = everything[everything.n_texts >= max(2, len(train) // 50)].sort_val
 strongest = pd.concat(
     [everything[everything.value > 0].head(10), everything[everything.value < 0].head(10)[::-1]]
 )
-print(strongest[["item", "n_texts", "value", "sn_db"]].round(2).to_string(index=False))
+columns = ["item", "n_texts", "value", "sn_db"]
+print(strongest[columns].astype({"n_texts": int}).round(2).to_string(index=False))
 
 fig, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
 ax.barh(strongest["item"], strongest["value"], color=np.where(strongest["value"] > 0, "C2", "C3"))

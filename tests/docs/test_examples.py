@@ -87,6 +87,8 @@ def test_a_factory_table(docs: Path) -> None:
     assert numbers("kept items are better in #:", text)[0] >= 15
     assert ridge < few < 1.1 * ridge
     assert few < 0.7 * few_squares
+    page = (docs / "gallery/plot_1_factory_table.rst").read_text(encoding="utf-8")
+    assert re.findall(r"<th>(推定値|下限|上限)</th>", page) == ["推定値", "下限", "上限"]
     mean, every, chosen, full, squares = numbers(
         r"always the mean # T\(1\), 11 items # T\(1\), 6 items # T\(1\), 11.*?\" # least squares, 11 items #", text
     )
