@@ -5,19 +5,20 @@ Abnormal cells
 Which rows are not like the ordinary ones, how sure is that, and why? The Mahalanobis-Taguchi method (MT) learns from
 ordinary rows alone. Here they are benign tumours, and malignant ones are what it has to find.
 
-*For those who know scikit-learn:* ``MahalanobisTaguchi`` is an outlier detector. ``fit`` takes ordinary rows, and
-``predict`` returns 1 for an inlier and -1 for an outlier. Its score is a Mahalanobis distance: how many standard
-deviations a row is away, where correlated items do not count twice.
+*For those who know scikit-learn:* ``MahalanobisTaguchi`` is an outlier detector, like ``IsolationForest``. ``fit``
+takes ordinary rows alone and ignores ``y``; ``predict`` returns 1 for an ordinary row and -1 for an outlier. Its score
+is a Mahalanobis distance: how many standard deviations a row is away, where correlated items do not count twice.
 
-*For those who know MT:* ``fit(X)`` takes the rows of the unit space, ``distance(X)`` gives D of any rows, not squared;
-the MD of many books is D². It is about 1 for an ordinary row.
+*For those who know MT:* ``fit(X)`` takes the rows of the unit space, and ``distance(X)`` gives D, the root of the MD.
+``diagnosis(X)`` shows both, as ``distance`` and ``md``. The standard deviations divide by n - 1, so the mean MD of the
+unit space is (n - 1)/n. In books that divide by n it is exactly 1: multiply the MD by n/(n - 1).
 
 The data
 --------
 
 569 tumours, 30 *items* (features): ten properties of the cell nuclei in a picture, each as mean, error and worst value.
 Half of the benign rows are the *unit space* (単位空間, 单位空间), the group from which all is measured. Half of the
-malignant ones are known, too. The other halves stay out of everything until the end.
+malignant ones are known, too. The other halves are *held out* (検証用に残したデータ) until the end.
 """
 
 import matplotlib.pyplot as plt
@@ -48,16 +49,26 @@ print(f"held out: {len(benign_new)} benign and {len(malignant_new)} malignant ro
 # The threshold
 # -------------
 #
-# How far is too far? Many books say D = 4 (an MD of 16). There are three other ways to choose.
+# How far is too far? The default 4.0 is on D; where your book says MD > 4, write ``threshold=2.0``, the root. There are
+# three other ways to choose (しきい値の決め方).
 #
 # - ``"quantile"``: the distance that a new benign row exceeds with a given probability, here 5%. Each row of the unit
 #   space is measured without itself, since a row looks nearer to a group that it belongs to.
 # - ``"f"``: the distance that is exceeded with this probability if the items are normally distributed.
 # - ``"roc"``: the largest detection rate less false alarm rate, from the rows that are known to be abnormal.
 #
+# Only "roc" needs ``abnormal=``. With any other threshold these rows change nothing but the table of the *operating
+# characteristic* below.
+#
 # A *false alarm* is a benign row beyond the threshold, a *detection* a malignant one. Both are counted on the held-out
 # rows.
-settings = {"4, as in books": 4.0, '"quantile"': "quantile", '"f"': "f", '"roc"': "roc"}
+settings = {
+    "D = 4": 4.0,
+    "D = 2 (MD = 4)": 2.0,
+    '"quantile"': "quantile",
+    '"f"': "f",
+    '"roc"': "roc",
+}
 rates = []
 for name, threshold in settings.items():
     model = MahalanobisTaguchi(threshold=threshold, false_alarm_rate=0.05).fit(
@@ -69,9 +80,9 @@ rates = pd.DataFrame(rates, columns=["threshold", "D", "false alarms", "detected
 print(rates.round(2).to_string(index=False))
 
 # %%
-# A threshold of 4 finds few. The others differ in what they promise: "quantile" keeps its 5% of false alarms whatever
-# the items look like, "f" does not, for these items are skewed. The *operating characteristic* shows what all
-# thresholds give, left for the rows of the fit (each benign one measured without itself), and right the held-out ones.
+# A fixed threshold promises no rate. "quantile" keeps its 5% of false alarms whatever the items look like, "f" does
+# not, for these items are skewed. The operating characteristic shows what all thresholds give, left for the rows of the
+# fit (each benign one measured without itself), right for the held-out ones.
 model = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(
     unit_space, abnormal=known
 )
@@ -90,28 +101,23 @@ DistanceDisplay.from_estimator(model, benign_new, malignant_new)
 # Diagnosis of one row
 # --------------------
 #
-# Why is a row abnormal? D² is a sum with a term for each item, which may be negative where an item only makes up for
-# what others say twice. Another view: by how much does D² fall when the item is left out?
+# Why is a row abnormal? ``explain`` gives the terms that D² is made of; one is negative where an item only makes up
+# for what others say twice. ``contributions(..., by="leaving_out")`` answers another question: what would D² lose
+# without the item?
 row = int(np.argsort(model.distance(malignant_new))[len(malignant_new) // 2])
-print(model.diagnosis(malignant_new[row : row + 1]).round(2).to_string())
+one = malignant_new.iloc[[row]]
+print(model.diagnosis(one).round(2).to_string())
 ContributionsDisplay.from_estimator(model, malignant_new, row=row)
 
 # %%
 # Radius, perimeter and area say nearly one thing, so their terms are large and cancel: look at them together. Leaving
-# one item out tells what no other item can replace.
-one = malignant_new[row : row + 1]
-table = pd.DataFrame(
-    {
-        "value": one.iloc[0],
-        "standard deviations": ((one - unit_space.mean()) / unit_space.std()).iloc[0],
-        "term of D²": model.contributions(one)[0],
-        "by leaving out": model.contributions(one, by="leaving_out")[0],
-    }
-)
-print(
-    f"The terms sum up to {table['term of D²'].sum():.2f}, D² is {model.distance(one)[0] ** 2:.2f}."
-)
-table.sort_values("term of D²", ascending=False).head(8).round(2)
+# one item out tells what no other item can replace. With correlated items the two differ.
+terms = model.explain(one)
+md = model.diagnosis(one).md.iloc[0]
+print(f"The terms sum up to {terms.to_numpy().sum():.2f}, the MD is {md:.2f}.")
+table = terms.T.set_axis(["term"], axis=1)
+table["leaving out"] = model.contributions(one, by="leaving_out")[0]
+table.sort_values("term", key=abs, ascending=False).head(8).round(2)
 
 # %%
 # Fewer items
@@ -119,18 +125,22 @@ table.sort_values("term of D²", ascending=False).head(8).round(2)
 #
 # Each item costs a measurement. ``MahalanobisTaguchiSelector`` lays the items on an *orthogonal array* (直交表,
 # 正交表): each of its runs uses half of them, and its *S/N ratio* (SN比, 信噪比), larger-the-better, says how far the
-# malignant rows are then away. The *gain* of an item is the mean with it less the mean without it; the unit space
-# is made inside a cross-validation. The factorial effect chart (要因効果図) shows both means.
-selector = MahalanobisTaguchiSelector().fit(X, y)
-print(
-    f"{selector.orthogonal_array_.shape[0]} runs; {selector.get_support().sum()} of {X.shape[1]} items are kept."
-)
+# malignant rows are then away. The *gain* (利得) of an item is the mean with it less the mean without it. The factorial
+# effect chart (要因効果図) shows both means.
+#
+# Rows are held out by *cross-validation* (交差検証: five times a fifth of them), and the S/N ratio has a second term,
+# which punishes items that bring held-out benign rows far away as well; books use the first term only.
+#
+# The selector takes all rows, and 0 (normal) or 1 (abnormal) for each. From two tables:
+both = pd.concat([unit_space, known])
+selector = MahalanobisTaguchiSelector().fit(both, [0] * len(unit_space) + [1] * len(known))
+kept = selector.get_feature_names_out()
+print(f"{len(selector.orthogonal_array_)} runs; {len(kept)} of {X.shape[1]} items are kept.")
 EffectChartDisplay.from_estimator(selector)
 
 # %%
 # The held-out rows say whether that was a good choice; they had no part in the selection or the threshold. The area
 # under the curve is the probability that a malignant row is farther away than a benign one.
-kept = selector.get_feature_names_out()
 smaller = MahalanobisTaguchi(threshold="quantile", false_alarm_rate=0.05).fit(
     unit_space[kept], abnormal=known[kept]
 )
@@ -148,10 +158,10 @@ print(comparison.round(2).to_string(index=False))
 # What to take from it
 # --------------------
 #
-# - A threshold of 4 misses half of the malignant rows. Take one that promises a rate of false alarms.
+# - A threshold of D = 4 misses half of the malignant rows. Take one that promises a rate of false alarms.
 # - Fewer items find more: an item that tells nothing still adds its noise to every distance.
-# - MT never saw how malignant rows differ; the known ones only served to choose items. So it also finds what nobody
-#   has seen before.
+# - MT learns from benign rows alone, so it also finds what nobody has seen before. The known malignant rows chose the
+#   items, and would set the threshold of "roc"; that of "quantile" they do not touch.
 #
 # The items that were kept:
 print(

@@ -9,13 +9,16 @@ embedding). Here nothing is known beforehand: **each word is an item**, and its 
 ``TMetrics`` is a transformer, from texts to 17 numbers. Its ``fit_transform`` computes the training rows out of fold,
 as ``TargetEncoder`` does.
 
-*For those who know the T-method:* an item is "the word is in the text, or not", and the target is the star. ``fit``
-learns from reviews with stars, ``transform`` and ``predict`` measure reviews without.
+*For those who know the T-method:* an item is "the word is in the text, or not", and the target is the star. There are
+two steps. In step 1 each word is measured alone, and the results of a text's words are summed into 17 numbers. In step
+2 these 17 are the items of a second T-method, T(2). ``fit`` learns from reviews with stars, ``transform`` and
+``predict`` measure reviews without.
 
 The data
 --------
 
-600 short reviews come with this package, written for it, 120 of each star. 200 are held out.
+600 short reviews come with this package, written for it in English, 120 of each star. 200 are *held out*
+(検証用に残したデータ): they have no part in ``fit``.
 """
 
 import textwrap
@@ -34,56 +37,72 @@ from pipeline.experiment.explanation import explain
 from pipeline.features import TMetrics
 from pipeline.taguchi import TMethodRegressor
 
+# For your own texts change three things: the table with its columns `text` and `stars` (any grades),
 reviews = load_sample()
-train, test = train_test_split(reviews, test_size=200, random_state=0, stratify=reviews.stars)
+# the number of held-out rows,
+n_test = 200
+# and the text that is taken apart below.
+text = (
+    "We waited an hour and the soup was cold, "
+    "but the staff was friendly and the dessert perfect. Worth it!"
+)
+grades = sorted(reviews.stars.unique())
+train, test = train_test_split(reviews, test_size=n_test, random_state=0, stratify=reviews.stars)
 print(f"{len(train)} reviews to learn from, {len(test)} held out. One of them:")
 print(textwrap.fill(train.text.iloc[0], 100), "->", train.stars.iloc[0], "stars")
 
 # %%
-# What a word says
-# ----------------
+# Step 1: what a word says
+# ------------------------
 #
 # Each word and each pair of neighbours is measured alone. Its *sensitivity* (感度, 灵敏度) ``beta`` is how much more
-# often it occurs as the target rises. Its *S/N ratio* (SN比, 信噪比) ``eta`` is how far that stands above chance. The
-# reference point is one end of the scale, the *unit space* (単位空間, 单位空间) of the T(2) method.
-# For each word the table tells how many texts have it, its value in stars (up or down) and its S/N ratio.
+# often it occurs as the target rises. Its *S/N ratio* (SN比, 信噪比) is ``eta`` = S_β/S_e, the part of its variation
+# that the target explains over the part that it does not; so a rare word has little. The ``value`` of a word is the
+# mean of the stars of the reviews that have it, less the mean of those that do not. Only words of a fiftieth of the
+# texts are shown.
 words = TMetrics().fit(train.text, train.stars)
 everything = words.explain(" ".join(train.text))
-everything = everything[everything.n_texts >= 8].sort_values("sn_db", ascending=False)
+everything = everything[everything.n_texts >= max(2, len(train) // 50)].sort_values(
+    "sn_db", ascending=False
+)
 strongest = pd.concat(
     [everything[everything.value > 0].head(10), everything[everything.value < 0].head(10)[::-1]]
 )
-print(strongest[["item", "n_texts", "value", "sn_db"]].round(2).to_string(index=False))
+columns = ["item", "n_texts", "value", "sn_db"]
+print(strongest[columns].astype({"n_texts": int}).round(2).to_string(index=False))
 
 fig, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
 ax.barh(strongest["item"], strongest["value"], color=np.where(strongest["value"] > 0, "C2", "C3"))
 ax.axvline(0, color="grey", lw=0.8)
 ax.invert_yaxis()
 _ = ax.set(
-    xlabel="value in stars, from the middle of the scale",
+    xlabel="mean stars with the word less mean stars without",
     title="Words and pairs with the largest S/N ratios",
 )
 
 # %%
-# From words to a star
-# --------------------
+# Step 2: from words to a star
+# ----------------------------
 #
-# ``TMetrics`` adds the words of a text up in 17 ways (sums, means, the strongest up and down). A second T-method makes
-# one estimate of these 17 items; ``unit_space="low"`` is T(2), which measures everything from the lowest stars.
+# ``TMetrics`` adds the words of a text up in 17 ways (sums, means, the strongest up and down). These are the items of
+# T(2), the one-sided T-method, ``unit_space="low"``: the *unit space* (単位空間, 单位空间) are the reviews of one star,
+# all others are the signal. Both steps together are a *pipeline*, which is fitted and used as one model.
 model = make_pipeline(TMetrics(), TMethodRegressor("low", clip="range")).fit(
     train.text, train.stars
 )
 stars = model.predict(test.text)
 
 fig, ax = plt.subplots(figsize=(6, 4))
-ax.boxplot([stars[test.stars == star] for star in range(1, 6)], tick_labels=range(1, 6))
-ax.plot(range(1, 6), range(1, 6), color="grey", lw=0.8)
+places = range(1, len(grades) + 1)
+ax.boxplot([stars[test.stars == grade] for grade in grades], positions=places, tick_labels=grades)
+ax.plot(places, grades, color="grey", lw=0.8)
 ax.set(xlabel="stars given", ylabel="stars predicted", title="Held-out reviews")
 
 error, kappa = (
     mean_absolute_error(test.stars, stars),
     cohen_kappa_score(test.stars, stars.round(), weights="quadratic"),
 )
+print(f"Unit space: {model[-1].n_unit_space_:.0f} of {len(train)} reviews.")
 print(f"Mean absolute error {error:.2f} stars, quadratic weighted kappa {kappa:.2f}.")
 
 # %%
@@ -92,18 +111,32 @@ print(f"Mean absolute error {error:.2f} stars, quadratic weighted kappa {kappa:.
 #
 # Both steps are sums, so a prediction can be told as words. ``explain`` takes it apart: the base, which is the same for
 # every text, then the words with what each adds or takes away, in stars, and columns that are no sums, such as the
-# strongest word up. Together they are the prediction.
-text = "We waited an hour and the soup was cold, but the staff was friendly and the dessert perfect. Worth it!"
+# strongest word up. Together they are the prediction; where ``clip`` cuts one off at an end of the scale, the last row,
+# ``limit``, says how much.
 table = explain(model, text)
 print(f"{text}\n-> {model.predict([text])[0]:.2f} stars")
 print(f"{len(table)} parts sum up to {table.contribution.sum():.2f}; the first:")
-print(table.head(12).round(2).to_string(index=False))
+print(table[["item", "contribution"]].head(12).round(2).to_string(index=False))
 
 parts = table[1:].head(14).sort_values("contribution")
 fig, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
 ax.barh(parts["item"], parts["contribution"], color=np.where(parts["contribution"] > 0, "C2", "C3"))
 ax.axvline(0, color="grey", lw=0.8)
 _ = ax.set(xlabel="contribution (stars)", title="The strongest parts of one prediction")
+
+# %%
+# All is measured from a text of one star. Against that, neutral words add stars, and so does a column that is 0:
+# compare words with each other, not with 0. A text without any known word is not in the middle of the scale. With
+# ``unit_space="all"`` the base is the mean of all reviews, and the error is hardly larger.
+centred = make_pipeline(TMetrics(), TMethodRegressor("all", clip="range")).fit(
+    train.text, train.stars
+)
+for name, each in (("low", model), ("all", centred)):
+    error = mean_absolute_error(test.stars, each.predict(test.text))
+    base, unknown = explain(each, text).contribution[0], each.predict(["xyz"])[0]
+    print(
+        f'"{name}": base {base:.2f}, no known word {unknown:.2f}, mean absolute error {error:.2f}'
+    )
 
 # %%
 # From nothing
@@ -119,13 +152,15 @@ rivals = {
     "T(2) on words": model,
 }
 rows = []
-for n in (30, 60, 100, 200, 400):
-    part = train.groupby("stars").head(n // 5)
+for n in sorted({min(n, len(train)) for n in (30, 60, 100, 200, 400)}):
+    part = train.groupby("stars").head(n // len(grades))
     for name, rival in rivals.items():
         if rival is None:
             predicted = np.full(len(test), part.stars.mean())
         else:
-            predicted = rival.fit(part.text, part.stars).predict(test.text).clip(1, 5)
+            predicted = (
+                rival.fit(part.text, part.stars).predict(test.text).clip(grades[0], grades[-1])
+            )
         kappa = cohen_kappa_score(test.stars, predicted.round(), weights="quadratic")
         rows.append((n, name, mean_absolute_error(test.stars, predicted), kappa))
 curves = pd.DataFrame(rows, columns=["reviews", "model", "error", "kappa"])
@@ -152,8 +187,8 @@ for ax, table, label in zip(
 #
 # - With 30 reviews neither knows enough words: the error is hardly smaller than that of the mean.
 # - From 60 reviews on, the T-method is ahead of TF-IDF and Ridge, on both measures.
-# - It read each review once, and every weight is a word that can be looked up.
+# - No weight is searched for: sums over the reviews give them all (for the training rows out of fold), and every weight
+#   is a word that can be looked up.
 last = errors.iloc[-1]
-print(
-    f"{len(train)} reviews: {last['T(2) on words']:.2f} stars by T(2), {last['TF-IDF + Ridge']:.2f} by Ridge."
-)
+print(f"{len(train)} reviews: {last['T(2) on words']:.2f} stars by T(2),")
+print(f"{last['TF-IDF + Ridge']:.2f} by Ridge.")

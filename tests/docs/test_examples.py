@@ -69,17 +69,30 @@ def test_no_page_loads_anything_from_elsewhere(docs: Path) -> None:
 
 def test_a_factory_table(docs: Path) -> None:
     text = printed(docs, "plot_1_factory_table")
-    assert "12 runs; kept: flow, belt current, panel weight, capacitance" in text
-    assert numbers("Gain of wet gloss: # dB", text)[0] < 0
+    assert "12 runs; kept: flow, belt current, viscosity, panel weight, capacitance, air pressure" in text
+    gloss, pressure = numbers("Gain of wet gloss: # dB; of air pressure: # dB", text)
+    assert gloss < -1 < 0 < pressure < 1
     inside, patients = numbers("#% of the new panels", text)[0], numbers("#% of the held-out patients", text)[0]
     assert 85 <= inside <= 95
     assert 85 <= patients <= 95
-    mean, every, chosen, squares = numbers(
-        r"always the mean # T\(1\), 11 items # T\(1\), 4 items # least squares, 11 items #", text
+    # A gain that is a quarter of the estimated one; cross-validation of the kept items says what new panels do.
+    estimated, confirmed = numbers("gain # # The", text)
+    assert 0.2 < confirmed / estimated < 0.3
+    (held_out,) = numbers("kept items by cross-validation: # dB", text)
+    assert held_out == pytest.approx(numbers("6 kept # #", text)[1], abs=0.2)
+    # The table is an ordinary one.
+    means = r"all 11 items \(dB\) # kept items \(dB\) # T\(1\), 15.*?\) # ridge.*?\) # least squares, 15.*?\) #"
+    every, kept, few, ridge, few_squares = numbers(means, text)
+    assert kept - every == pytest.approx(confirmed, abs=0.2)
+    assert numbers("kept items are better in #:", text)[0] >= 15
+    assert ridge < few < 1.1 * ridge
+    assert few < 0.7 * few_squares
+    page = (docs / "gallery/plot_1_factory_table.rst").read_text(encoding="utf-8")
+    assert re.findall(r"<th>(推定値|下限|上限)</th>", page) == ["推定値", "下限", "上限"]
+    mean, every, chosen, full, squares = numbers(
+        r"always the mean # T\(1\), 11 items # T\(1\), 6 items # T\(1\), 11.*?\" # least squares, 11 items #", text
     )
-    # Almost as much with four items, least squares a little better.
-    assert every < chosen < 1.1 * every < mean / 2
-    assert squares < every
+    assert squares < full < chosen < every < mean / 2
     method, squares, mean = numbers(
         r"T-method, \d items: # least squares, 10 items: # always the mean: #", text.partition("patients:")[2]
     )
@@ -88,12 +101,12 @@ def test_a_factory_table(docs: Path) -> None:
 
 def test_abnormal_cells(docs: Path) -> None:
     text = printed(docs, "plot_2_abnormal_cells")
-    rates = {name: numbers(f"{name} # # #", text) for name in ("4, as in books", '"quantile"', '"f"', '"roc"')}
-    # The threshold of the books misses half; "quantile" keeps its false alarms, "f" does not.
-    assert 0.4 < rates["4, as in books"][2] < 0.6
+    rates = {name: numbers(f"{name} # # #", text) for name in ("D = 4", '"quantile"', '"f"', '"roc"')}
+    # The default misses half; "quantile" keeps its false alarms, "f" does not.
+    assert 0.4 < rates["D = 4"][2] < 0.6
     assert rates['"quantile"'][1] <= 0.05
     assert rates['"f"'][1] > 0.1
-    terms, squared = numbers("The terms sum up to #, D² is #", text)
+    terms, squared = numbers("The terms sum up to #, the MD is #", text)
     assert terms == squared
     every, kept = numbers("all 30 # # # #", text), numbers("kept 14 # # # #", text)
     assert kept[1] <= 0.05
@@ -121,6 +134,16 @@ def test_words(docs: Path) -> None:
     text = printed(docs, "plot_4_words")
     (prediction,) = numbers("Worth it! -> # stars", text)
     assert numbers("parts sum up to #", text) == [prediction]
+    (error,) = numbers("Mean absolute error # stars", text)
+    base, unknown, low = numbers('"low": base #, no known word #, mean absolute error #', text)
+    assert base == 1
+    assert unknown > 3.5
+    assert low == error
+    base, _, error = numbers('"all": base #, no known word #, mean absolute error #', text)
+    assert base == 3
+    assert low < error < low + 0.03
+    # A value is a difference of means of stars.
+    assert numbers(" great # # #", text)[1] == 1.28
     errors, kappas = text.partition("Quadratic weighted kappa: ")[::2]
     for n in (60, 100, 200, 400):
         method, ridge, mean = numbers(f" {n} # # #", errors.partition("error in stars:")[2])
