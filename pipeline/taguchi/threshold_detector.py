@@ -190,7 +190,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         Returns
         -------
         DataFrame
-            One row for each row of X, with its index: `distance`; `md`, its square, the MD of many books;
+            One row for each row of X, with its index: `distance`; `md`, its square, the MD of the books;
             `differs_in`, the names of what is constant in the unit space and not so in this row, separated by commas;
             `ordinary`, whether the distance is within the threshold and nothing differs; `most`, the name of the
             largest term of the squared distance, see `explain`.
