@@ -13,6 +13,8 @@ turns 64 items into two variables and a distance.
 *For those who know RT:* ``fit(X)`` takes the rows of the unit space, ``transform(X)`` gives Y1, Y2 and the distance of
 any rows.
 
+*To run it:* ``pip install "t-method-vs-attention[encoder,workbench]"``
+
 The data
 --------
 
@@ -34,7 +36,7 @@ from pipeline.taguchi import RTMethod, UnitSpaceClassifier, UnitSpaceItems
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=0, stratify=y)
-print(f"{len(X)} pictures to learn from, {len(X_test)} held out.")
+print(f"{len(X)} pictures, and {len(X_test)} held out.")
 
 # %%
 # Ten unit spaces
@@ -89,9 +91,8 @@ start = time.perf_counter()
 own.fit(X, y)
 seconds = time.perf_counter() - start
 right_shared, right_own = shared.fit(X, y).score(X_test, y_test), own.score(X_test, y_test)
-print(
-    f"Right with a shared covariance: {right_shared:.2f}; where each digit has its own: {right_own:.2f}."
-)
+print(f"Right with a shared covariance: {right_shared:.2f};")
+print(f"where each digit has its own: {right_own:.2f}.")
 
 fig, ax = plt.subplots(figsize=(5.5, 5))
 _ = ConfusionMatrixDisplay.from_estimator(own, X_test, y_test, ax=ax, cmap="Blues", colorbar=False)
@@ -139,12 +140,11 @@ for n in (10, 20, 40, 91):
             network,
         )
     )
-columns = ["pictures a digit", "RT, shared covariance", "RT, own covariance", "CNN"]
+columns = ["pictures a digit", "RT, shared", "RT, own", "CNN"]
 table = pd.DataFrame(rows, columns=columns).set_index("pictures a digit")
 print(table.round(2).to_string())
-print(
-    f"All pictures: {seconds:.2f} s for RT, {network_seconds:.2f} s for the CNN, on this machine."
-)
+print(f"All pictures: {seconds:.2f} s for RT,")
+print(f"{network_seconds:.2f} s for the CNN, on this machine.")
 
 ax = table.plot(marker="o", figsize=(6.5, 4), logx=True, ylabel="right, of the held-out pictures")
 _ = ax.set_xticks(table.index, table.index)
@@ -160,4 +160,5 @@ _ = ax.set_xticks(table.index, table.index)
 # - Nothing is searched for, so there is nothing to tune, and every number has a meaning. Here are those of one picture:
 y1, y2, distance = np.stack([space.transform(X_test[:1])[0] for space in spaces], axis=1)
 print(f"The first held-out picture is a {y_test[0]}.")
-print(pd.DataFrame({"Y1": y1, "Y2": y2, "distance": distance}).round(2).T.to_string())
+numbers = pd.DataFrame({"Y1": y1, "Y2": y2, "distance": distance}).rename_axis("unit space of")
+print(numbers.round(2).to_string())

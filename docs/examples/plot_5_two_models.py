@@ -13,6 +13,8 @@ are real.
 rows would have given other errors. How much other is found by drawing rows again and again from those that are
 there (the *bootstrap*).
 
+*To run it:* ``pip install "t-method-vs-attention[workbench]"``
+
 The data
 --------
 
@@ -52,19 +54,22 @@ for name, predicted in predictions.items():
 #
 # ``compare`` draws the held-out patients 2,000 times with replacement, and each time takes the difference of the two
 # models **on the same patients**: a patient who is hard to predict is hard for both, and drops out of the difference.
-# The middle 95% of these differences are its interval. A model is called ahead only where the interval leaves out 0.
+# From the scatter of these differences follow a 95% interval and a p-value. A model is called ahead only where the
+# p-value is below 0.05.
 two = compare(y_test, {name: predictions[name] for name in ("Ta", "Ridge")}, metric="mae")
-print(two)
+print(textwrap.fill(f"{two.verdict} {two.how}", 80))
+two.differences.round(3)
 
 # %%
 # Three models
 # ------------
 #
 # Who compares many pairs finds a difference by luck sooner or later. With three models there are three pairs, and the
-# p-values are adjusted by Holm's method, so that the chance of any false claim stays at 5%. What two models alone
-# seemed to show is no longer shown when it is one of three questions asked of these 221 patients.
+# p-values are adjusted by Holm's method (``p_holm``), so that the chance of any false claim stays at 5%. What two
+# models alone seemed to show is no longer shown when it is one of three questions asked of these 221 patients, although
+# its interval, which stands for one question, leaves out 0.
 three = compare(y_test, predictions, metric="mae")
-print(textwrap.fill(three.verdict, 100))
+print(textwrap.fill(three.verdict, 80))
 three.differences.round(3)
 
 # %%
@@ -76,7 +81,7 @@ def within_40(y, predicted):
 
 
 share = compare(y_test, predictions, metric=within_40, greater_is_better=True)
-print(textwrap.fill(share.verdict, 100))
+print(textwrap.fill(share.verdict, 80))
 
 # %%
 # At which number of rows?
@@ -103,7 +108,7 @@ curve = learning_curve(
     models, X, y, X_test, y_test, sizes=(15, 30, 60, 120, 240), n_draws=10, metric="mae"
 )
 for sentence in curve.verdict.split(". "):
-    print(textwrap.fill(sentence, 100))
+    print(textwrap.fill(sentence, 80))
 _ = curve.plot()
 
 # %%

@@ -13,6 +13,8 @@ missing value only takes one prediction out of the average.
 *For those who know the T-method:* ``fit`` learns, ``predict`` estimates. An array has a row for each film and a column
 for each item, and a gap is written as ``nan``.
 
+*To run it:* ``pip install "t-method-vs-attention[workbench]"``
+
 The data
 --------
 
@@ -78,18 +80,16 @@ kept = people_with_common_films(known)
 model = TMethodRegressor("all", clip="range").fit(others[known][:, kept], target[known])
 predicted = model.predict(others[unseen][:, kept])
 error = mean_absolute_error(target[unseen], predicted)
-print(
-    f"{kept.sum()} people are items; the mean error on {len(unseen)} unseen films is {error:.2f} stars."
-)
+print(f"Mean error on {len(unseen)} unseen films: {error:.2f} stars.")
+print(f"{kept.sum()} people are items.")
 
 # The cosine of the two tastes, which no model has seen.
 directions = people / np.linalg.norm(people, axis=1, keepdims=True)
 likeness = np.delete(directions, one, axis=0) @ directions[one]
 has_weight = model.eta_ > 0
 same_sign = np.mean(np.sign(model.beta_[has_weight]) == np.sign(likeness[kept][has_weight]))
-print(
-    f"{has_weight.sum()} of them have a weight; {same_sign:.0%} of these have a sensitivity of the right sign."
-)
+print(f"{has_weight.sum()} of them have a weight;")
+print(f"{same_sign:.0%} of these have a sensitivity of the right sign.")
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
 left.scatter(
@@ -145,10 +145,10 @@ def t_method(rows, unseen, others, target):
 
 
 answers = {
-    "film's mean": film_mean,
-    "film's mean + level": film_mean_and_level,
-    "Ridge, gaps filled": ridge,
-    "T-method, gaps left open": t_method,
+    "mean": film_mean,
+    "mean + level": film_mean_and_level,
+    "Ridge": ridge,
+    "T-method": t_method,
 }
 errors = []
 for person in range(40):

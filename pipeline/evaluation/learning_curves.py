@@ -50,13 +50,15 @@ class LearningCurve:
         """Return a copy of `scores`."""
         return self.scores.copy()
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
         """Draw the curves with their intervals.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             By default a new figure.
+        **kwargs : dict
+            Properties of the lines, passed to `Axes.plot`.
 
         Returns
         -------
@@ -70,15 +72,18 @@ class LearningCurve:
         with needs_extra("LearningCurve.plot", "workbench"):
             import matplotlib.pyplot as plt
 
+        from pipeline.taguchi.plots.names import labels, legend
+
         ax = plt.subplots()[1] if ax is None else ax
         for name, curve in self.scores.groupby("name", sort=False):
-            (line,) = ax.plot(curve["n_train"], curve["score"], marker="o", label=str(name))
+            look = {"marker": "o", **kwargs, "label": labels([name])[0]}
+            (line,) = ax.plot(curve["n_train"], curve["score"], **look)
             ax.fill_between(curve["n_train"], curve["low"], curve["high"], color=line.get_color(), alpha=0.15)
         ax.set(xscale="log", xlabel="training rows", ylabel=self.metric)
         sizes = sorted(set(self.scores["n_train"]))
         ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
         ax.set_xticks([], minor=True)
-        ax.legend()
+        legend(ax)
         return ax
 
     def __str__(self) -> str:

@@ -61,6 +61,16 @@ def test_an_example_has_a_page_pictures_and_a_notebook(docs: Path, name: str) ->
     assert {cell["cell_type"] for cell in cells} == {"code", "markdown"}
 
 
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [("plot_3_digits", "encoder,workbench"), ("plot_5_two_models", "workbench"), ("plot_6_ratings", "workbench")],
+)
+def test_a_notebook_says_what_to_install(docs: Path, name: str, extras: str) -> None:
+    (notebook,) = (docs / "_build/html/_downloads").rglob(f"{name}.ipynb")
+    first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+    assert f'pip install "t-method-vs-attention[{extras}]"' in "".join(first)
+
+
 def test_no_page_loads_anything_from_elsewhere(docs: Path) -> None:
     for page in (docs / "_build/html").rglob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -1,5 +1,8 @@
 """Learning curves of any estimators on any rows."""
 
+import importlib.util
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,3 +138,15 @@ def test_the_plot_has_a_curve_for_each_estimator(table):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), curve.frame()["score"][::2])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("training rows", "mean absolute error")
     plt.close(figure)
+
+
+def test_the_plot_takes_any_names_and_properties_of_lines(table):
+    plt = pytest.importorskip("matplotlib.pyplot", reason="the extra workbench is not installed")
+    other = "cost in $" if importlib.util.find_spec("matplotlib_fontja") is None else "温度"
+    named = dict(zip(("$a_{$ and $b$", other), models().values(), strict=True))
+    ax = learning_curve(named, *table, SIZES, metric="mae", n_resamples=10).plot(linestyle="--", marker="s")
+    with warnings.catch_warnings(action="error"):
+        ax.figure.canvas.draw()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(named)
+    assert [(line.get_linestyle(), line.get_marker()) for line in ax.lines] == [("--", "s")] * 2
+    plt.close(ax.figure)

@@ -1,5 +1,6 @@
 """The displays: what is drawn is what `frame` returns, any names and values can be drawn, bad input in one line."""
 
+import importlib.util
 import warnings
 
 import numpy as np
@@ -37,7 +38,12 @@ from pipeline.taguchi.plots import (  # noqa: E402
 NAMES = ["temperature", "pressure", "time", "operator"]
 JAPANESE = ["温度", "圧力", "時間", "作業者"]
 LONG = [f"the very long name of the item in the column {i} of the table" for i in range(4)]
-DOLLARS = ["$a", "b$", "$c_{$", "d__e\n"]
+DOLLARS = ["$x_{$ and $y$", "b$", "__c__", "d__e\n"]
+
+# Not imported: that would make its font matplotlib's default.
+needs_japanese_font = pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib_fontja") is None, reason="matplotlib-fontja is not installed"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +151,18 @@ class TestEffectChart:
         everything = EffectChartDisplay.from_estimator(selector, max_items=None)
         assert everything.frame().item.nunique() == 64
 
+    def test_a_pipeline_brings_its_selector(self):
+        pipeline = make_pipeline(OrthogonalArraySelector(unit_space="all"), TMethodRegressor()).fit(*table())
+        frame = EffectChartDisplay.from_estimator(pipeline).frame()
+        pd.testing.assert_frame_equal(frame, EffectChartDisplay.from_estimator(pipeline[0]).frame())
+
+    def test_a_nested_factor_takes_two_lines_and_an_item_one(self):
+        design = parameter_design(lambda settings, _: [settings["a__b"]], {"a__b": [1, 2]}, sn="larger")
+        assert texts(drawn(EffectChartDisplay.from_design(design)).child_axes[0].get_xticklabels()) == ["a\nb"]
+        selector = OrthogonalArraySelector(unit_space="all").fit(*table(["__x__", "a__b", "c", "d"]))
+        axes = drawn(EffectChartDisplay.from_estimator(selector))
+        assert texts(axes.get_xticklabels()) == ["__x__", "a__b", "c", "d"]
+
     def test_a_design_has_its_level_means_and_names_levels_and_factors(self, design):
         display = EffectChartDisplay.from_design(design)
         axes, frame = drawn(display), display.frame()
@@ -195,6 +213,14 @@ class TestItems:
     def test_a_selector_alone_has_gains(self, selector):
         display = ItemsDisplay.from_estimator(selector)
         np.testing.assert_array_equal([bar.get_width() for bar in drawn(display).patches], selector.item_gains_)
+
+    def test_the_axes_say_which_end_is_better(self, selector):
+        X, y = table()
+        left, right = ItemsDisplay.from_estimator(
+            TMethodRegressor().fit(X.loc[:, selector.get_support()], y), selector
+        ).ax_
+        assert left.get_xlabel() == "S/N ratio (dB), right is better"
+        assert right.get_xlabel() == "gain (dB), right is better"
 
     def test_no_item_with_a_signal_can_be_drawn(self):
         axes = drawn(ItemsDisplay(pd.DataFrame({"sn_ratio_db": [-np.inf, -np.inf]}, index=["a", "b"])).plot())
@@ -262,6 +288,21 @@ class TestEstimate:
         frame = EstimateDisplay.from_predictions(pd.Series([1, 2, 3], index=list("abc")), [1, 2, 4]).frame()
         assert frame.index.tolist() == ["a", "b", "c"]
 
+    def test_columns_with_other_labels_are_refused(self):
+        y, y_pred = pd.Series([1, 2, 3]), pd.Series([3, 2, 1], index=[2, 1, 0])
+        with pytest.raises(ValueError, match=r"y_true and y_pred have different row labels: .* order of y_true\.$"):
+            EstimateDisplay.from_predictions(y, y_pred)
+        with pytest.raises(ValueError, match=r"y_true and interval have different"):
+            EstimateDisplay.from_predictions(y, y, pd.DataFrame({"low": y_pred, "high": y_pred}))
+        same = EstimateDisplay.from_predictions(y, y_pred.loc[y.index]).frame()
+        assert same["y_pred"].tolist() == [1, 2, 3]
+
+    def test_a_pipeline_in_a_pipeline_has_intervals_too(self):
+        X, y = table()
+        inner = make_pipeline(StandardScaler(), TMethodRegressor(interval="sn_ratio"))
+        display = EstimateDisplay.from_estimator(make_pipeline(inner).fit(X, y), X, y, confidence=0.8)
+        assert {"low", "high"} <= set(display.frame())
+
 
 class TestDistance:
     def test_every_row_is_drawn_and_counted_as_the_model_does(self, detector):
@@ -294,8 +335,22 @@ class TestDistance:
     def test_the_axis_is_logarithmic_where_distances_range_widely(self):
         assert drawn(DistanceDisplay.from_predictions([1.0, 2.0], [100.0], threshold=3.0)).get_yscale() == "log"
         assert drawn(DistanceDisplay.from_predictions([1.0, 2.0], [10.0], threshold=3.0)).get_yscale() == "linear"
-        assert drawn(DistanceDisplay.from_predictions([0.0, 2.0], [100.0], threshold=3.0)).get_yscale() == "linear"
         assert drawn(DistanceDisplay.from_predictions([1.0], threshold=0.0)).get_yscale() == "linear"
+        assert drawn(DistanceDisplay.from_predictions([1.0, 2.0], [3.0], threshold=np.inf)).get_yscale() == "linear"
+
+    def test_a_distance_of_0_is_on_the_axis_and_does_not_squeeze_the_others(self):
+        axes = drawn(DistanceDisplay.from_predictions([0.0, 0.001, 1.0], [5000.0], threshold=3.0))
+        assert axes.get_yscale() == "symlog"
+        heights = axes.transAxes.inverted().transform(axes.transData.transform([[0, d] for d in (0, 0.001, 1, 5000)]))
+        assert (np.diff(heights[:, 1]) > 0.05).all()
+        assert heights[0, 1] > 0
+        assert "0" in texts(axes.get_yticklabels())
+
+    def test_rows_keep_labels_that_differ_and_are_counted_else(self, detector):
+        X = table()[0]
+        assert DistanceDisplay.from_estimator(detector, X, abnormal_rows()).frame().index.tolist() == list(range(80))
+        labelled = DistanceDisplay.from_estimator(detector, X[5:], abnormal_rows()[:5]).frame()
+        assert labelled.index.tolist() == [*range(5, 60), *range(5)]
 
 
 OC = pd.DataFrame(
@@ -323,6 +378,17 @@ class TestOperatingCharacteristic:
         words = "threshold 2\n90% detected\n10% false alarms"
         assert texts(drawn(display).get_legend().get_texts()) == [f"MT\n{words}", f"RT\n{words}"]
         assert texts(display.ax_.texts) == []
+
+    def test_a_label_is_a_name_and_names_are_no_formulas(self):
+        display = OperatingCharacteristicDisplay.from_predictions(OC, label="$x_{$ and $y$")
+        OperatingCharacteristicDisplay.from_predictions(OC, name="RT", ax=display.ax_)
+        shown = drawn(display).get_legend().get_texts()
+        assert [text.get_text().split("\n")[0] for text in shown] == ["$x_{$ and $y$", "RT"]
+
+    @needs_japanese_font
+    def test_the_first_name_of_two_is_japanese(self):
+        display = OperatingCharacteristicDisplay.from_predictions(OC, name=JAPANESE[0])
+        drawn(OperatingCharacteristicDisplay.from_predictions(OC, name="RT", ax=display.ax_))
 
     @pytest.mark.parametrize("point", [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.9, 0.1)])
     def test_wherever_the_chosen_point_is_its_words_are_in_the_square(self, point):
@@ -397,9 +463,21 @@ class TestContributions:
         np.testing.assert_allclose(display.frame().value[["Y1", "Y2"]], model.transform(X)[3, :2])
         assert display.total == pytest.approx(model.distance(X)[3] ** 2)
 
-    def test_there_must_be_such_a_row(self, detector):
-        with pytest.raises(ValueError, match=r"row must count one of the 60 rows of X from 0, got 60\.$"):
-            ContributionsDisplay.from_estimator(detector, table()[0], 60)
+    @pytest.mark.parametrize("row", [60, 1.0, "a"])
+    def test_there_must_be_such_a_row(self, detector, row):
+        with pytest.raises(ValueError, match=rf"row must count one of the 60 rows of X from 0, got {row!r}\.$"):
+            ContributionsDisplay.from_estimator(detector, table()[0], row)
+
+    @pytest.mark.parametrize("clip", [None, (-0.5, 0.5)])
+    @pytest.mark.parametrize("names", [["rest", "2 others", "(2 others)", "a"], ["2 others", "rest", "a", "(rest)"]])
+    def test_bars_of_items_and_of_sums_may_share_a_name(self, names, clip):
+        X, y = table(names)
+        model = TMethodRegressor(unit_space="all", clip=clip).fit(X, y)
+        display = ContributionsDisplay.from_estimator(model, X, int(np.argmax(y)), max_items=2)
+        frame = display.frame()
+        assert len(frame) == 3 + (clip is not None)
+        assert frame.index.is_unique
+        assert display.base + frame.contribution.sum() == pytest.approx(display.total)
 
 
 # Every display --------------------------------------------------------------------------------------------------------
@@ -424,8 +502,8 @@ def test_any_names_are_drawn_and_none_is_cut_off(names):
         drawn(display)
 
 
+@needs_japanese_font
 def test_japanese_and_chinese_names_are_drawn():
-    pytest.importorskip("matplotlib_fontja")
     for display in every_display(JAPANESE):
         drawn(display)
 
@@ -479,6 +557,30 @@ X, Y = table()
         (lambda: ContributionsDisplay.from_estimator(TMethodRegressor(), X), NotFittedError, "not fitted"),
         (lambda: EffectChartDisplay.from_estimator(Ridge().fit(X, Y)), TypeError, "with item_gains_, got Ridge"),
         (lambda: ItemsDisplay.from_estimator(Ridge().fit(X, Y)), TypeError, "with items_table, got Ridge"),
+        (lambda: ItemsDisplay.from_estimator(MahalanobisTaguchi().fit(X)), TypeError, "or gain_db, got that of Mahal"),
+        (
+            lambda: EffectChartDisplay.from_estimator(make_pipeline(StandardScaler(), Ridge()).fit(X, Y)),
+            TypeError,
+            "with item_gains_, got Ridge",
+        ),
+        (
+            lambda: EstimateDisplay.from_estimator(Ridge().fit(X, Y), X, Y, confidence=0.9),
+            TypeError,
+            "confidence needs an estimator whose predict takes return_interval, got Ridge",
+        ),
+        (
+            lambda: EstimateDisplay.from_predictions([1, 2], [1, 2], [[np.nan, 1]] * 2),
+            ValueError,
+            "interval holds NaN in 2 of 4 ends",
+        ),
+        (lambda: DistanceDisplay.from_predictions([1], threshold=np.nan), ValueError, "threshold must be .* got nan"),
+        (lambda: DistanceDisplay.from_predictions([1], threshold="roc"), ValueError, "threshold must be .* got 'roc'"),
+        (lambda: DistanceDisplay.from_predictions([1], threshold=-1), ValueError, "threshold must be .* got -1"),
+        (
+            lambda: DistanceDisplay.from_predictions([1], [2, -1.5], threshold=1),
+            ValueError,
+            r"abnormal_distance is below 0 in 1 of 2 rows \(lowest -1\.5\)",
+        ),
         (lambda: ItemsDisplay.from_estimator(TMethodRegressor().fit(X, np.c_[Y, Y])), ValueError, "a model of 2: fit"),
         (lambda: DistanceDisplay.from_estimator(Ridge().fit(X, Y), X), TypeError, "with diagnosis, got Ridge"),
         (lambda: ContributionsDisplay.from_estimator(Ridge().fit(X, Y), X), TypeError, "with contributions, got R"),

@@ -1,5 +1,6 @@
 """What each item adds to the distance or to the prediction of one row."""
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ class ContributionsDisplay(Display):
 
     Items that are not named are summed up in one bar, "5 others". The contributions sum up to `total` less `base`: a
     squared distance starts at 0, a prediction at the model's centre. What no item adds to a prediction, such as the cut
-    at its limits, is the bar "rest".
+    at its limits, is the bar "rest". Where an item has such a name, the bar's is in brackets: "(rest)".
 
     Make it with `from_estimator`.
 
@@ -130,7 +131,7 @@ class ContributionsDisplay(Display):
         table = _table(distinct(names), values, parts.items[0], max_items)
         # Of an estimator that makes up for its rounding there, that is no bar.
         if abs(parts.rest[0]) > 1e-9 * np.abs([parts.base[0], *parts.items[0]]).sum():
-            table.loc["rest"] = [np.nan, parts.rest[0]]
+            table = _with_sum(table, "rest", parts.rest[0])
         return cls(table, float(parts.base[0]), float(parts.total[0]), what, note).plot(ax, **kwargs)
 
     @needs_extra("ContributionsDisplay.plot", "workbench")
@@ -180,8 +181,8 @@ class ContributionsDisplay(Display):
 def _one_row(X: Any, row: int) -> Any:
     """Return one row as a table of one row, of the kind that X is."""
     rows = X.tocsr() if is_sparse(X) else X if hasattr(X, "iloc") else np.asarray(X)
-    if not -rows.shape[0] <= row < rows.shape[0]:
-        raise ValueError(f"row must count one of the {rows.shape[0]} rows of X from 0, got {row}.")
+    if not isinstance(row, Integral) or not -rows.shape[0] <= row < rows.shape[0]:
+        raise ValueError(f"row must count one of the {rows.shape[0]} rows of X from 0, got {row!r}.")
     return rows.iloc[[row]] if hasattr(rows, "iloc") else rows[[row]]
 
 
@@ -192,5 +193,13 @@ def _table(names: list[str], values: Array, parts: Array, max_items: int | None)
     index = pd.Index([names[item] for item in shown], name="item")
     table = pd.DataFrame({"value": values[shown], "contribution": parts[shown]}, index=index)
     if others := len(parts) - len(shown):
-        table.loc[f"{others} others"] = [np.nan, parts.sum() - parts[shown].sum()]
+        table = _with_sum(table, f"{others} others", parts.sum() - parts[shown].sum())
     return table
+
+
+def _with_sum(table: pd.DataFrame, name: str, contribution: float) -> pd.DataFrame:
+    """Return the table with a bar that is no item's, under a name that no item has."""
+    while name in table.index:
+        name = f"({name})"
+    row = pd.DataFrame({"value": np.nan, "contribution": contribution}, index=pd.Index([name], name="item"))
+    return pd.concat([table, row])

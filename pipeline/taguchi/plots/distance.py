@@ -1,5 +1,6 @@
 """Distances from the unit space of normal and abnormal rows, with the threshold."""
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from pipeline.errors import needs_extra
 from pipeline.taguchi.base import Array
 from pipeline.taguchi.plots.drawing import BLUE, ORANGE, Display, axes_for, last_step, numbers, style
-from pipeline.taguchi.plots.names import SMALL
+from pipeline.taguchi.plots.names import SMALL, figure_text, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,8 @@ class DistanceDisplay(Display):
 
     Below each group stands how many of its rows are beyond the threshold. A cross is a row that differs in what is
     constant in the unit space: it is beyond, whatever its distance. A triangle on the upper edge is an infinite
-    distance. The axis is logarithmic where the distances range over more than a factor of 30.
+    distance. The axis is logarithmic where the distances range over more than a factor of 30, with a linear part from a
+    distance of 0 to the next one.
 
     Make it with `from_estimator` or `from_predictions`.
 
@@ -32,7 +34,8 @@ class DistanceDisplay(Display):
     ----------
     table : DataFrame
         A row for each sample: `group` ("normal" or "abnormal"), `distance`, `differs_in` (names of what is constant in
-        the unit space and not so in this row) and `beyond`, whether it counts as an outlier.
+        the unit space and not so in this row) and `beyond`, whether it counts as an outlier. Rows keep their labels
+        where those of both groups differ, else they are counted.
     threshold : float
         The largest distance of an inlier.
 
@@ -96,6 +99,7 @@ class DistanceDisplay(Display):
             part = last.diagnosis(rows if before is None else before.transform(rows))
             parts.append(part.assign(group=group, beyond=~part["ordinary"]))
         table = pd.concat(parts)[["group", "distance", "differs_in", "beyond"]]
+        table = table if table.index.is_unique else table.reset_index(drop=True)
         return cls(table, -float(last.offset_)).plot(ax, **kwargs)
 
     @classmethod
@@ -130,13 +134,15 @@ class DistanceDisplay(Display):
         Raises
         ------
         ValueError
-            If a distance is NaN, or not in one dimension.
+            If a distance is NaN, negative, or not in one dimension, or if the threshold is not a number of 0 or more.
         ImportError
             If the extra `workbench` is not installed.
         """
-        groups = {"normal": numbers(distance, "distance", finite=False)}
+        if not isinstance(threshold, Real) or not threshold >= 0:
+            raise ValueError(f"threshold must be a distance, a number of 0 or more, got {threshold!r}.")
+        groups = {"normal": _distances(distance, "distance")}
         if abnormal_distance is not None:
-            groups["abnormal"] = numbers(abnormal_distance, "abnormal_distance", finite=False)
+            groups["abnormal"] = _distances(abnormal_distance, "abnormal_distance")
         parts = [pd.DataFrame({"group": group, "distance": values}) for group, values in groups.items()]
         table = pd.concat(parts, ignore_index=True).assign(differs_in="")
         return cls(table.assign(beyond=table["distance"] > threshold), threshold).plot(ax, **kwargs)
@@ -178,7 +184,8 @@ class DistanceDisplay(Display):
             ax.plot(x[infinite], np.full(infinite.sum(), 0.98), **edge)
             beyond = int(rows["beyond"].sum())
             ticks.append(f"{name}\n{beyond} of {len(rows)} beyond ({beyond / len(rows):.0%})")
-        ax.axhline(self.threshold, color="black", linewidth=1, linestyle="--", label=f"threshold {self.threshold:.3g}")
+        label = f"threshold {figure_text(self.threshold, '.3g')}"
+        ax.axhline(self.threshold, color="black", linewidth=1, linestyle="--", label=label)
         ax.set_xticks(range(len(groups)), ticks, fontsize=SMALL)
         ax.set(xlim=(-0.5, len(groups) - 0.5), ylabel="distance D")
         self._legend(ax)
@@ -186,15 +193,21 @@ class DistanceDisplay(Display):
 
     def _scale(self, ax: "Axes") -> None:
         """Make the axis logarithmic where the distances range widely, with plain numbers at 1, 2 and 5."""
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter, SymmetricalLogLocator
 
-        distance = self.table["distance"].to_numpy(dtype=np.float64)
-        finite = np.append(distance[np.isfinite(distance)], self.threshold)
-        if finite.min() <= 0 or finite.max() / finite.min() < _WIDE:
+        drawn = np.append(self.table["distance"].to_numpy(dtype=np.float64), self.threshold)
+        finite = drawn[np.isfinite(drawn)]
+        positive = finite[finite > 0]
+        if not len(positive) or positive.max() / positive.min() < _WIDE:
             return
-        ax.set_yscale("log")
-        decades = np.log10(finite.max() / finite.min())
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        subs = (1, 2, 5) if positive.max() / positive.min() < 1000 else (1,)
+        if len(positive) == len(finite):
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=subs))
+        else:
+            # A logarithmic axis has no place for a distance of 0.
+            ax.set_yscale("symlog", linthresh=positive.min(), linscale=0.5)
+            ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=positive.min(), subs=subs))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
 
@@ -211,7 +224,16 @@ class DistanceDisplay(Display):
         ]
         # The search for the best place is slow where there are many points.
         loc: Literal["best", "upper left"] = "best" if len(self.table) <= 1000 else "upper left"
-        ax.legend(handles=handles, fontsize=SMALL, loc=loc, framealpha=0.8)
+        legend(ax, handles=handles, loc=loc, framealpha=0.8)
+
+
+def _distances(values: npt.ArrayLike, name: str) -> Array:
+    """Return distances; a negative number is none."""
+    distance = numbers(values, name, finite=False)
+    if (distance < 0).any():
+        below = f"{(distance < 0).sum()} of {len(distance)} rows (lowest {distance.min():g})"
+        raise ValueError(f"{name} is below 0 in {below}: give distances, which are 0 or more.")
+    return distance
 
 
 def _spread(distance: Array) -> Array:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.constant_items import item_name
@@ -84,8 +86,8 @@ class EffectChartDisplay(Display):
         Parameters
         ----------
         estimator : OrthogonalArraySelector or MahalanobisTaguchiSelector
-            Fitted. The two points of an item lie half its gain above and below the mean of all runs: they are the means
-            of the runs with and without it.
+            Fitted, or a pipeline with one: its last. The two points of an item lie half its gain above and below the
+            mean of all runs: they are the means of the runs with and without it.
         max_items : int or None, default=40
             Where there are more items, those with the largest gains or losses are drawn; None draws all.
         ax : matplotlib Axes, default=None
@@ -106,6 +108,10 @@ class EffectChartDisplay(Display):
         ImportError
             If the extra `workbench` is not installed.
         """
+        if isinstance(estimator, Pipeline):
+            check_is_fitted(estimator)
+            steps = reversed(list(estimator.named_steps.values()))
+            estimator = next((step for step in steps if hasattr(step, "item_gains_")), estimator)
         selector, _ = last_step(estimator, cls.__name__, "item_gains_", "run_sn_ratios_")
         gains = np.asarray(selector.item_gains_, dtype=np.float64)
         names = distinct(item_name(selector, item) for item in range(len(gains)))

@@ -9,8 +9,9 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from pipeline.errors import needs_extra
+from pipeline.taguchi.base import Array
 from pipeline.taguchi.plots.drawing import BLUE, ORANGE, Display, axes_for, last_step, numbers, row_labels, style
-from pipeline.taguchi.plots.names import SMALL, figure_text
+from pipeline.taguchi.plots.names import figure_text, legend
 from pipeline.taguchi.scoring import sn_ratio
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class EstimateDisplay(Display):
         ------
         NotFittedError
             If the regressor is not fitted.
+        TypeError
+            With `confidence`, if its `predict` takes no `return_interval`.
         ValueError
             If there are several targets, the lengths differ, or a value is not finite.
         ImportError
@@ -108,7 +111,13 @@ class EstimateDisplay(Display):
         if confidence is None:
             y_pred, interval = estimator.predict(X), None
         else:
-            y_pred, interval = estimator.predict(X, return_interval=True, confidence=confidence)
+            try:
+                y_pred, interval = estimator.predict(X, return_interval=True, confidence=confidence)
+            except TypeError as error:
+                if "return_interval" not in str(error):
+                    raise
+                needed = "an estimator whose predict takes return_interval"
+                raise TypeError(f"confidence needs {needed}, got {type(last).__name__}.") from None
         return cls.from_predictions(y, y_pred, interval, center=center, ax=ax, **kwargs)
 
     @classmethod
@@ -144,21 +153,18 @@ class EstimateDisplay(Display):
         Raises
         ------
         ValueError
-            If there are several targets, the lengths differ, or a value is not finite.
+            If there are several targets, the lengths or the rows' labels differ, a value is not finite, or the ends of
+            an interval are NaN or in the wrong order.
         ImportError
             If the extra `workbench` is not installed.
         """
         actual, estimate = numbers(y_true, "y_true"), numbers(y_pred, "y_pred")
         check_consistent_length(actual, estimate)
+        _check_same_rows(y_true=y_true, y_pred=y_pred, interval=interval)
         columns = {"y_true": actual, "y_pred": estimate}
         if interval is not None:
-            ends = np.asarray(interval, dtype=np.float64)
-            if ends.shape != (len(actual), 2) or not (ends[:, 0] <= ends[:, 1]).all():
-                raise ValueError(
-                    f"interval must hold a lower and an upper end of each of the {len(actual)} estimates, got an array "
-                    f"of shape {ends.shape}{'' if ends.shape != (len(actual), 2) else ' with a lower end above'}."
-                )
-            columns |= {"low": ends[:, 0], "high": ends[:, 1]}
+            low, high = _ends(interval, len(actual))
+            columns |= {"low": low, "high": high}
         table = pd.DataFrame(columns, index=row_labels(y_true))
         return cls(table, float(actual.mean()) if center is None else center).plot(ax, **kwargs)
 
@@ -203,5 +209,27 @@ class EstimateDisplay(Display):
             ax.axline(middle, slope=self.slope, color=ORANGE, linewidth=1.5, label=label)
         ax.axline(middle, slope=1, color="black", linewidth=1, linestyle=(0, (4, 4)), label="slope 1")
         ax.set(xlabel="actual value", ylabel="estimate")
-        ax.legend(fontsize=SMALL, loc="upper right" if self.slope < 0 else "upper left", framealpha=0.8)
+        legend(ax, loc="upper right" if self.slope < 0 else "upper left", framealpha=0.8)
         return self._drawn(ax)
+
+
+def _check_same_rows(**columns: Any) -> None:
+    """Refuse columns whose rows have different labels: their places would pair the wrong rows."""
+    labelled = [(name, index) for name, column in columns.items() if (index := row_labels(column)) is not None]
+    for name, index in labelled[1:]:
+        first, of_first = labelled[0]
+        if not index.equals(of_first):
+            raise ValueError(f"{first} and {name} have different row labels: bring {name} in the order of {first}.")
+
+
+def _ends(interval: Any, n_rows: int) -> Array:
+    """Return the lower and the upper ends of intervals."""
+    ends = np.asarray(interval, dtype=np.float64)
+    if np.isnan(ends).any():
+        raise ValueError(f"interval holds NaN in {np.isnan(ends).sum()} of {ends.size} ends: an open end is infinite.")
+    if ends.shape != (n_rows, 2) or not (ends[:, 0] <= ends[:, 1]).all():
+        raise ValueError(
+            f"interval must hold a lower and an upper end of each of the {n_rows} estimates, got an array "
+            f"of shape {ends.shape}{'' if ends.shape != (n_rows, 2) else ' with a lower end above'}."
+        )
+    return ends.T

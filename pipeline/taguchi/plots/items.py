@@ -12,7 +12,8 @@ from pipeline.taguchi.plots.names import SMALL, distinct, labels, name_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PANELS = {"sn_ratio_db": "S/N ratio (dB)", "gain_db": "gain (dB)"}
+# The longest bar of negative dB is the worst item, so the axis says which end is which.
+_PANELS = {"sn_ratio_db": "S/N ratio (dB), right is better", "gain_db": "gain (dB), right is better"}
 
 
 class ItemsDisplay(Display):
@@ -83,7 +84,7 @@ class ItemsDisplay(Display):
         NotFittedError
             If an estimator is not fitted.
         TypeError
-            If it has no table of items.
+            If it has no table of items, or one with neither S/N ratios nor gains.
         ValueError
             If the number of axes is not that of the panels, or if the model has several targets.
         ImportError
@@ -97,6 +98,9 @@ class ItemsDisplay(Display):
             n_targets = table.index.levels[0].size
             raise ValueError(f"{cls.__name__} draws one target, got a model of {n_targets}: fit each alone.")
         panels = [name for name in _PANELS if name in table]
+        if not panels:
+            needed = " or ".join(_PANELS)
+            raise TypeError(f"{cls.__name__} needs items_table() with {needed}, got that of {type(last).__name__}.")
         shown = largest(table[panels[0]], max_items)
         title = f"{len(shown)} of {len(table)} items: the highest" if len(shown) < len(table) else ""
         table = table.set_axis(pd.Index(distinct(table.index), name="item"))

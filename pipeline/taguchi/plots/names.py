@@ -38,8 +38,11 @@ def lettering(names: Sequence[str], **properties: Any) -> dict[str, Any]:
 
 
 def name_places(ax: "Axes", places: npt.ArrayLike, names: Iterable[Any], room: float = 1, top: bool = False) -> None:
-    """Write names at places of the x axis, upright where one is wider than its room, in units of the axis."""
-    shown = ["\n".join(labels(str(name).split("__"))) for name in names]
+    """Write names at places of the x axis, upright where one is wider than its room, in units of the axis.
+
+    On top stand factors: nested parameters of scikit-learn, such as ``ridge__alpha``, take a line for each part.
+    """
+    shown = ["\n".join(labels(str(name).split("__") if top else [name])) for name in names]
     inches = ax.get_window_extent().width / ax.figure.dpi / np.ptp(ax.get_xlim()) * room
     upright = max(_width(line) for name in shown for line in name.split("\n")) * 0.55 * SMALL / 72 > inches
     axis = ax.secondary_xaxis("top") if top else ax
@@ -53,6 +56,14 @@ def name_rows(ax: "Axes", shown: list[str]) -> None:
     margin = max(0.5, (3 - len(shown)) / 2)
     ax.set_ylim(len(shown) - 1 + margin, -margin)
     ax.tick_params("y", length=0)
+
+
+def legend(ax: "Axes", **options: Any) -> None:
+    """Draw the legend with the names of all curves as they are, whichever call drew them."""
+    texts = ax.legend(fontsize=SMALL, **options).get_texts()
+    look = lettering([text.get_text() for text in texts])
+    for text in texts:
+        text.set(**look)
 
 
 def figure_text(value: float, spec: str) -> str:

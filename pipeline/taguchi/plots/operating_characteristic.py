@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, axes_for, last_step, style
-from pipeline.taguchi.plots.names import SMALL, labels, lettering
+from pipeline.taguchi.plots.names import SMALL, labels, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +138,7 @@ class OperatingCharacteristicDisplay(Display):
         name : str, default=None
             What the curve is called in a legend, which then has the chosen point too: for several curves in one chart.
         **kwargs : dict
-            Properties of the line, passed to `Axes.plot`.
+            Properties of the line, passed to `Axes.plot`; a `label` is a `name`.
 
         Returns
         -------
@@ -170,9 +170,10 @@ class OperatingCharacteristicDisplay(Display):
         words = [_in_words(*point) for point in chosen[_COLUMNS[:3]].to_numpy(dtype=np.float64)]
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         ax.set(xlabel="false alarm rate (normal rows beyond)", ylabel="detection rate (abnormal rows beyond)")
+        name = kwargs.get("label") if name is None else name
         if name is not None:
             line.set_label("\n".join([*labels([name]), *words]))
-            ax.legend(loc="lower right", prop={"size": SMALL, "family": lettering([name])["fontfamily"]})
+            legend(ax, loc="lower right")
         elif words:
             _name(ax, float(chosen["false_alarm_rate"].iloc[0]), float(chosen["detection_rate"].iloc[0]), words[0])
         return self._drawn(ax)
