@@ -48,6 +48,11 @@ class ItemEstimator(BaseEstimator):
         options = {"accept_sparse": sparse, "dtype": self._dtypes, "ensure_all_finite": finite, "reset": False}
         return validate_data(self, X, y, **(options | kwargs))
 
+    def _forget(self) -> None:
+        """Drop the fitted attributes of an earlier fit, but for the names of the items."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
+            delattr(self, name)
+
     def _new_items(self, X: Any) -> Any:
         """Return rows to measure or to predict, checked against those of the fit."""
         check_is_fitted(self)

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.taguchi.base import Array
+from pipeline.taguchi.base import EPS, Array
 from pipeline.taguchi.moments import Moments, TMoments
 from pipeline.taguchi.t_estimate import signal_of
+
+# Two rows lie on the estimate, whatever the items.
+_LEAST_ROWS = 3
 
 
 def moments_of_estimate(moments: TMoments, start: float, center: Array, coef: Array) -> TMoments:
@@ -38,13 +41,25 @@ def line_of(estimate: TMoments) -> tuple[float, float]:
     return rows.target[1] - slope * float(rows.x_mean[0]), slope
 
 
+def too_few_rows(moments: TMoments, about_line: bool = False) -> str | None:
+    """Return why rows tell no error of the estimate, None if they do; a line is fitted to all rows."""
+    rows, kind = (moments.all, "rows") if about_line else (signal_of(moments), "signal rows")
+    if rows.target[0] >= _LEAST_ROWS:
+        return None
+    return (
+        f"interval='sn_ratio' needs {_LEAST_ROWS} or more {kind}, got {rows.target[0]:g}: give more rows. "
+        "A sample weight counts as that many rows."
+    )
+
+
 def error_of(estimate: TMoments, center: float, line: tuple[float, float] | None = None) -> tuple[float, float]:
     r"""Return the standard deviation of the prediction's error, and its degrees of freedom.
 
     Over the n signal rows, with M and :math:`\hat{M}` measured from the centre, it is the root of
     :math:`\sum (\hat{M} - M)^2 / (n - 1)`. The slope of :math:`\hat{M}` on M is 1 there, so that this is
     :math:`\sqrt{V_e}/\beta` of the integrated estimate, and :math:`1/\sqrt{\eta}` but for the subtraction of V_e.
-    About a line it is the root of the residuals' sum of squares over n - 2, with all n rows.
+    About a line it is the root of the residuals' sum of squares over n - 2, with all n rows. It is 0 where the error is
+    no more than rounding.
 
     Parameters
     ----------
@@ -54,21 +69,14 @@ def error_of(estimate: TMoments, center: float, line: tuple[float, float] | None
         The target at the centre.
     line : tuple of float, default=None
         Intercept and slope of a recalibration.
-
-    Raises
-    ------
-    ValueError
-        If there are too few rows.
     """
     if line is None:
         signal = signal_of(estimate)
         r, L, S_T = (float(np.ravel(part)[0]) for part in signal.about(np.array([center]), np.array(center)))
-        squares, freedom = S_T - 2 * L + r, signal.target[0] - 1
+        squares, size, freedom = S_T - 2 * L + r, S_T + r, signal.target[0] - 1
     else:
         rows = estimate.all
-        squares, freedom = rows.target[2] - line[1] * float(rows.xy[0]), rows.target[0] - 2
-    if not freedom > 0:
-        raise ValueError(
-            f"interval='sn_ratio' with recalibrate=True needs more than 2 rows, got {freedom + 2:g}: give more rows."
-        )
-    return float(np.sqrt(max(squares, 0) / freedom)), freedom
+        size, freedom = rows.target[2], rows.target[0] - 2
+        squares = size - line[1] * float(rows.xy[0])
+    rounding = max(freedom * EPS, estimate.eps**2) * size
+    return float(np.sqrt(squares / freedom)) if squares > 10 * rounding else 0.0, freedom

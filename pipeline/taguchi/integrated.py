@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,53 +59,13 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
 
     @property
     def weight_(self) -> Array:
-        """Share of each item in the integrated estimate; the shares sum up to 1, or are all 0."""
+        """Share of each item in the integrated estimate; the shares sum up to 1, or are all 0.
+
+        They are 0 where no item carries anything, and where the slope of a recalibration is 0: `coef_` is 0 then.
+        """
         # An item without a part has 0, not minus 0.
         shares = [self._weights(target)[3] + 0.0 for target in np.ndindex(np.shape(self.target_center_))]
         return np.stack(shares) if np.ndim(self.target_center_) else shares[0]
-
-    @overload
-    def predict(self, X: Any, return_interval: Literal[False] = False, confidence: float = 0.95) -> Floating: ...
-
-    @overload
-    def predict(
-        self, X: Any, return_interval: Literal[True], confidence: float = 0.95
-    ) -> tuple[Floating, Floating]: ...
-
-    def predict(
-        self, X: Any, return_interval: bool = False, confidence: float = 0.95
-    ) -> Floating | tuple[Floating, Floating]:
-        """Return the estimate of the target.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            The items. Where one is missing (NaN), the others of its row make the estimate.
-        return_interval : bool, default=False
-            Whether to return an interval with each prediction, too; it needs a fit with `interval`.
-        confidence : float, default=0.95
-            Share of new targets that the intervals are to hold; between 0 and 1.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets), with the dtype of `X`
-            In units of the target; the target at the centre where no item carries anything.
-        interval : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), with the dtype of `X`
-            Lower and upper end, in units of the target; with `return_interval` only.
-
-        Raises
-        ------
-        ValueError
-            With `return_interval`, if the model was fitted without `interval`, if `confidence` is not between 0 and 1,
-            or if there are too few held-out rows for it.
-        """
-        check_is_fitted(self, "coef_")
-        X = limited(self._check_items(X), self.item_limits_)
-        shape = np.shape(self.target_center_)
-        y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
-        for target in np.ndindex(shape):
-            y_pred[(..., *target)] = self._predicted(X, target)
-        return self._with_interval(y_pred, confidence, self._limits()) if return_interval else y_pred
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the prediction: ``coef_ * (x - center_)``, and the base it is added to.
@@ -158,7 +118,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         DataFrame of shape (n_samples, n_features + 2), float64
             With the index of `X` and the columns ``base``, the names of the items (x0, x1, ... without column names),
             and ``rest``; each row sums up to the prediction. An item that is called base or rest gets " (item)" behind
-            its name.
+            its name, again and again until no other column is called so.
 
         Raises
         ------
@@ -190,14 +150,15 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         Returns
         -------
         DataFrame of shape (n_items, 4) or (n_items, 6)
-            Indexed by item, for several targets by target (its number) and item. Columns: ``beta``, ``eta``,
+            Indexed by item, for several targets by target and item. Targets are numbered from 0, whatever the columns
+            of a table of targets were called: a fit does not keep their names. Columns: ``beta``, ``eta``,
             ``sn_ratio_db`` (-inf where eta is 0) and ``weight`` (share in the integrated estimate). With a selector
             also ``gain_db`` and ``kept``; a dropped item has weight 0, and NaN for what the model never learned.
 
         Raises
         ------
         ValueError
-            If the selector keeps other items than those of this model.
+            If the selector has no `item_gains_`, or keeps other items than those of this model.
 
         Examples
         --------
@@ -218,9 +179,14 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         check_is_fitted(self, "coef_")
         return items_table(self, selector)
 
-    def _limits(self) -> tuple[float, float] | None:
-        """Return limits within which every target lies, where they are known."""
-        return None
+    def _predictions(self, X: Any) -> Floating:
+        check_is_fitted(self, "coef_")
+        X = limited(self._check_items(X), self.item_limits_)
+        shape = np.shape(self.target_center_)
+        y_pred = np.empty((X.shape[0], *shape), dtype=X.dtype)
+        for target in np.ndindex(shape):
+            y_pred[(..., *target)] = self._predicted(X, target)
+        return y_pred
 
     def _slope(self, target: tuple[int, ...]) -> float:
         """Return by what the integrated estimate of one target is multiplied."""
@@ -250,7 +216,7 @@ class IntegratedEstimator(MultiOutputMixin, RegressorMixin, IntervalMixin, ItemE
         """Return the prediction of one target."""
         return self._estimated(X, target)
 
-    def _beside(self, X: Any, y: Array, target: tuple[int, ...], unit: Any, weight: Array) -> TMoments:
+    def _estimate_moments(self, X: Any, y: Array, target: tuple[int, ...], unit: Any, weight: Array) -> TMoments:
         """Return the moments of training rows with the integrated estimate of one target as the only item."""
         # A row without a weight may hold anything.
         estimate = np.where(weight > 0, self._estimated(X, target), 0)

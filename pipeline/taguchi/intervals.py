@@ -2,7 +2,7 @@
 
 import warnings
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from scipy.stats import t as student
@@ -13,7 +13,7 @@ from pipeline.taguchi.summation import is_sparse
 
 IntervalKind = Literal["sn_ratio", "conformal"]
 
-# Up to here every row is held out alone; beyond, a tenth of the rows is at a time.
+# Up to here every row is held out alone; beyond, a tenth of the rows at a time.
 _ONE_BY_ONE = 50
 _FOLDS = 10
 
@@ -21,37 +21,105 @@ _FOLDS = 10
 class IntervalMixin(BaseEstimator):
     """Mixin of regressors whose `predict` gives an interval with each prediction."""
 
+    _interval_kinds: tuple[IntervalKind, ...] = ("conformal", "sn_ratio")
+
     interval: IntervalKind | None
     sigma_: float | Array
     degrees_of_freedom_: float | Array
     held_out_errors_: Array
     held_out_weights_: Array
 
-    def _forget_interval(self) -> None:
-        """Drop what an earlier fit knew of its errors."""
+    @overload
+    def predict(self, X: Any, *, return_interval: Literal[False] = False, confidence: float = 0.95) -> Floating: ...
+
+    @overload
+    def predict(
+        self, X: Any, *, return_interval: Literal[True], confidence: float = 0.95
+    ) -> tuple[Floating, Floating]: ...
+
+    def predict(
+        self, X: Any, *, return_interval: bool = False, confidence: float = 0.95
+    ) -> Floating | tuple[Floating, Floating]:
+        """Return the estimate of the target.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The items. T-methods estimate a row with missing values (NaN) from its other items; `TMethodRegressor` alone
+            takes sparse ones.
+        return_interval : bool, default=False
+            Whether to return an interval with each prediction, too; it needs a fit with `interval`.
+        confidence : float, default=0.95
+            Share of new targets that the intervals are to hold; between 0 and 1.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets), with the dtype of `X`
+            In units of the target; the target at the centre where no item carries anything.
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2), with the dtype of `X`
+            Lower and upper end, in units of the target; with `return_interval` only.
+
+        Raises
+        ------
+        ValueError
+            With `return_interval`, if the model was fitted without `interval` or with another one, if `confidence` is
+            not between 0 and 1, if there are too few held-out rows for it, or if the signal rows have no error.
+        """
+        y_pred = self._predictions(X)
+        return self._with_interval(y_pred, confidence, self._limits()) if return_interval else y_pred
+
+    def _predictions(self, X: Any) -> Floating:
+        """Return the estimate of the target."""
+        raise NotImplementedError
+
+    def _limits(self) -> tuple[float, float] | None:
+        """Return limits within which every target lies, where they are known."""
+        return None
+
+    def _keep_interval(
+        self,
+        errors: list[tuple[float, float]] | None = None,
+        held_out: tuple[Array, Array] | None = None,
+        several: bool = False,
+    ) -> None:
+        """Store what this fit knows of its errors.
+
+        Parameters
+        ----------
+        errors : list of tuple of float, default=None
+            Standard deviation and degrees of freedom of the error of each target's prediction.
+        held_out : tuple of ndarray, default=None
+            What `held_out_errors` returned.
+        several : bool, default=False
+            Whether the target is a table.
+        """
         for name in ("sigma_", "degrees_of_freedom_", "held_out_errors_", "held_out_weights_"):
             self.__dict__.pop(name, None)
-
-    def _keep_errors(self, errors: list[tuple[float, float]], several: bool) -> None:
-        """Store standard deviation and degrees of freedom of the error of each target's prediction."""
-        self.sigma_, self.degrees_of_freedom_ = np.transpose(errors) if several else errors[0]
-
-    def _hold_out(self, X: Any, y: Array, **of_rows: Array | None) -> None:
-        """Store the errors of held-out rows; `of_rows` are the other arguments of `fit` with one entry for each row."""
-        self.held_out_errors_, self.held_out_weights_ = held_out_errors(self, X, y, **of_rows)
+        if errors is not None:
+            self.sigma_, self.degrees_of_freedom_ = np.transpose(errors) if several else errors[0]
+        if held_out is not None:
+            self.held_out_errors_, self.held_out_weights_ = held_out
 
     def _with_interval(self, y_pred: Floating, confidence: float, limits: Any = None) -> tuple[Floating, Floating]:
         """Return predictions and the two ends of their intervals, which stay within `limits` of the target."""
         if not isinstance(confidence, Real) or not 0 < confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, both excluded, got {confidence!r}.")
-        if hasattr(self, "held_out_errors_"):
+        fitted = "conformal" if hasattr(self, "held_out_errors_") else "sn_ratio" if hasattr(self, "sigma_") else None
+        if fitted is None:
+            kinds = " or ".join(map(repr, self._interval_kinds))
+            raise ValueError(
+                f"return_interval=True needs a model that was fitted with interval={kinds}: set it and fit again."
+            )
+        if fitted != self.interval:
+            raise ValueError(f"The model was fitted with interval={fitted!r}, not with {self.interval!r}: fit again.")
+        if fitted == "conformal":
             half = conformal_half_width(self.held_out_errors_, self.held_out_weights_, confidence)
-        elif hasattr(self, "sigma_"):
+        elif np.all(np.asarray(self.sigma_) > 0):
             half = self.sigma_ * student.ppf((1 + confidence) / 2, self.degrees_of_freedom_)
         else:
             raise ValueError(
-                "return_interval=True needs a model that was fitted with interval='conformal' or 'sn_ratio': set one "
-                "and fit again."
+                "The estimate meets every signal row up to rounding (sigma_ is 0), so that interval='sn_ratio' has no "
+                "width: take interval='conformal', or give more rows than items."
             )
         ends = np.stack([y_pred - half, y_pred + half], axis=-1).astype(y_pred.dtype)
         return y_pred, ends if limits is None else np.clip(ends, *limits)
@@ -138,12 +206,28 @@ def conformal_half_width(errors: Array, weights: Array, confidence: float) -> Ar
     if (rank > n * (1 + 1e-9)).any():
         least = int(np.ceil(confidence / (1 - confidence) - 1e-9))
         raise ValueError(
-            f"confidence={confidence:g} needs {least} or more held-out rows, got {n.min():g}: fit on more rows, take a "
-            "lower confidence, or interval='sn_ratio'."
+            f"confidence={confidence:g} needs {least} or more held-out rows, got {n.min():g}: fit on more rows, or "
+            "take a lower confidence."
         )
     place = np.minimum((upto < rank * (1 - 1e-9)).sum(axis=-1), errors.shape[-1] - 1)
     half: Array = np.take_along_axis(errors, place[..., None], axis=-1)[..., 0]
     return half
+
+
+def warn_of_many_items(interval: IntervalKind, shrinkage: float, n_rows: float, n_items: int, stacklevel: int) -> None:
+    """Warn where the intervals of a full covariance are too narrow, since there are few signal rows for its items."""
+    if interval == "conformal" and shrinkage:
+        return
+    # The errors that least squares leaves are smaller than new ones by n / (n - p).
+    times = 2 if interval == "conformal" or shrinkage else 10
+    if n_rows < times * n_items:
+        warnings.warn(
+            f"Intervals from interval={interval!r} may be far too narrow: covariance='full' has {n_rows:g} signal rows "
+            f"for {n_items} items. Give {times * n_items} rows, choose items, or take interval='conformal' with "
+            "shrinkage='auto'.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def refuse_held_out_rows(interval: IntervalKind | None) -> None:

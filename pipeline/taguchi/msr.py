@@ -1,11 +1,12 @@
 """MSR: multiple single regression, the T-method's idea turned round and repeated on the residual."""
 
 from numbers import Integral, Real
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import (
     EPS,
@@ -19,7 +20,7 @@ from pipeline.taguchi.base import (
     by_block,
     rounded,
 )
-from pipeline.taguchi.intervals import IntervalMixin
+from pipeline.taguchi.intervals import IntervalMixin, held_out_errors
 from pipeline.taguchi.item_range import find_item_range, limited
 from pipeline.taguchi.unit_space_rule import warn_of_far_target
 
@@ -94,6 +95,8 @@ class MSRRegressor(RegressorMixin, IntervalMixin, ItemEstimator):
         "interval": [None, StrOptions({"conformal"})],
     }
 
+    _interval_kinds = ("conformal",)
+
     center_: Array
     target_center_: float
 
@@ -136,6 +139,7 @@ class MSRRegressor(RegressorMixin, IntervalMixin, ItemEstimator):
         """
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
+        self._forget()
         n = len(y)
         # An overflow shows in the sums, which are checked.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -158,52 +162,19 @@ class MSRRegressor(RegressorMixin, IntervalMixin, ItemEstimator):
         rank = np.empty(n, dtype=np.intp)
         rank[np.argsort(y, kind="stable")] = np.arange(n)
         train = rank[:, None] % n_folds != np.arange(n_folds + 1)
+        held_out = held_out_errors(self, X, y) if self.interval else None
         coef, self.n_iter_ = _advance(items, target, train.astype(np.float64), self.tol, self.max_iter)
         self.center_, self.target_center_ = center, target_center
         self.coef_ = rounded(coef / scale, X.dtype)
         self.item_limits_ = find_item_range(X).limits() if self.limit_items else None
-        self._forget_interval()
-        if self.interval:
-            self._hold_out(X, y)
+        self._keep_interval(held_out=held_out)
         return self
 
-    @overload
-    def predict(self, X: Any, return_interval: Literal[False] = False, confidence: float = 0.95) -> Floating: ...
-
-    @overload
-    def predict(
-        self, X: Any, return_interval: Literal[True], confidence: float = 0.95
-    ) -> tuple[Floating, Floating]: ...
-
-    def predict(
-        self, X: Any, return_interval: bool = False, confidence: float = 0.95
-    ) -> Floating | tuple[Floating, Floating]:
-        """Return the estimate of the target.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The items.
-        return_interval : bool, default=False
-            Whether to return an interval with each prediction, too; it needs a fit with ``interval="conformal"``.
-        confidence : float, default=0.95
-            Share of new targets that the intervals are to hold; between 0 and 1.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,), with the dtype of `X`
-        interval : ndarray of shape (n_samples, 2), with the dtype of `X`
-            Lower and upper end; with `return_interval` only.
-
-        Raises
-        ------
-        ValueError
-            As `TMethodRegressor.predict`.
-        """
-        X, coef = limited(self._new_items(X), self.item_limits_), self.coef_.astype(np.float64)
+    def _predictions(self, X: Any) -> Floating:
+        check_is_fitted(self, "coef_")
+        X, coef = limited(self._check_items(X), self.item_limits_), self.coef_.astype(np.float64)
         y_pred = by_block(lambda rows: self.target_center_ + (rows - self.center_) @ coef, X)
-        y_pred = y_pred.astype(X.dtype, copy=False)
-        return self._with_interval(y_pred, confidence) if return_interval else y_pred
+        return y_pred.astype(X.dtype, copy=False)
 
 
 def _advance(X: Array, y: Array, train: Array, tol: float, max_iter: int) -> tuple[Array, int]:

@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from pipeline.taguchi.base import Array, Mask, rounded
 from pipeline.taguchi.contributions import Contributions
-from pipeline.taguchi.in_sample import error_of, line_of, moments_of_estimate
+from pipeline.taguchi.in_sample import error_of, line_of, moments_of_estimate, too_few_rows
 from pipeline.taguchi.integrated import IntegratedEstimator
+from pipeline.taguchi.intervals import warn_of_many_items
 from pipeline.taguchi.item_range import ItemRange, find_item_range
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.summation import check_weights
-from pipeline.taguchi.t_estimate import t_estimate
+from pipeline.taguchi.t_estimate import problem_of, signal_of, t_estimate
 from pipeline.taguchi.unit_space_rule import warn_of_few_rows
 
 Covariance = Literal["diagonal", "full"]
@@ -55,11 +56,6 @@ class SumsEstimator(IntegratedEstimator):
         """Whether the sums need the products of pairs of items where the rows are not at hand."""
         return self.covariance == "full" or self.recalibrate or self.interval == "sn_ratio"
 
-    def _forget(self) -> None:
-        """Drop the fitted attributes of an earlier fit, but for the names of the items."""
-        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
-            delattr(self, name)
-
     def _range_of(self, X: Any, weight: Any) -> ItemRange | None:
         """Return the ranges of the items where they are to be limited."""
         if not self.limit_items:
@@ -72,25 +68,39 @@ class SumsEstimator(IntegratedEstimator):
         if interval is not None:
             self.unit_space_interval_ = interval
 
-    def _learn(self, dtype: npt.DTypeLike, rows: tuple[Any, Array, list[Mask], Array] | None = None) -> Self:
+    def _problem(self, moments: TMoments) -> str | None:
+        """Return why these sums do not suffice, None if they do."""
+        problem = problem_of(moments)
+        return too_few_rows(moments, self.recalibrate) if not problem and self.interval == "sn_ratio" else problem
+
+    def _learn(
+        self,
+        dtype: npt.DTypeLike,
+        rows: tuple[Any, Array, list[Mask], Array] | None = None,
+        held_out: tuple[Array, Array] | None = None,
+    ) -> Self:
         """Store what follows from the sums; `rows` (X, y, unit spaces, weights) serve where there are no products."""
         moments, several = as_list(self.moments_), isinstance(self.moments_, list)
         shrinkage = None if self.covariance == "diagonal" else self.shrinkage
-        self._store_estimates([t_estimate(part, self.subtract_error, shrinkage) for part in moments], several, dtype)
+        estimates = [t_estimate(part, self.subtract_error, shrinkage) for part in moments]
+        self._store_estimates(estimates, several, dtype)
         ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
         self.recalibration_ = np.array(lines if several else lines[0])
-        self._forget_interval()
+        errors = None
         if self.recalibrate or self.interval == "sn_ratio":
             targets = list(np.ndenumerate(self.target_center_))
-            beside = [self._estimate(part, target, rows) for part, (target, _) in zip(moments, targets, strict=True)]
+            sums = [self._estimate(part, target, rows) for part, (target, _) in zip(moments, targets, strict=True)]
             if self.recalibrate:
-                lines = [line_of(estimate) for estimate in beside]
+                lines = [line_of(estimate) for estimate in sums]
             if self.interval == "sn_ratio":
                 used = lines if self.recalibrate else [None] * len(lines)
-                errors = [error_of(*each) for each in zip(beside, (float(c) for _, c in targets), used, strict=True)]
-                self._keep_errors(errors, several)
-        for part in moments:
+                errors = [error_of(*each) for each in zip(sums, (float(c) for _, c in targets), used, strict=True)]
+        self._keep_interval(errors, held_out, several)
+        for part, estimate in zip(moments, estimates, strict=True):
             warn_of_few_rows(part, stacklevel=4)
+            if self.interval and self.covariance == "full":
+                rows, items = signal_of(part).target[0], np.count_nonzero(estimate.eta)
+                warn_of_many_items(self.interval, estimate.shrinkage, rows, items, stacklevel=4)
         self.item_limits_ = None if self._item_range is None else self._item_range.limits()
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])
@@ -106,7 +116,7 @@ class SumsEstimator(IntegratedEstimator):
             return moments_of_estimate(moments, float(start), center, coef)
         X, y, units, weight = rows
         column = target[0] if target else 0
-        return self._beside(X, y[:, column], target, units[column], weight)
+        return self._estimate_moments(X, y[:, column], target, units[column], weight)
 
     @property
     def intercept_(self) -> float | Array:

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from pipeline.taguchi.base import EPS, AnyArray, Array, blocks, words
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
-from pipeline.taguchi.in_sample import error_of
+from pipeline.taguchi.in_sample import error_of, too_few_rows
 from pipeline.taguchi.integrated import Estimate, IntegratedEstimator, in_db
-from pipeline.taguchi.intervals import IntervalKind
+from pipeline.taguchi.intervals import IntervalKind, held_out_errors
 from pipeline.taguchi.item_range import find_item_range
 from pipeline.taguchi.moments import TMoments
 from pipeline.taguchi.summation import CONSTANT_TARGET, NO_WEIGHT, check_weights, t_moments
@@ -120,7 +120,7 @@ class TbRegressor(IntegratedEstimator):
         ------
         ValueError
             If the target is constant, or squares overflow; with ``interval="conformal"`` also if the rows do not
-            suffice when some are held out.
+            suffice when some are held out, and with ``interval="sn_ratio"`` if there are fewer than three.
 
         Warns
         -----
@@ -129,6 +129,7 @@ class TbRegressor(IntegratedEstimator):
         """
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, multi_output=True, ensure_min_samples=2, reset=True)
+        self._forget()
         weight = check_weights(sample_weight, X)
         targets = y.astype(np.float64).reshape(len(y), -1).T
         sums = [t_moments(X, target, sample_weight=weight) for target in targets]
@@ -138,17 +139,18 @@ class TbRegressor(IntegratedEstimator):
         ]
         for total in sums:
             warn_of_far_target(total.target_range, *total.unit.target[1:], total.unit.target[0], stacklevel=3)
+        if self.interval == "sn_ratio" and (problem := too_few_rows(sums[0])):
+            raise ValueError(problem)
+        held_out = held_out_errors(self, X, y, sample_weight=weight) if self.interval == "conformal" else None
         self.item_limits_ = find_item_range(X, weight).limits() if self.limit_items else None
         self._store_estimates(estimates, y.ndim > 1, X.dtype)
-        self._forget_interval()
-        if self.interval == "conformal":
-            self._hold_out(X, y, sample_weight=weight)
-        elif self.interval == "sn_ratio":
-            beside = [
-                (self._beside(X, column, target, None, weight), float(center))
+        errors = None
+        if self.interval == "sn_ratio":
+            errors = [
+                error_of(self._estimate_moments(X, column, target, None, weight), float(center))
                 for (target, center), column in zip(np.ndenumerate(self.target_center_), targets, strict=True)
             ]
-            self._keep_errors([error_of(*each) for each in beside], y.ndim > 1)
+        self._keep_interval(errors, held_out, several=y.ndim > 1)
         return self
 
 

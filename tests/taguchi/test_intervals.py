@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import t as student
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,6 +24,7 @@ from pipeline.experiment.saved import load, save
 from pipeline.taguchi import MSRRegressor, TbRegressor, TMethodRegressor, class_moments, sn_ratio, t_moments
 from pipeline.taguchi.intervals import conformal_half_width
 
+FEW = "may be far too narrow: covariance='full' has"
 SIGMA, HELD_OUT = {"interval": "sn_ratio"}, {"interval": "conformal"}
 MODELS = [
     TMethodRegressor(interval="sn_ratio"),
@@ -137,10 +140,9 @@ class TestFromHeldOutRows:
         fitted = clone(model).set_params(**HELD_OUT).fit(X, y)
         expected = np.sort(held_out_one_by_one(model, X, y))
         close(fitted.held_out_errors_, expected)
-        inside = np.abs(fitted.predict(X)) < 1
-        ends = ends_of(fitted, X, 0.9)[inside]
-        if getattr(model, "clip", None) is None:
-            close(ends[:, 1] - ends[:, 0], 2 * expected[int(np.ceil(26 * 0.9)) - 1])
+        half, predicted = expected[int(np.ceil(26 * 0.9)) - 1], fitted.predict(X)
+        ends = np.column_stack([predicted - half, predicted + half])
+        close(ends_of(fitted, X, 0.9), np.clip(ends, -1, 1) if getattr(model, "clip", None) else ends)
 
     def test_masks_weights_and_gaps_go_along(self):
         X, y, mask = noisy(4)
@@ -241,10 +243,41 @@ class TestErrors:
             with pytest.raises(ValueError, match="confidence must lie between 0 and 1, both excluded, got"):
                 ends_of(model.fit(self.X, self.y), self.X, confidence)
 
-    @pytest.mark.parametrize("model", [TMethodRegressor(), TbRegressor(), MSRRegressor()])
-    def test_a_model_that_was_fitted_without(self, model):
-        with pytest.raises(ValueError, match=r"needs a model that was fitted with interval='conformal' or 'sn_ratio'"):
+    @pytest.mark.parametrize(
+        ("model", "kinds"),
+        [
+            (TMethodRegressor(), "'conformal' or 'sn_ratio'"),
+            (TbRegressor(), "'conformal' or 'sn_ratio'"),
+            (MSRRegressor(), "'conformal'"),
+        ],
+    )
+    def test_a_model_that_was_fitted_without(self, model, kinds):
+        with pytest.raises(ValueError, match=rf"needs a model that was fitted with interval={kinds}: set it and fit"):
             ends_of(model.fit(self.X, self.y), self.X)
+
+    @pytest.mark.parametrize("now", [None, "sn_ratio"])
+    def test_a_model_that_was_fitted_with_another_one(self, now):
+        model = TMethodRegressor(**HELD_OUT).fit(self.X, self.y).set_params(interval=now)
+        with pytest.raises(
+            ValueError, match=rf"^The model was fitted with interval='conformal', not with {now!r}: fit"
+        ):
+            ends_of(model, self.X, 0.5)
+
+    @pytest.mark.parametrize("model", [TMethodRegressor(), TbRegressor(), MSRRegressor()])
+    def test_a_number_in_place_of_the_keywords_is_refused(self, model):
+        with pytest.raises(TypeError, match="positional argument"):
+            model.fit(self.X, self.y).predict(self.X, 0.9)
+
+    @pytest.mark.parametrize("model", [TMethodRegressor(**HELD_OUT), TbRegressor(**HELD_OUT), MSRRegressor(**HELD_OUT)])
+    def test_a_fit_that_fails_in_the_held_out_rows_leaves_no_model(self, model):
+        # Without the one row the target is constant; MSR, which takes that, has a single row left of two.
+        rows, y = (2, self.y) if isinstance(model, MSRRegressor) else (12, np.where(np.arange(12) == 3, 1.0, 0.0))
+        fitted = clone(model).fit(self.X, self.y)
+        for each in (clone(model), fitted):
+            with pytest.raises(ValueError, match=r"interval='conformal' holds out rows, and the others do not suffice"):
+                each.fit(self.X[:rows], y[:rows])
+            with pytest.raises(NotFittedError):
+                each.predict(self.X)
 
     def test_too_few_rows(self):
         model = TMethodRegressor(**HELD_OUT).fit(self.X, self.y)
@@ -270,9 +303,41 @@ class TestErrors:
         with pytest.raises(ValueError, match="holds out rows, and the others do not suffice: The unit space is empty"):
             TMethodRegressor(**HELD_OUT).fit(self.X, self.y, mask)
 
-    def test_a_line_through_two_rows_tells_no_error(self):
-        with pytest.raises(ValueError, match="with recalibrate=True needs more than 2 rows, got 2"):
-            TMethodRegressor("all", recalibrate=True, **SIGMA).fit(self.X[:2], self.y[:2])
+    @pytest.mark.parametrize(
+        ("model", "rows", "weight", "told"),
+        [
+            (TMethodRegressor("all", **SIGMA), 2, 1, "3 or more signal rows, got 2: give more rows"),
+            (TMethodRegressor("all", recalibrate=True, **SIGMA), 2, 1, "3 or more rows, got 2: give more rows"),
+            (TMethodRegressor((-9, -1), **SIGMA), 12, 0.25, "3 or more signal rows, got "),
+            (TbRegressor(**SIGMA), 2, 1, "3 or more signal rows, got 2: give more rows"),
+            (TbRegressor(**SIGMA), 12, 0.01, "3 or more signal rows, got 0.12: give more rows. A sample weight counts"),
+        ],
+    )
+    def test_two_rows_tell_no_error(self, model, rows, weight, told):
+        model = clone(model)
+        with pytest.raises(ValueError, match=re.escape(told)):
+            model.fit(self.X[:rows], self.y[:rows], sample_weight=np.full(rows, weight))
+        with pytest.raises(NotFittedError):
+            model.predict(self.X)
+
+    def test_later_batches_bring_the_rows(self):
+        model = TMethodRegressor("all", **SIGMA).partial_fit(self.X[:2], self.y[:2])
+        with pytest.raises(NotFittedError):
+            model.predict(self.X)
+        expected = TMethodRegressor("all", **SIGMA).fit(self.X, self.y).sigma_
+        assert model.partial_fit(self.X[2:], self.y[2:]).sigma_ == pytest.approx(expected)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize(
+        "model", [TMethodRegressor(**SIGMA), TMethodRegressor(recalibrate=True, **SIGMA), TbRegressor(**SIGMA)]
+    )
+    def test_an_estimate_without_error_has_no_interval_of_zero_width(self, model, dtype):
+        X = np.column_stack([3 * self.y - 1, np.ones(12)]).astype(dtype)
+        model = clone(model).fit(X, self.y)
+        assert model.sigma_ == 0
+        with pytest.raises(ValueError, match=r"meets every signal row up to rounding \(sigma_ is 0\), so that"):
+            ends_of(model, X)
+        assert clone(model).fit(X + 1e-4 * self.X[:, :2], self.y).sigma_ > 0
 
     def test_words(self):
         for model in (
@@ -288,7 +353,7 @@ class TestCoverage:
     """Shares of new targets inside, over 40 samples."""
 
     @pytest.mark.parametrize("model", [TMethodRegressor("all"), TMethodRegressor("all", "full", recalibrate=True)])
-    def test_held_out_errors_hold_what_they_promise_even_with_almost_as_many_items_as_rows(self, model):
+    def test_held_out_errors_hold_what_they_promise_with_25_items_and_40_rows(self, model):
         shares = []
         for seed in range(40):
             X, y, _ = noisy(seed, n=240, p=25)
@@ -297,6 +362,38 @@ class TestCoverage:
             shares.append([np.mean((low <= y[40:]) & (y[40:] <= high)) for low, high in both])
         np.testing.assert_allclose(np.mean(shares, axis=0), [0.9, 0.95], atol=0.025)
 
+    def test_least_squares_with_as_many_items_as_rows_hold_less_and_the_fit_says_so(self):
+        held = []
+        for seed in range(10):
+            X, y, _ = noisy(seed, n=230, p=29)
+            with pytest.warns(UserWarning, match=re.escape(f"{FEW} 30 signal rows for 29 items. Give 58 rows")) as told:
+                model = TMethodRegressor("all", "full", 0.0, False, **HELD_OUT).fit(X[:30], y[:30])
+            assert told[0].filename == __file__
+            low, high = ends_of(model, X[30:]).T
+            held.append(np.mean((low <= y[30:]) & (y[30:] <= high)))
+        assert np.mean(held) < 0.75
+
+    @pytest.mark.parametrize(
+        ("option", "n", "warns"),
+        [
+            ({"shrinkage": 0.0, **HELD_OUT}, 17, True),
+            ({"shrinkage": 0.0, **HELD_OUT}, 18, False),
+            ({"shrinkage": "auto", **HELD_OUT}, 12, False),
+            ({"shrinkage": 0.0, **SIGMA}, 89, True),
+            ({"shrinkage": 0.0, **SIGMA}, 90, False),
+            ({"shrinkage": "auto", **SIGMA}, 17, True),
+            ({"shrinkage": "auto", **SIGMA}, 18, False),
+            ({"shrinkage": 0.0}, 12, False),
+        ],
+    )
+    def test_where_the_fit_warns(self, option, n, warns):
+        X, y, _ = noisy(2, n=n, p=9)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            TMethodRegressor("all", "full", subtract_error=False, **option).fit(X, y)
+        assert [FEW in str(each.message) for each in told] == [True] * warns
+
+    @pytest.mark.filterwarnings("ignore:Intervals from interval='sn_ratio' may be far too narrow")
     def test_the_sn_ratio_holds_it_with_many_rows_and_few_items_and_less_otherwise(self):
         def share(n, p):
             held = []
