@@ -161,6 +161,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             Ignored.
         abnormal : array-like of shape (n_abnormal, n_features), default=None
             Rows known to be abnormal, for "roc" and `operating_characteristic_`. They are no part of the unit space.
+            In a scikit-learn pipeline: ``set_fit_request(abnormal=True)``, and ``transform_input=["abnormal"]``.
 
         Returns
         -------
@@ -172,11 +173,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
             If the mean of every item is 0 (as after standardising), if there is one item only, if neither Y1 nor Y2
             varies, or if the threshold needs more rows or abnormal rows.
         """
-        self._validate_params()
-        X = self._check_items(X, ensure_min_samples=2, ensure_min_features=2, reset=True)
-        self._learn(X)
-        self._n_rows = len(X)
-        self._decide(X, abnormal)
+        self._fit(X, abnormal, ensure_min_features=2)
         return self
 
     def _learn(self, X: Any) -> None:
@@ -189,6 +186,7 @@ class RTMethod(TransformerMixin, ThresholdDetector):
                 f"The unit space's mean is 0 in all {X.shape[1]} items (r = {self.effective_divider_:g}): RT has no "
                 "pattern to compare with. Give items that are not centred."
             )
+        self._n_rows = len(X)
         Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
         moments = unit_space_moments(Y, np.arange(len(Y)))
         carries = varies(moments.scatter.diagonal(), *moments[:2])
@@ -233,10 +231,15 @@ class RTMethod(TransformerMixin, ThresholdDetector):
         -------
         contributions : ndarray of shape (n_samples, 2)
             With d the deviations of Y1 and Y2, :math:`d_k (A d)_k / 2`: they sum up to the squared distance.
-        """
-        return self._terms(self._new_items(X))
 
-    def _terms(self, X: Any) -> Array:
+        Raises
+        ------
+        ValueError
+            If the square of a distance exceeds float64's range, or is below it.
+        """
+        return self._squared_terms(self._new_items(X))
+
+    def _terms(self, X: Any) -> tuple[Array, Array]:
         return terms(self._columns(X)[:, :2] - self.y_mean_, self.root_)
 
     def _term_names(self) -> npt.NDArray[np.object_]:
