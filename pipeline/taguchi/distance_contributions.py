@@ -24,7 +24,8 @@ def terms(z: Array, root: Array) -> tuple[Array, Array]:
     reach = np.abs(z).max(axis=1)
     reach[reach == 0] = 1
     z, root = z / reach[:, None], root / size
-    return z * (z @ root @ root.T), size * reach
+    with np.errstate(over="ignore"):
+        return z * (z @ root @ root.T), size * reach
 
 
 def check_squares(distance: Floating) -> None:
