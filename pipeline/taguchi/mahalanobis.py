@@ -53,9 +53,12 @@ class MahalanobisTaguchi(ThresholdDetector):
 
         - "quantile": what a new ordinary row exceeds with probability `false_alarm_rate`, whatever its distribution:
           a quantile of the unit space's distances, each measured without its row (see `quantile_threshold`). It needs
-          1 / `false_alarm_rate` - 1 rows or more.
-        - "f": the same for normal items, with any number of rows above that of the items (see `normal_limit`). "mt",
-          and "mta" without a collinearity, without shrinkage; any method for groups of single items.
+          1 / `false_alarm_rate` - 1 rows or more, and for "mt" and "mta" without shrinkage two rows more than items.
+          With few rows more than that the rate is below the promised one: for 5% it is 1% with 30 items and 35 rows,
+          and 4% with 60.
+        - "f": what a new row exceeds with that probability if the items are normal (see `normal_limit`), from two rows
+          more than items on. "mt", and "mta" without a collinearity, without shrinkage; any method for groups of
+          single items.
         - "roc": the largest detection rate less false alarm rate, between the unit space's distances, each measured
           without its row, and those of the abnormal rows given to `fit`.
     shrinkage : "auto" or float in [0, 1], default=0.0
@@ -63,14 +66,15 @@ class MahalanobisTaguchi(ThresholdDetector):
         takes it from `oas_shrinkage`. Few rows for the items need it: without, the distances of new ordinary rows come
         out too large. "svp" has no correlations to shrink.
     false_alarm_rate : float, default=0.05
-        What "quantile" and "f" promise: the share of new ordinary rows that are called outliers, on average over unit
-        spaces.
+        Share of new ordinary rows that "quantile" and "f" call outliers, on average over unit spaces. With `groups` it
+        also changes the distances themselves: their common scale is that of this rate.
     groups : "items", or list of "all", "items" and lists of item names or numbers, default=None
         Measure each group of items alone, and take the largest distance: one item that is 5 standard deviations off
         among 50 ordinary ones hardly changes D. "items": each item is a group. "all": all items together. Groups may
-        overlap. The distance of a group is multiplied by a factor that makes its limit that of a single item, which
-        a normal row exceeds with probability `false_alarm_rate` divided by the number of groups (Bonferroni): the
-        distance is in standard deviations of one item, and one threshold suits all groups.
+        overlap; one that is given twice counts once. The distance of a group is multiplied by a factor that makes its
+        limit that of a single item, which a normal row exceeds with probability `false_alarm_rate` divided by the
+        number of groups (Bonferroni): the distance is in standard deviations of one item, and one threshold suits all
+        groups.
 
     Attributes
     ----------
@@ -109,8 +113,12 @@ class MahalanobisTaguchi(ThresholdDetector):
     no more than 2 p rows; a shrinkage or "svp" is the choice then. The adjoint of
     hundreds of correlated items is a product of that many small numbers; distances are right down to 1e-308.
 
-    A row of the unit space is measured without itself by a closed form, see `left_out_distance`. With a shrinkage, and
-    with no more rows than items, there is none: the rows are dealt to 20 fixed folds, each measured by the others.
+    A row of the unit space is measured without itself by a closed form, see `left_out_distance`. With a shrinkage there
+    is none: the rows are dealt to 20 fixed folds, each measured by the others. The determinant in MTA's distance is
+    that of all rows: each further row makes it larger.
+    Without shrinkage, fewer than two rows more than items are refused there: each further row adds a direction, or
+    makes the distances much larger, so that the rows measured by the others do not tell how far a new row is. With 30
+    items and 31 rows 38% of the new ordinary rows would be flagged where 5% are promised.
 
     A threshold of 4 on D suits few items. With 200 normal rows of 50 independent items it calls under 1% of the rows
     outliers that have one item shifted by 5 standard deviations; "f" at 1% false alarms calls 31%, and 88% with
@@ -145,7 +153,7 @@ class MahalanobisTaguchi(ThresholdDetector):
     ([-1], ['x7'])
     """
 
-    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's form
         "method": [words(Method)],
         "threshold": THRESHOLD,
         "shrinkage": SHRINKAGE,
@@ -204,7 +212,8 @@ class MahalanobisTaguchi(ThresholdDetector):
         ------
         ValueError
             If all items are constant, if the adjoint is zero ("mta" with two or more collinearities), if the threshold
-            needs more rows, abnormal rows or another method, or if a group names an unknown item.
+            needs more rows, abnormal rows or another method, or if a group names an unknown item. The model is then
+            not fitted, whatever it was before.
         """
         self._fit(X, abnormal)
         largest = max((group.metric for group in self._groups), key=lambda metric: metric.root.shape[1])
@@ -316,7 +325,8 @@ class MahalanobisTaguchi(ThresholdDetector):
         -------
         DataFrame
             One row for each row of X, with its index, and one column for each group in which the unit space varies,
-            named by its items ("all" for all of them). The largest of a row is its distance.
+            named by its items ("all" for all of them), and by its number where two names are alike. The largest of a
+            row is its distance.
         """
         distances = by_block(self._by_group, self._new_items(X))
         names = distinct([group.name for group in self._groups])
