@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.model_selection import KFold
 
-from pipeline.taguchi.base import Array, Floating, ItemEstimator, Mask
+from pipeline.taguchi.base import Array, Floating, ItemEstimator, Mask, by_block
 from pipeline.taguchi.constant_items import ConstantItems, describe
 from pipeline.taguchi.distance_contributions import check_squares
 from pipeline.taguchi.thresholds import Threshold, quantile_threshold, rates, roc_threshold
@@ -62,7 +62,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         return -self.threshold_
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Then a number was learned where the threshold is one now.
+        # Before there were rules for the threshold, offset_ was an attribute, and the groups were none.
         if "offset_" in state:
             raise ValueError(f"This {type(self).__name__} was saved by an earlier version: fit it again.")
         super().__setstate__(state)
@@ -233,7 +233,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         names = np.array(self._constant_names(), dtype=object)
         differs_in = [", ".join(names[row]) for row in differs]
         near, apart = distance <= self.threshold_, differs.any(axis=1)
-        most = self._term_names()[self._terms(items)[0].argmax(axis=1)]
+        most = self._term_names()[by_block(lambda rows: self._terms(rows)[0].argmax(axis=1), items)]
         if apart.any():
             most = np.where(near & apart, names[differs.argmax(axis=1)], most)
         with np.errstate(over="ignore"):
