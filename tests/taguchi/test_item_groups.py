@@ -128,7 +128,7 @@ class TestDistances:
     )
     def test_items_given_twice_raise_no_limit(self, table, given, once):
         table = table.assign(link=1.0)[[*NAMES, "link"]]
-        given, once = (clone(MahalanobisTaguchi(threshold="f", groups=groups)).fit(table) for groups in (given, once))
+        given, once = (MahalanobisTaguchi(threshold="f", groups=groups).fit(table) for groups in (given, once))
         if "all" not in once.groups:
             assert given.threshold_ == once.threshold_
         np.testing.assert_array_equal(given.distance(table), once.distance(table))
