@@ -48,6 +48,11 @@ def item_name(estimator: Any, item: int) -> str:
     return f"x{item}" if names is None else str(names[item])
 
 
+def distinct(names: list[str]) -> list[str]:
+    """Return names; where two are alike, all with their number behind them."""
+    return names if len(set(names)) == len(names) else [f"{name} [{i}]" for i, name in enumerate(names)]
+
+
 def describe(differs: Mask, names: list[str]) -> str:
     """Return how many rows differ in which constant items."""
     found = listed([names[item] for item in np.flatnonzero(differs.any(axis=0))])

@@ -1,5 +1,6 @@
 """Groups of items, each with a distance from the unit space: one that is large is not lost among the others."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -7,7 +8,6 @@ import numpy as np
 from scipy import stats
 
 from pipeline.taguchi.base import Array, Indices
-from pipeline.taguchi.constant_items import listed
 from pipeline.taguchi.leave_one_out import left_out_distance
 from pipeline.taguchi.shrinkage import Shrinkage
 from pipeline.taguchi.thresholds import normal_limit
@@ -101,24 +101,28 @@ def _number(item: Any, n_items: int, names: Sequence[str] | None) -> int:
 def measured_groups(
     moments: UnitSpaceMoments, groups: list[Indices], names: Sequence[str], method: Method, shrinkage: Shrinkage
 ) -> list[ItemGroup]:
-    """Return the groups in which the unit space varies, each with its metric."""
+    """Return the groups in which the unit space varies, each with its metric.
+
+    Groups with one set of varying items are one group, the first of them: a second one would raise the limit.
+    """
     n, mean, scatter = moments
     carries = varies(scatter.diagonal(), n, mean)
-    found = []
+    found: dict[frozenset[int], ItemGroup] = {}
     for items in groups:
-        if not carries[items].any() and carries.any():
+        varying = frozenset(items[carries[items]].tolist())
+        if varying in found or (not varying and carries.any()):
             continue
         metric = unit_space_metric(moments.part(items), method, shrinkage)
-        found.append(ItemGroup(_name(items, names), items, metric, 1.0))
+        found[varying] = ItemGroup(_name(items, names), items, metric, 1.0)
     if not found:
         raise ValueError("All groups of items are constant in the unit space: there is nothing to measure by.")
-    return found
+    return list(found.values())
 
 
 def _name(items: Indices, names: Sequence[str]) -> str:
     if len(items) > 1 and len(items) == len(names):
         return "all"
-    return listed([names[item] for item in items])
+    return ", ".join(names[item] for item in items)
 
 
 def comparable(groups: list[ItemGroup], moments: UnitSpaceMoments, tail: float) -> list[ItemGroup]:
@@ -149,21 +153,25 @@ def comparable(groups: list[ItemGroup], moments: UnitSpaceMoments, tail: float) 
 
 def exact_limit(group: ItemGroup, moments: UnitSpaceMoments, tail: float) -> float | None:
     """Return the limit of a group's distance at factor 1; None where its law is not known."""
-    size, directions = _law(group, moments)
+    return _exact_limit(group, moments.n, tail, *_law(group, moments))
+
+
+def _exact_limit(group: ItemGroup, n: float, tail: float, size: float, directions: float) -> float | None:
     p = group.metric.root.shape[1]
-    if moments.n < p + 2 or directions < p * (1 - 1e-6):
+    if n < p + 2 or directions < p * (1 - 1e-6):
         return None
-    return size * normal_limit(moments.n, p, tail)
+    return size * normal_limit(n, p, tail)
 
 
 def _limit(group: ItemGroup, moments: UnitSpaceMoments, tail: float) -> float:
-    exact = exact_limit(group, moments, tail)
+    size, directions = _law(group, moments)
+    exact = _exact_limit(group, moments.n, tail, size, directions)
     if exact is not None:
         return exact
-    size, directions = _law(group, moments)
     if directions == 0:
+        name = textwrap.shorten(group.name, 60, placeholder=" ...")
         raise ValueError(
-            f"The group ({group.name}) has a collinearity, and its adjoint measures nothing else: its distance has no "
+            f"The group ({name}) has a collinearity, and its adjoint measures nothing else: its distance has no "
             "scale to compare by. Use method='mt' with groups, or leave out one of the collinear items."
         )
     return size * float(np.sqrt(stats.chi2.isf(tail, directions) / directions))

@@ -1,5 +1,7 @@
 """MT, MTA and SVP: how far a row is from one group of ordinary rows, the unit space."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -9,17 +11,18 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array, Floating, Indices, Mask, by_block, words
-from pipeline.taguchi.constant_items import find_constant, item_name
-from pipeline.taguchi.distance_contributions import By, leaving_out, terms, variance_inflation
+from pipeline.taguchi.constant_items import distinct, find_constant, item_name
+from pipeline.taguchi.distance_contributions import By, check_squares, leaving_out, terms, variance_inflation
 from pipeline.taguchi.item_groups import (
     GROUPS,
     Groups,
+    ItemGroup,
     comparable,
     exact_limit,
     measured_groups,
     read_groups,
 )
-from pipeline.taguchi.leave_one_out import has_closed_form
+from pipeline.taguchi.leave_one_out import check_enough_rows, has_closed_form
 from pipeline.taguchi.shrinkage import SHRINKAGE, Shrinkage, warn_of_few_rows
 from pipeline.taguchi.threshold_detector import ThresholdDetector
 from pipeline.taguchi.thresholds import FALSE_ALARM_RATE, THRESHOLD, Threshold
@@ -50,9 +53,12 @@ class MahalanobisTaguchi(ThresholdDetector):
 
         - "quantile": what a new ordinary row exceeds with probability `false_alarm_rate`, whatever its distribution:
           a quantile of the unit space's distances, each measured without its row (see `quantile_threshold`). It needs
-          1 / `false_alarm_rate` - 1 rows or more.
-        - "f": the same for normal items, with any number of rows above that of the items (see `normal_limit`). "mt",
-          and "mta" without a collinearity, without shrinkage; any method for groups of single items.
+          1 / `false_alarm_rate` - 1 rows or more, and for "mt" and "mta" without shrinkage two rows more than items.
+          With few rows more than that the rate is below the promised one: for 5% it is 1% with 30 items and 35 rows,
+          and 4% with 60.
+        - "f": what a new row exceeds with that probability if the items are normal (see `normal_limit`), from two rows
+          more than items on. "mt", and "mta" without a collinearity, without shrinkage; any method for groups of
+          single items.
         - "roc": the largest detection rate less false alarm rate, between the unit space's distances, each measured
           without its row, and those of the abnormal rows given to `fit`.
     shrinkage : "auto" or float in [0, 1], default=0.0
@@ -60,14 +66,15 @@ class MahalanobisTaguchi(ThresholdDetector):
         takes it from `oas_shrinkage`. Few rows for the items need it: without, the distances of new ordinary rows come
         out too large. "svp" has no correlations to shrink.
     false_alarm_rate : float, default=0.05
-        What "quantile" and "f" promise: the share of new ordinary rows that are called outliers, on average over unit
-        spaces.
+        Share of new ordinary rows that "quantile" and "f" call outliers, on average over unit spaces. With `groups` it
+        also changes the distances themselves: their common scale is that of this rate.
     groups : "items", or list of "all", "items" and lists of item names or numbers, default=None
         Measure each group of items alone, and take the largest distance: one item that is 5 standard deviations off
         among 50 ordinary ones hardly changes D. "items": each item is a group. "all": all items together. Groups may
-        overlap. The distance of a group is multiplied by a factor that makes its limit that of a single item, which
-        a normal row exceeds with probability `false_alarm_rate` divided by the number of groups (Bonferroni): the
-        distance is in standard deviations of one item, and one threshold suits all groups.
+        overlap; one that is given twice counts once. The distance of a group is multiplied by a factor that makes its
+        limit that of a single item, which a normal row exceeds with probability `false_alarm_rate` divided by the
+        number of groups (Bonferroni): the distance is in standard deviations of one item, and one threshold suits all
+        groups.
 
     Attributes
     ----------
@@ -106,8 +113,12 @@ class MahalanobisTaguchi(ThresholdDetector):
     no more than 2 p rows; a shrinkage or "svp" is the choice then. The adjoint of
     hundreds of correlated items is a product of that many small numbers; distances are right down to 1e-308.
 
-    A row of the unit space is measured without itself by a closed form, see `left_out_distance`. With a shrinkage, and
-    with no more rows than items, there is none: the rows are dealt to 20 fixed folds, each measured by the others.
+    A row of the unit space is measured without itself by a closed form, see `left_out_distance`. With a shrinkage there
+    is none: the rows are dealt to 20 fixed folds, each measured by the others. The determinant in MTA's distance is
+    that of all rows: each further row makes it larger.
+    Without shrinkage, fewer than two rows more than items are refused there: each further row adds a direction, or
+    makes the distances much larger, so that the rows measured by the others do not tell how far a new row is. With 30
+    items and 31 rows 38% of the new ordinary rows would be flagged where 5% are promised.
 
     A threshold of 4 on D suits few items. With 200 normal rows of 50 independent items it calls under 1% of the rows
     outliers that have one item shifted by 5 standard deviations; "f" at 1% false alarms calls 31%, and 88% with
@@ -142,7 +153,7 @@ class MahalanobisTaguchi(ThresholdDetector):
     ([-1], ['x7'])
     """
 
-    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's own form
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's form
         "method": [words(Method)],
         "threshold": THRESHOLD,
         "shrinkage": SHRINKAGE,
@@ -201,21 +212,14 @@ class MahalanobisTaguchi(ThresholdDetector):
         ------
         ValueError
             If all items are constant, if the adjoint is zero ("mta" with two or more collinearities), if the threshold
-            needs more rows, abnormal rows or another method, or if a group names an unknown item.
+            needs more rows, abnormal rows or another method, or if a group names an unknown item. The model is then
+            not fitted, whatever it was before.
         """
-        self._validate_params()
-        X = self._check_items(X, ensure_min_samples=2, reset=True)
-        self._learn(X)
-        if self.groups is None:
-            self.root_ = self._groups[0].metric.root
-            self.shrinkage_ = self._groups[0].metric.shrinkage
-        else:
-            self.__dict__.pop("root_", None)
-            self.shrinkage_ = np.array([group.metric.shrinkage for group in self._groups])
+        self._fit(X, abnormal)
         largest = max((group.metric for group in self._groups), key=lambda metric: metric.root.shape[1])
         if self.method != "svp" and largest.shrinkage == 0:
-            warn_of_few_rows(len(X), len(X) - 1, largest.root.shape[1], " or method='svp'")
-        self._decide(X, abnormal)
+            n = self._moments.n
+            warn_of_few_rows(n, n - 1, largest.root.shape[1], " or method='svp'")
         return self
 
     def _learn(self, X: Any) -> None:
@@ -228,6 +232,11 @@ class MahalanobisTaguchi(ThresholdDetector):
         groups = measured_groups(moments, columns, names, self.method, self.shrinkage)
         self._tail = self.false_alarm_rate / len(groups)
         self._groups = groups if self.groups is None else comparable(groups, moments, self._tail)
+        shrinkage = [group.metric.shrinkage for group in groups]
+        if self.groups is None:
+            self.root_, self.shrinkage_ = groups[0].metric.root, shrinkage[0]
+        else:
+            self.shrinkage_ = np.array(shrinkage)
         self._moments = moments
         self._constant = find_constant(X, ~carries, self.center_)
 
@@ -252,6 +261,10 @@ class MahalanobisTaguchi(ThresholdDetector):
 
     def _left_out(self, X: Any) -> Floating:
         n, method = len(X), self.method
+        if method == "mta":
+            return self._left_out_of_adjoint(X)
+        for group in self._groups:
+            check_enough_rows(n, group.metric, method)
         if not all(has_closed_form(n, group.metric, method) for group in self._groups):
             return super()._left_out(X)
 
@@ -259,20 +272,46 @@ class MahalanobisTaguchi(ThresholdDetector):
             z = self._standardised(rows)
             return np.max([group.left_out_distance(z, n, method) for group in self._groups], axis=0)
 
-        return by_block(farthest, X)
+        distance = by_block(farthest, X)
+        for row in np.flatnonzero(np.isnan(distance)):
+            distance[row] = self._refitted_distance(X, int(row))
+        return distance
+
+    def _left_out_of_adjoint(self, X: Any) -> Floating:
+        """Return MT's distances, multiplied by what the adjoint of all rows multiplies them by.
+
+        The determinant grows with each row. Adjoints of fewer rows would make the distances too small.
+        """
+        inverse = copy.copy(self).set_params(method="mt")
+        inverse._learn(X)
+        # With groups each distance is divided by its limit, and the determinant with it.
+        if self.groups is not None:
+            return inverse._left_out(X)
+        metric = inverse._groups[0].metric
+        if metric.root.shape[1] < metric.n_items:
+            check_enough_rows(len(X), metric, "mta")
+            return super()._left_out(X)
+        return np.abs(self.root_).max() / np.abs(inverse.root_).max() * inverse._left_out(X)
+
+    def _refitted_distance(self, X: Any, row: int) -> float:
+        others = copy.copy(self)
+        try:
+            others._learn(np.delete(X, row, axis=0))
+        except ValueError:
+            # The others are all alike: no distance is large enough for the row that is not.
+            return np.inf
+        return float(others._of_new(X[[row]])[0])
 
     def _standardised(self, X: Any) -> Array:
-        return (X - self.center_) / self.scale_
+        with np.errstate(over="ignore"):
+            return (X - self.center_) / self.scale_
 
     def _by_group(self, X: Any) -> Array:
-        def measure(rows: Any) -> Array:
-            z = self._standardised(rows)
-            return np.column_stack([group.distance(z) for group in self._groups])
-
-        return by_block(measure, X)
+        z = self._standardised(X)
+        return np.column_stack([group.distance(z) for group in self._groups])
 
     def _measured(self, X: Any) -> tuple[Array, Mask]:
-        return self._by_group(X).max(axis=1), self._constant.differs(X)
+        return by_block(lambda rows: self._by_group(rows).max(axis=1), X), self._constant.differs(X)
 
     def group_distances(self, X: Any) -> pd.DataFrame:
         """Return the distance of each group of items, on one scale.
@@ -286,11 +325,12 @@ class MahalanobisTaguchi(ThresholdDetector):
         -------
         DataFrame
             One row for each row of X, with its index, and one column for each group in which the unit space varies,
-            named by its items ("all" for all of them). The largest of a row is its distance.
+            named by its items ("all" for all of them), and by its number where two names are alike. The largest of a
+            row is its distance.
         """
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        names = [group.name for group in self._groups]
-        return pd.DataFrame(self._by_group(self._new_items(X)), columns=names, index=index)
+        distances = by_block(self._by_group, self._new_items(X))
+        names = distinct([group.name for group in self._groups])
+        return pd.DataFrame(distances, columns=names, index=X.index if isinstance(X, pd.DataFrame) else None)
 
     def contributions(self, X: Any, by: By = "terms") -> Array:
         """Return what each item adds to the squared distance.
@@ -302,7 +342,8 @@ class MahalanobisTaguchi(ThresholdDetector):
         by : {"terms", "leaving_out"}, default="terms"
             "terms": :math:`z_j (A z)_j / p`, which sum up to the squared distance; one may be negative. "leaving_out":
             the squared distance less that of the other items alone, with their correlations and their number, at the
-            shrinkage that was used; negative where the distance is larger without the item.
+            shrinkage that was used; negative where the distance is larger without the item. Where items are collinear
+            that costs one decomposition of a matrix for each item.
 
         Returns
         -------
@@ -312,25 +353,28 @@ class MahalanobisTaguchi(ThresholdDetector):
         Raises
         ------
         ValueError
-            If `by` is another word.
+            If `by` is another word, or if the square of a distance exceeds float64's range or is below it.
         """
         X = self._new_items(X)
         if by not in get_args(By):
             raise ValueError(f"by={by!r} is not known: use 'terms' or 'leaving_out'.")
-        return self._contributions(X, by)
-
-    def _contributions(self, X: Any, by: By) -> Array:
+        if by == "terms":
+            return self._squared_terms(X)
+        check_squares(self._measured(X)[0])
         result = np.zeros(X.shape)
-        farthest = self._by_group(X).argmax(axis=1)
-        for number, group in enumerate(self._groups):
-            rows, items, metric = np.flatnonzero(farthest == number), group.items, group.metric
-            z = self._standardised(X[rows])[:, items]
-            if by == "terms":
-                parts = terms(z, metric.root)
-            else:
-                parts = leaving_out(z, metric, self._moments.part(items), self.method)
-            result[np.ix_(rows, items)] = group.factor**2 * parts
+        for group, rows in self._by_farthest_group(X):
+            z = self._standardised(X[rows])[:, group.items]
+            moments = self._moments.part(group.items)
+            result[np.ix_(rows, group.items)] = leaving_out(z, group.metric, moments, self.method, group.factor)
         return result
+
+    def _by_farthest_group(self, X: Any) -> Iterator[tuple[ItemGroup, Indices]]:
+        """Yield each group with the rows that are farthest in it."""
+        farthest = by_block(lambda rows: self._by_group(rows).argmax(axis=1), X)
+        for number, group in enumerate(self._groups):
+            rows = np.flatnonzero(farthest == number)
+            if len(rows):
+                yield group, rows
 
     def items_table(self) -> pd.DataFrame:
         """Return the items of the unit space.
@@ -347,8 +391,12 @@ class MahalanobisTaguchi(ThresholdDetector):
         columns = {"mean": self.center_, "sd": sd, "vif": variance_inflation(self._moments)}
         return pd.DataFrame(columns, index=pd.Index(self._term_names(), name="item"))
 
-    def _terms(self, X: Any) -> Array:
-        return self._contributions(X, "terms")
+    def _terms(self, X: Any) -> tuple[Array, Array]:
+        parts, scale = np.zeros(X.shape), np.ones(len(X))
+        for group, rows in self._by_farthest_group(X):
+            z = self._standardised(X[rows])[:, group.items]
+            parts[np.ix_(rows, group.items)], scale[rows] = terms(z, group.factor * group.metric.root)
+        return parts, scale
 
     def _term_names(self) -> npt.NDArray[np.object_]:
         return np.array([item_name(self, item) for item in range(self.n_features_in_)], dtype=object)

@@ -11,8 +11,9 @@ import pandas as pd
 from sklearn.base import OutlierMixin
 from sklearn.model_selection import KFold
 
-from pipeline.taguchi.base import Array, Floating, ItemEstimator, Mask
+from pipeline.taguchi.base import Array, Floating, ItemEstimator, Mask, by_block
 from pipeline.taguchi.constant_items import ConstantItems, describe
+from pipeline.taguchi.distance_contributions import check_squares
 from pipeline.taguchi.thresholds import Threshold, quantile_threshold, rates, roc_threshold
 
 _FOLDS = 20
@@ -48,8 +49,8 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         """Return what is constant, in the order of `_measured`."""
 
     @abstractmethod
-    def _terms(self, X: Any) -> Array:
-        """Return parts of the squared distance of checked rows."""
+    def _terms(self, X: Any) -> tuple[Array, Array]:
+        """Return parts of the squared distance of checked rows, and what to multiply each row by, twice."""
 
     @abstractmethod
     def _term_names(self) -> npt.NDArray[np.object_]:
@@ -60,21 +61,47 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         """Minus the threshold: ``decision_function(X) = score_samples(X) - offset_``."""
         return -self.threshold_
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Before there were rules for the threshold, offset_ was an attribute, and the groups were none.
+        if "offset_" in state:
+            raise ValueError(f"This {type(self).__name__} was saved by an earlier version: fit it again.")
+        super().__setstate__(state)
+
+    def _fit(self, X: Any, abnormal: Any, **checks: Any) -> None:
+        """Learn all or nothing: a fit that fails leaves no threshold of one unit space beside the centre of another."""
+        self._validate_params()
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        fitted = copy.copy(self)
+        X = fitted._check_items(X, ensure_min_samples=2, reset=True, **checks)
+        abnormal = None if abnormal is None else fitted._check_abnormal(abnormal)
+        fitted._learn(X)
+        fitted._decide(X, abnormal)
+        self.__dict__.update(fitted.__dict__)
+
+    def _check_abnormal(self, abnormal: Any) -> Any:
+        """Return abnormal rows, checked against those of the fit."""
+        try:
+            return self._check_items(abnormal)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"abnormal: {str(error).splitlines()[0]}") from error
+
     def _decide(self, X: Any, abnormal: Any) -> None:
-        """Learn the threshold from the checked rows of the unit space and from abnormal rows."""
-        far = None if abnormal is None else self._of_new(self._check_items(abnormal))
-        left_out = self._left_out(X) if far is not None or self.threshold == "quantile" else np.empty(0)
+        """Learn the threshold from the checked rows of the unit space and from checked abnormal rows."""
+        detected = None if abnormal is None else self._of_new(abnormal)
+        left_out = self._left_out(X) if detected is not None or self.threshold == "quantile" else np.empty(0)
         if self.threshold == "quantile":
             self.threshold_ = quantile_threshold(left_out, self.false_alarm_rate)
         elif self.threshold == "f":
             self.threshold_ = self._normal_threshold()
         elif self.threshold != "roc":
             self.threshold_ = float(self.threshold)
-        elif far is None:
+        elif detected is None:
             raise ValueError("threshold='roc' needs rows known to be abnormal: call fit(X, abnormal=...).")
         else:
-            self.threshold_ = roc_threshold(left_out, far)
-        self.operating_characteristic_ = None if far is None else rates(left_out, far, self.threshold_)
+            self.threshold_ = roc_threshold(left_out, detected)
+        self.operating_characteristic_ = None if detected is None else rates(left_out, detected, self.threshold_)
 
     def _of_new(self, X: Any) -> Floating:
         """Return the distances of checked rows, infinite where one differs in what is constant."""
@@ -91,7 +118,12 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
             )
         part, rows, found = copy.copy(self), [], []
         for train, test in KFold(min(len(X), _FOLDS), shuffle=True, random_state=0).split(X):
-            part._learn(X[train])
+            try:
+                part._learn(X[train])
+            except ValueError as error:
+                raise ValueError(
+                    f"Each row of the unit space is measured by the others, and they do not suffice: {error}"
+                ) from error
             rows.append(test)
             found.append(part._of_new(X[test]))
         return np.concatenate(found)[np.argsort(np.concatenate(rows))]
@@ -113,8 +145,8 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
             `detection_rate` (shares of the ordinary and of the abnormal rows with a larger distance; a row that
             differs in what is constant in the unit space counts at each threshold), `chosen` (True at `threshold_`).
         """
-        ordinary, far = (self._of_new(self._new_items(rows)) for rows in (X, abnormal))
-        return rates(ordinary, far, self.threshold_)
+        ordinary = self._of_new(self._new_items(X))
+        return rates(ordinary, self._of_new(self._check_abnormal(abnormal)), self.threshold_)
 
     def distance(self, X: Any) -> Floating:
         """Return the distance from the unit space.
@@ -130,7 +162,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
             Not squared. What is constant in the unit space does not count; a `UserWarning` tells where a row differs
             in it, and `predict` calls that row an outlier.
         """
-        return self._told(X)[0]
+        return self._measured_with_warning(X)[0]
 
     def score_samples(self, X: Any) -> Floating:
         """Return minus the distance: the higher, the more ordinary.
@@ -145,7 +177,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         scores : ndarray of shape (n_samples,)
             ``-distance(X)``, and the lowest number there is where a row differs in what is constant in the unit space.
         """
-        distance, differs = self._told(X)
+        distance, differs = self._measured_with_warning(X)
         return np.where(differs.any(axis=1), np.finfo(distance.dtype).min, -distance)
 
     def decision_function(self, X: Any) -> Floating:
@@ -193,19 +225,24 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
             One row for each row of X, with its index: `distance`; `md`, its square, the MD of the books;
             `differs_in`, the names of what is constant in the unit space and not so in this row, separated by commas;
             `ordinary`, whether the distance is within the threshold and nothing differs; `most`, the name of the
-            largest term of the squared distance, see `explain`.
+            largest term of the squared distance, see `explain`, or the first name in `differs_in` where only that
+            makes the row an outlier.
         """
         items = self._new_items(X)
         distance, differs = self._measured(items)
         names = np.array(self._constant_names(), dtype=object)
         differs_in = [", ".join(names[row]) for row in differs]
-        ordinary = (distance <= -self.offset_) & ~differs.any(axis=1)
-        most = self._term_names()[self._terms(items).argmax(axis=1)]
+        near, apart = distance <= self.threshold_, differs.any(axis=1)
+        most = self._term_names()[by_block(lambda rows: self._terms(rows)[0].argmax(axis=1), items)]
+        if apart.any():
+            most = np.where(near & apart, names[differs.argmax(axis=1)], most)
+        with np.errstate(over="ignore"):
+            md = distance**2
         columns = {
             "distance": distance,
-            "md": distance**2,
+            "md": md,
             "differs_in": differs_in,
-            "ordinary": ordinary,
+            "ordinary": near & ~apart,
             "most": most,
         }
         return pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
@@ -222,11 +259,22 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
         -------
         DataFrame
             One row for each row of X, with its index, and a column for each term: those of `contributions`.
+
+        Raises
+        ------
+        ValueError
+            If the square of a distance exceeds float64's range, or is below it.
         """
-        terms = self._terms(self._new_items(X))
+        terms = self._squared_terms(self._new_items(X))
         return pd.DataFrame(terms, index=X.index if isinstance(X, pd.DataFrame) else None, columns=self._term_names())
 
-    def _told(self, X: Any) -> tuple[Floating, Mask]:
+    def _squared_terms(self, X: Any) -> Array:
+        """Return the terms of the squared distance of checked rows."""
+        check_squares(self._measured(X)[0])
+        parts, scale = self._terms(X)
+        return parts * scale[:, None] * scale[:, None]
+
+    def _measured_with_warning(self, X: Any) -> tuple[Floating, Mask]:
         """Return what `_measured` returns, and warn of rows that differ."""
         distance, differs = self._measured(self._new_items(X))
         if differs.any():

@@ -20,7 +20,8 @@ def quantile_threshold(distances: Floating, false_alarm_rate: float) -> float:
     r"""Return the distance that a new ordinary row exceeds with at most a given probability.
 
     The k-th smallest of n distances with :math:`k = \lceil (n + 1)(1 - \alpha) \rceil`, as in split-conformal
-    prediction: it holds for any distribution, if the distance of a new row is exchangeable with these.
+    prediction: it holds for any distribution, if the distance of a new row is exchangeable with these. Distances of a
+    unit space's rows, each measured by the others, are so only with clearly more rows than items.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def rates(ordinary: Floating, abnormal: Floating, chosen: float | None = None) -
     ordinary, abnormal : ndarray of shape (n_ordinary,) and (n_abnormal,)
         Distances; an infinite one exceeds any threshold.
     chosen : float, default=None
-        A threshold to mark, which becomes a row of its own if no distance equals it.
+        A threshold to mark; where no distance equals it, the table has one more row for it.
 
     Returns
     -------

@@ -102,9 +102,10 @@ class Metric(NamedTuple):
 
     def distance(self, z: Array) -> Array:
         """Return the distances of rows that are centred and divided by the scale."""
-        # The square of a small adjoint's root would vanish.
+        # The square of a small adjoint's root would vanish; that of a row far off is infinite.
         size = np.abs(self.root).max()
-        return size * np.linalg.norm(z @ (self.root / size), axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return size * np.linalg.norm(z @ (self.root / size), axis=1)
 
 
 def unit_space_metric(moments: UnitSpaceMoments, method: Method, shrinkage: Shrinkage = 0.0) -> Metric:
@@ -140,6 +141,11 @@ def _directions(R: Array, method: Method) -> Array:
         return V[:, kept] / np.sqrt(eigenvalues[kept] * kept.sum())
     # Halved, the logarithm belongs to a distance, which stays in float64's range where the adjoint does not.
     directions = V * np.exp(log_products_of_others(np.where(kept, eigenvalues, 0)) / 2) / np.sqrt(len(R))
+    if kept.all() and not directions.any():
+        raise ValueError(
+            f"The adjoint of the correlation matrix of {len(R)} items is below float64's range: use method='mt', which "
+            "orders rows alike, or fewer items."
+        )
     if not directions.any():
         raise ValueError(
             f"The adjoint of the correlation matrix of {len(R)} items is zero (rank {kept.sum()}): method='mta' allows "

@@ -102,6 +102,46 @@ class TestContributions:
         singles = model.contributions(new, by="leaving_out")[farthest >= 2]
         np.testing.assert_allclose(singles, terms[farthest >= 2])
 
+    def test_the_diagnosis_of_an_adjoint_whose_squares_vanish(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(600, 1)) + 0.08 * rng.normal(size=(600, 150))
+        new = X[:2] + 2.4 * np.eye(150)[[17, 90]]
+        model, plain = (MahalanobisTaguchi(method).fit(X) for method in ("mta", "mt"))
+        assert 0 < model.distance(new).max() < 1e-150
+        assert model.diagnosis(new)["most"].tolist() == plain.diagnosis(new)["most"].tolist() == ["x17", "x90"]
+        for refused in (model.contributions, model.explain, lambda X: model.contributions(X, by="leaving_out")):
+            with pytest.raises(ValueError, match=r"^The distance \S+e-1\d\d of row 0 has no square in float64's range"):
+                refused(new)
+        grouped, expected = (MahalanobisTaguchi(method, groups=["all"]).fit(X) for method in ("mta", "mt"))
+        for by in ("terms", "leaving_out"):
+            assert np.abs(grouped.contributions(new, by=by)).max() > 1
+        np.testing.assert_allclose(grouped.contributions(new), expected.contributions(new), rtol=1e-6, atol=1e-6)
+
+    @pytest.mark.parametrize("model", [MahalanobisTaguchi(), MahalanobisTaguchi(groups=["all", "items"]), RTMethod()])
+    def test_a_row_whose_square_overflows(self, model):
+        X = rows(30, 4)
+        far = X[:2].copy()
+        far[1, 2] = 1e160
+        model = model.fit(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert model.predict(far)[1] == -1
+            diagnosis = model.diagnosis(far)
+            assert np.isinf(diagnosis["md"].iloc[1])
+            refused = [model.contributions, model.explain]
+            if isinstance(model, MahalanobisTaguchi):
+                assert diagnosis["most"].iloc[1] == "x2"
+                refused.append(lambda X: model.contributions(X, by="leaving_out"))
+            for method in refused:
+                with pytest.raises(ValueError, match=r"^The distance \S+ of row 1 has no square in float64"):
+                    method(far)
+
+    @pytest.mark.parametrize("n", [40, 4000])
+    def test_leaving_an_item_out_of_an_adjoint_of_many(self, n):
+        X, new = rows(n, 12), rows(3, 12, seed=1)
+        model = MahalanobisTaguchi("mta").fit(X)
+        np.testing.assert_allclose(model.contributions(new, by="leaving_out"), by_refit(model, X, new), rtol=1e-6)
+
     def test_another_word(self):
         model = MahalanobisTaguchi().fit(rows(30, 3))
         with pytest.raises(ValueError, match="by='shapley' is not known: use 'terms' or 'leaving_out'"):
@@ -131,6 +171,17 @@ def test_the_diagnosis_names_the_item_that_adds_most():
     explained = model.explain(off)
     assert (explained.idxmax(axis=1) == diagnosis["most"]).all()
     np.testing.assert_allclose(explained.sum(axis=1), diagnosis["md"], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("new", "most", "differs_in"),
+    [([0.1, 0, 0, 5], "x3", "x3"), ([50, 0, 0, 5], "x0", "x3"), ([0, 3, 0, 1], "x1", "")],
+)
+def test_a_row_that_differs_in_a_constant_item_alone_accuses_no_other_one(new, most, differs_in):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    X[:, 3] = 1
+    (found,) = MahalanobisTaguchi().fit(X).diagnosis([new]).itertuples()
+    assert (found.most, found.differs_in, found.ordinary) == (most, differs_in, not differs_in)
 
 
 class TestItemsTable:

@@ -1,5 +1,7 @@
 """D by groups of items: which items make them, one scale for all, and what they catch."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from pipeline.taguchi import MahalanobisTaguchi
 from pipeline.taguchi.item_groups import read_groups
@@ -118,6 +121,39 @@ class TestDistances:
         a, b = clone(model).fit(X), clone(model).fit(scale * (X + shift))
         np.testing.assert_allclose(b.distance(scale * (new + shift)), a.distance(new), rtol=1e-6)
         assert b.threshold_ == pytest.approx(a.threshold_, rel=1e-6)
+
+    @pytest.mark.parametrize(
+        ("given", "once"),
+        [([[0]] * 10, [[0]]), (["all", [3, 2, 1, 0], "items"], ["all", "items"]), ([[0, 4], [0]], [[0]])],
+    )
+    def test_items_given_twice_raise_no_limit(self, table, given, once):
+        table = table.assign(link=1.0)[[*NAMES, "link"]]
+        given, once = (MahalanobisTaguchi(threshold="f", groups=groups).fit(table) for groups in (given, once))
+        if "all" not in once.groups:
+            assert given.threshold_ == once.threshold_
+        np.testing.assert_array_equal(given.distance(table), once.distance(table))
+        assert given.group_distances(table).shape == once.group_distances(table).shape
+
+    def test_names_of_groups_are_whole_and_distinct(self):
+        X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 8)), columns=["all", *"bcdefgh"])
+        model = MahalanobisTaguchi(groups=["all", ["all"], list("bcdefg"), list("bcdefh")]).fit(X)
+        names = ["all [0]", "all [1]", "b, c, d, e, f, g [2]", "b, c, d, e, f, h [3]"]
+        assert model.group_distances(X).columns.tolist() == names
+        model = MahalanobisTaguchi(groups=[list("bcdefg"), list("bcdefh")]).fit(X)
+        assert model.group_distances(X).columns.tolist() == ["b, c, d, e, f, g", "b, c, d, e, f, h"]
+
+    def test_before_a_fit(self, table):
+        with pytest.raises(NotFittedError):
+            MahalanobisTaguchi(groups="items").group_distances(table)
+
+    def test_memory_does_not_grow_with_the_groups(self):
+        X = np.random.default_rng(0).normal(size=(4000, 200))
+        model = MahalanobisTaguchi(threshold="f", groups="items").fit(X)
+        tracemalloc.start()
+        model.distance(X)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < X.nbytes
 
     def test_an_adjoint_of_collinear_items_has_no_scale(self, table):
         table["e"] = table["a"] + table["b"]

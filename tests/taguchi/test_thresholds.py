@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -52,13 +53,23 @@ def cancer():
     return {name: X[rows] for name, rows in parts.items()}
 
 
+def left_out_by_definition(model, X):
+    """Return `left_out_by_refit`, of an adjoint with the determinant of all rows in place of those of the others."""
+    if not isinstance(model, MahalanobisTaguchi) or model.method != "mta":
+        return left_out_by_refit(model, X)
+    R = np.corrcoef(X.T) if X.shape[1] > 1 else np.eye(1)
+    R = (1 - model.shrinkage) * R + model.shrinkage * np.eye(len(R))
+    return np.sqrt(np.linalg.det(R)) * left_out_by_refit(sklearn.clone(model).set_params(method="mt"), X)
+
+
 class TestLeftOut:
-    @settings(max_examples=25)
-    @given(seed=SEEDS, n=st.integers(9, 25), p=st.integers(1, 6), method=st.sampled_from(METHODS))
-    def test_the_closed_form_is_the_refit_without_the_row(self, seed, n, p, method):
+    @pytest.mark.parametrize("method", METHODS)
+    @settings(max_examples=10)
+    @given(seed=SEEDS, n=st.integers(9, 25), p=st.integers(1, 6))
+    def test_the_closed_form_is_the_refit_without_the_row(self, method, seed, n, p):
         X = rows(n, p, seed)
         model = MahalanobisTaguchi(method).fit(X)
-        np.testing.assert_allclose(model._left_out(X), left_out_by_refit(model, X), rtol=1e-7)
+        np.testing.assert_allclose(model._left_out(X), left_out_by_definition(model, X), rtol=1e-7)
 
     @pytest.mark.parametrize("method", METHODS)
     def test_a_row_that_alone_varies_in_an_item_is_infinitely_far(self, method):
@@ -66,7 +77,29 @@ class TestLeftOut:
         X[4, 3] = 1
         model = MahalanobisTaguchi(method).fit(X)
         assert np.flatnonzero(np.isinf(model._left_out(X))).tolist() == [4]
-        np.testing.assert_allclose(model._left_out(X), left_out_by_refit(model, X), rtol=1e-7)
+        np.testing.assert_allclose(model._left_out(X), left_out_by_definition(model, X), rtol=1e-7)
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("groups", [None, ["all", "items"]])
+    def test_a_gross_outlier_is_not_infinitely_far(self, method, groups):
+        X = rows(24, 3)
+        X[7, 0] = 1e6
+        model = MahalanobisTaguchi(method, groups=groups).fit(X)
+        if groups is None:
+            np.testing.assert_allclose(model._left_out(X), left_out_by_definition(model, X), rtol=1e-7)
+        assert 1e3 < model._left_out(X)[7] < np.inf
+
+    def test_a_row_that_alone_differs_from_all_others_is_infinitely_far(self):
+        X = np.tile([1.0, 2.0], (12, 1))
+        X[3] = 5, 7
+        left_out = MahalanobisTaguchi().fit(X)._left_out(X)
+        assert np.flatnonzero(np.isinf(left_out)).tolist() == [3]
+
+    def test_a_row_that_alone_breaks_a_collinearity_is_measured_as_a_new_one(self):
+        X = rows(20, 2)[:, [0, 1, 1]]
+        X[5, 2] += 1
+        model = MahalanobisTaguchi().fit(X)
+        np.testing.assert_allclose(model._left_out(X), left_out_by_refit(model, X), rtol=1e-6)
 
     def test_collinear_items_change_nothing(self):
         X = rows(20, 3)
@@ -81,13 +114,29 @@ class TestLeftOut:
     )
     def test_up_to_twenty_rows_refits_are_by_the_row(self, model):
         X = rows(18, 4)
-        np.testing.assert_allclose(model.fit(X)._left_out(X), left_out_by_refit(model, X), rtol=1e-7)
+        np.testing.assert_allclose(model.fit(X)._left_out(X), left_out_by_definition(model, X), rtol=1e-7)
 
-    def test_no_more_rows_than_items(self):
-        X = rows(12, 20)
-        with pytest.warns(UserWarning, match="The unit space has 12 rows"):
-            model = MahalanobisTaguchi().fit(X)
-        np.testing.assert_allclose(model._left_out(X), left_out_by_refit(model, X), rtol=1e-7)
+    @pytest.mark.parametrize(("method", "n"), [("mt", 12), ("mt", 20), ("mt", 21), ("mta", 20), ("mta", 21)])
+    @pytest.mark.parametrize("threshold", ["quantile", "roc", 4.0])
+    def test_too_few_rows_for_the_items_are_refused(self, method, n, threshold):
+        told = f"need 22 or more rows of the unit space for 20 items, got {n}: use shrinkage='auto', method='svp' or gr"
+        with pytest.raises(ValueError, match=told):
+            MahalanobisTaguchi(method, threshold, false_alarm_rate=0.2).fit(rows(n, 20), abnormal=rows(3, 20))
+        for fitting in ({"shrinkage": "auto"}, {"groups": "items"}):
+            MahalanobisTaguchi("mt", "quantile", false_alarm_rate=0.2, **fitting).fit(rows(n, 20))
+
+    def test_of_adjoints_with_a_collinearity(self):
+        X = rows(20, 3)
+        wider = np.column_stack([X, X[:, 0] - 2 * X[:, 1]])
+        model = MahalanobisTaguchi("mta", "quantile").fit(wider)
+        assert model.threshold_ < 1e-6
+        assert model.predict(np.add(wider[:1], [0, 0, 0, 1])).tolist() == [-1]
+
+    def test_a_fold_that_cannot_be_fitted_says_so(self):
+        X = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 2.0]])
+        told = "Each row of the unit space is measured by the others, and they do not suffice: All 2 items are constant"
+        with pytest.raises(ValueError, match=told):
+            MahalanobisTaguchi(threshold="roc", shrinkage=0.5).fit(X, abnormal=[[3.0, 3.0]])
 
     @pytest.mark.parametrize("groups", ["items", ["all", [0, 1], "items"]])
     def test_the_farthest_group_left_out(self, groups):
@@ -266,6 +315,41 @@ class TestAbnormalRows:
         assert np.isfinite(table["threshold"]).all()
         assert rates(np.array([np.inf, 1.0]), np.array([np.inf]))["false_alarm_rate"].tolist() == [1, 0.5]
 
+    @pytest.mark.parametrize("kind", [MahalanobisTaguchi, RTMethod])
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            (np.full((2, 3), np.nan), "^abnormal: Input X contains NaN"),
+            (np.ones((2, 2)), "^abnormal: X has 2 features"),
+            (np.ones(3), "^abnormal: Expected 2D array"),
+        ],
+    )
+    def test_errors_about_them_name_them_in_one_line(self, kind, wrong, told):
+        for call in (
+            lambda: kind().fit(rows(20, 3), abnormal=wrong),
+            lambda: kind().fit(rows(20, 3)).operating_characteristic(rows(20, 3), wrong),
+        ):
+            with pytest.raises(ValueError, match=told) as refused:
+                call()
+            assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("kind", [MahalanobisTaguchi, RTMethod])
+    def test_a_fit_that_fails_leaves_nothing_fitted(self, kind):
+        X, abnormal = rows(60, 3), rows(9, 3, seed=1) + 2
+        model = kind("quantile") if kind is RTMethod else kind(threshold="quantile", groups="items")
+        model.fit(X, abnormal=abnormal)
+        with pytest.raises(ValueError, match="abnormal: "):
+            model.fit(1000 * X, abnormal=abnormal[:, :2])
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+        for method in (model.predict, model.diagnosis, model.contributions, model.explain):
+            with pytest.raises(NotFittedError):
+                method(X)
+        with pytest.raises(ValueError, match="threshold='roc' needs rows"):
+            model.set_params(threshold="roc").fit(X)
+        with pytest.raises(NotFittedError):
+            model.distance(X)
+
     def test_column_names_are_checked(self):
         X = pd.DataFrame(rows(30, 3), columns=list("abc"))
         with pytest.raises(ValueError, match="feature names should match"):
@@ -306,11 +390,50 @@ def test_pickle_clone_and_a_second_fit(threshold, kind):
     assert sorted(vars(model.fit(X, abnormal=abnormal))) == sorted(vars(again))
 
 
+@pytest.mark.parametrize("kind", [MahalanobisTaguchi, RTMethod])
+def test_a_model_of_an_earlier_version_is_refused_in_one_line(kind):
+    earlier = {**vars(kind().fit(rows(20, 3))), "offset_": -4.0}
+    with pytest.raises(ValueError, match=f"^This {kind.__name__} was saved by an earlier version: fit it again.$"):
+        kind().__setstate__(earlier)
+
+
 def test_wrong_words_are_refused():
     for wrong in ({"threshold": "chi2"}, {"false_alarm_rate": 0.0}, {"false_alarm_rate": 1.0}):
         for kind in (MahalanobisTaguchi, RTMethod):
             with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of {kind.__name__} must be"):
                 kind(**wrong).fit(rows(20, 3))
+
+
+def false_alarms(model, n, p, centre=0.0, draws=40):
+    rng = np.random.default_rng(0)
+    found = [
+        (sklearn.clone(model).fit(centre + rng.normal(size=(n, p))).predict(centre + rng.normal(size=(200, p))) == -1)
+        for _ in range(draws)
+    ]
+    return np.mean(found)
+
+
+@pytest.mark.parametrize(
+    ("model", "n"),
+    [
+        (MahalanobisTaguchi(threshold="quantile", shrinkage="auto"), 25),
+        (MahalanobisTaguchi(threshold="quantile"), 32),
+        (MahalanobisTaguchi(threshold="quantile"), 60),
+        (MahalanobisTaguchi("mta", threshold="quantile"), 32),
+        (MahalanobisTaguchi("mta", threshold="quantile"), 60),
+        (MahalanobisTaguchi("mta", threshold="quantile", shrinkage=0.1), 40),
+        (MahalanobisTaguchi("svp", threshold="quantile"), 25),
+    ],
+    ids=str,
+)
+def test_with_few_rows_the_quantile_promises_no_less(model, n):
+    assert false_alarms(model, n, 30) < 0.06
+
+
+def test_of_rt_the_quantile_keeps_its_promise_and_the_normal_model_with_many_rows_only():
+    assert false_alarms(RTMethod("quantile"), 20, 50, centre=10) < 0.06
+    assert false_alarms(RTMethod("f"), 20, 200, centre=10) > 0.08
+    assert false_alarms(RTMethod("f"), 200, 200, centre=10) == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize(
