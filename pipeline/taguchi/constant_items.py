@@ -1,5 +1,6 @@
 """Items that are constant in a unit space: they have no weight there, and a row that differs in one is not ordinary."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,8 +49,15 @@ def item_name(estimator: Any, item: int) -> str:
     return f"x{item}" if names is None else str(names[item])
 
 
-def distinct(names: list[str]) -> list[str]:
-    """Return names; where two are alike, all with their number behind them."""
+def distinct(names: Iterable[Any]) -> list[str]:
+    """Return the names of items; where two share one, with the number of the column.
+
+    Examples
+    --------
+    >>> distinct(["a", "b"]), distinct(["a", "a"])
+    (['a', 'b'], ['a [0]', 'a [1]'])
+    """
+    names = [str(name) for name in names]
     return names if len(set(names)) == len(names) else [f"{name} [{i}]" for i, name in enumerate(names)]
 
 

@@ -9,10 +9,10 @@ from sklearn.utils import check_array
 
 from pipeline.errors import needs_extra
 from pipeline.taguchi.base import Array
-from pipeline.taguchi.constant_items import item_name
+from pipeline.taguchi.constant_items import distinct, item_name
 from pipeline.taguchi.contributions import Contributions
 from pipeline.taguchi.plots.drawing import BLUE, GREY, ORANGE, Display, axes_for, largest, last_step, style
-from pipeline.taguchi.plots.names import SMALL, distinct, figure_text, labels, lettering, name_rows
+from pipeline.taguchi.plots.names import SMALL, figure_text, labels, lettering, name_rows
 from pipeline.taguchi.rt import RTMethod
 from pipeline.taguchi.summation import is_sparse
 

@@ -8,9 +8,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.errors import needs_extra
-from pipeline.taguchi.constant_items import item_name
+from pipeline.taguchi.constant_items import distinct, item_name
 from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, axes_for, largest, last_step, style
-from pipeline.taguchi.plots.names import SMALL, distinct, name_places
+from pipeline.taguchi.plots.names import SMALL, name_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import needs_extra
+from pipeline.taguchi.constant_items import distinct
 from pipeline.taguchi.plots.drawing import BLUE, GREY, Display, largest, last_step, style
-from pipeline.taguchi.plots.names import SMALL, distinct, labels, name_rows
+from pipeline.taguchi.plots.names import SMALL, labels, name_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

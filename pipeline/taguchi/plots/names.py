@@ -77,18 +77,6 @@ def figure_text(value: float, spec: str) -> str:
     return f"{value:z{spec}}".replace("-", "−").replace("inf", "∞")
 
 
-def distinct(names: Iterable[Any]) -> list[str]:
-    """Return the names of items; where two share one, with the number of the column.
-
-    Examples
-    --------
-    >>> distinct(["a", "b"]), distinct(["a", "a"])
-    (['a', 'b'], ['a [0]', 'a [1]'])
-    """
-    names = [str(name) for name in names]
-    return names if len(set(names)) == len(names) else [f"{name} [{i}]" for i, name in enumerate(names)]
-
-
 def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
