@@ -221,8 +221,9 @@ def _sizes(sizes: Any, n_draws: int) -> dict[int, int]:
     check_whole(n_draws, "n_draws")
     found = dict(sizes) if isinstance(sizes, Mapping) else dict.fromkeys(sizes, n_draws)
     for n, repeats in found.items():
-        if not (isinstance(n, Integral) and isinstance(repeats, Integral)):
+        if not isinstance(n, Integral):
             raise ValueError(f"sizes must be whole numbers of rows, got {n!r}: give them as integers.")
+        check_whole(repeats, f"The number of draws of {n} rows")
     return {int(n): int(repeats) for n, repeats in found.items()}
 
 

@@ -145,7 +145,7 @@ def spread(by_draw: Array, resampled: Array, n_units: int, size: float = 1.0) ->
         variance += max(0.0, of_draws - of_both)
     if variance <= (_NOTHING * size) ** 2:
         return estimate, estimate, estimate, float(abs(estimate) <= _NOTHING * size)
-    df = variance**2 / (of_rows**2 / (n_units - 1) + of_draws**2 / max(1, n_draws - 1))
+    df = 1 / ((of_rows / variance) ** 2 / (n_units - 1) + (of_draws / variance) ** 2 / max(1, n_draws - 1))
     error = variance**0.5
     half = float(stdtrit(df, 0.975)) * error
     return estimate, estimate - half, estimate + half, float(2 * stdtr(df, -abs(estimate) / error))
