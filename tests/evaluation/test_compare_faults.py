@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score, make_scorer, mean_absolute_error, roc_auc_score
 
 from pipeline.evaluation import Scale, compare
-from pipeline.evaluation.measured import measure, spread, with_holm
+from pipeline.evaluation.measured import _halves, measure, spread, with_holm
 from pipeline.evaluation.row_metrics import row_metric
 from pipeline.format import number
 
@@ -274,8 +274,6 @@ class TestFormula:
         y = np.arange(40) % 4
         lines = {name: np.where(rng.random(40) < 0.5, y, (y + 1) % 4) for name in "abcdef"}
         found = measure(y, lines, metric, sides={"s": list("abcde"), "t": ["f"]}, n_resamples=2, random_state=5)
-        from pipeline.evaluation.measured import _halves
-
         halves = [mask > 0 for mask in _halves(y, np.arange(40), 5)]
         function = mean_absolute_error if metric == "mae" else lambda true, guess: np.mean(true == guess)
         expected = []
@@ -284,6 +282,8 @@ class TestFormula:
             best = (min if metric == "mae" else max)(on_half, key=on_half.get)
             expected.append(function(y[measured_on], lines[best][measured_on]))
         assert found.by_draw[0, 0] == pytest.approx(np.mean(expected))
+        on_all = {name: function(y, lines[name]) for name in "abcde"}
+        assert found.best == [(min if metric == "mae" else max)(on_all, key=on_all.get), "f"]
         swapped = [function(y[half], lines["f"][half]) for half in halves]
         assert found.by_draw[1, 0] == pytest.approx(np.mean(swapped))
 
