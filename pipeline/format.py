@@ -6,18 +6,23 @@ from typing import Any
 
 import pandas as pd
 
+_DECIMALS = 6  # beyond which figures are written with a power of ten
+
 
 def number(value: Any, digits: int = 2, sign: bool = False) -> str:
-    """Return a figure with so many decimals, a dash where there is none.
+    """Return a figure with so many decimals, a dash where there is none; more than 6 are cut by a power of ten.
 
     Examples
     --------
-    >>> number(0.125, 2), number(0.125, 2, sign=True), number(None)
-    ('0.12', '+0.12', '–')
+    >>> number(0.125, 2), number(0.125, 2, sign=True), number(None), number(1.234e-9, 11)
+    ('0.12', '+0.12', '–', '1.23e-09')
     """
     if pd.isna(value):
         return "–"
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    written = f".{digits}f"
+    if digits > _DECIMALS and value:
+        written = f".{max(0, digits + math.floor(math.log10(abs(value))))}e"
+    text = f"{value:{'+' if sign else ''}{written}}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.scale import FIVE_STARS, Scale, finite
+from pipeline.evaluation.inputs import check_order, check_whole
+from pipeline.scale import FIVE_STARS, Array, Scale, finite
 
 
 def calibration_statistics(
@@ -31,7 +32,8 @@ def calibration_statistics(
     Raises
     ------
     ValueError
-        If one of the stars is no value of the scale, or a star or a prediction is NaN or infinite.
+        If one of the stars is no value of the scale, a star or a prediction is NaN or infinite, or there is none or not
+        one of each for every row.
 
     Examples
     --------
@@ -40,7 +42,7 @@ def calibration_statistics(
     >>> calibration_statistics([0.1, 250.0], [50.1, 300.0], scale=None)["bias"]
     50.0
     """
-    y, predicted = _target(stars, scale), finite(predictions)
+    y, predicted = _checked(stars, predictions, scale)
     covariance = np.mean((y - y.mean()) * (predicted - predicted.mean()))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = {
@@ -72,7 +74,8 @@ def calibration_bins(
     Raises
     ------
     ValueError
-        If one of the stars is no value of the scale, or a star or a prediction is NaN or infinite.
+        If one of the stars is no value of the scale, a star or a prediction is NaN or infinite, or there is none or not
+        one of each for every row.
 
     Examples
     --------
@@ -81,11 +84,17 @@ def calibration_bins(
     0       2.00   3.5          2
     1       4.25   2.5          2
     """
-    y, predicted = _target(stars, scale), finite(predictions)
+    y, predicted = _checked(stars, predictions, scale)
+    check_whole(n_bins, "n_bins", least=1)
     bins = np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(y)))
     means = [(predicted[rows].mean(), y[rows].mean(), len(rows)) for rows in bins]
     return pd.DataFrame(means, columns=["predicted", "true", "n_reviews"])
 
 
-def _target(y: npt.ArrayLike, scale: Scale | None) -> npt.NDArray[np.float64]:
-    return finite(y, "The target") if scale is None else scale.check(y)
+def _checked(stars: npt.ArrayLike, predictions: npt.ArrayLike, scale: Scale | None) -> tuple[Array, Array]:
+    y = finite(stars, "The target") if scale is None else scale.check(stars)
+    predicted = finite(predictions)
+    if y.ndim != 1 or y.shape != predicted.shape or not len(y):
+        raise ValueError(f"Got targets of shape {y.shape} and predictions of {predicted.shape}: give one for each row.")
+    check_order({"the target": stars, "the prediction": predictions})
+    return y, predicted

@@ -1,6 +1,5 @@
 """Compare predictions of several models on equal rows, and say in a sentence what that shows."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,16 +7,17 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.evaluation.inputs import check_names
 from pipeline.evaluation.measured import Measured, measure, with_holm
-from pipeline.evaluation.verdict import ENOUGH
+from pipeline.evaluation.printed import Printed, shown_digits, too_few
 from pipeline.format import number, p_text
 from pipeline.scale import Scale
 
-_SPELLED_OUT = 3  # models up to which the verdict speaks of every pair
+_SPELLED_OUT = 3  # models up to which the verdict speaks of every pair, and pairs that it gives the numbers of
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Printed):
     """What predictions show about their models; print it, or take its tables.
 
     Attributes
@@ -38,16 +38,8 @@ class Comparison:
     verdict: str
     how: str
 
-    def __str__(self) -> str:
-        digits = shown_digits(self.differences)
-        tables = [as_text(table, digits) for table in (self.scores, self.differences)]
-        return "\n\n".join([f"{self.verdict}\n{self.how}", *tables])
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        tables = [table.to_html(index=False, float_format="{:.4g}".format) for table in (self.scores, self.differences)]
-        return "\n".join([f"<p>{escape(self.verdict)}</p><p>{escape(self.how)}</p>", *tables])
+    def _tables(self) -> list[pd.DataFrame]:
+        return [self.scores, self.differences]
 
 
 def compare(
@@ -79,14 +71,17 @@ def compare(
     metric : {"qwk", "mae", "accuracy"} or callable, default="qwk"
         Quadratic weighted kappa, mean absolute error, or accuracy, which takes strings, too. A callable takes targets
         and predictions of some rows and returns a number, such as those of `sklearn.metrics`; it is called once for
-        every resample, model and draw.
+        every resample, model and draw. Resamples that it is not defined for are left out, see `how`. It must be a
+        mean or a smooth function of means, such as F1 or R²: the bootstrap knows nothing of an extreme such as
+        ``max_error``, and tells equal models apart in one of four studies. Rare classes need many rows: by ROC AUC of
+        50 rows of which 15% are positive, equal models are told apart in about one of ten studies.
     scale : Scale, optional
-        That of the targets. QWK and accuracy round predictions to it, the error clips them. By default the whole
-        numbers from the lowest to the highest target, and to the highest prediction where predictions are whole
-        numbers, too; the error then takes predictions as they are.
+        That of the targets. QWK and accuracy round predictions to it, the error clips them. By default predictions
+        of whole numbers stay as they are, and QWK and accuracy round those of another model to whole numbers from the
+        lowest to the highest target; the error takes all predictions as they are.
     greater_is_better : bool, optional
         Of a callable. By default a name that ends in ``_score`` is better where greater, one in ``_error``, ``_loss``
-        or ``_deviance`` where smaller.
+        or ``_deviance`` where smaller, unless it begins with ``neg_``.
     sides : mapping of str to list of str, optional
         Groups of predictions, by the name of the group. Sides are compared in place of single predictions: the
         line of a side is chosen on one half of the rows and measured on the other, both ways, so that a side with many
@@ -104,7 +99,8 @@ def compare(
     Raises
     ------
     ValueError
-        If there are fewer than two models, an unknown metric, NaN, or predictions of another length than `y`.
+        If there are fewer than two models, an unknown metric, NaN, predictions of another length than `y`, inputs
+        whose pandas indexes differ, or a metric that is not defined, or not in half of the resamples.
 
     References
     ----------
@@ -119,9 +115,10 @@ def compare(
     >>> comparison.differences["ahead"].tolist()
     ['near']
     """
-    if len(predictions if sides is None else sides) < 2:
-        what = "predictions" if sides is None else "sides"
-        raise ValueError(f"Got {len(predictions if sides is None else sides)} {what} to compare: give two or more.")
+    compared, what = (predictions, "predictions") if sides is None else (sides, "sides")
+    check_names(compared, what)
+    if len(compared) < 2:
+        raise ValueError(f"Got {len(compared)} {what} to compare: give two or more.")
     options: dict[str, Any] = {"greater_is_better": greater_is_better, "sides": sides, "groups": groups}
     measured = measure(y, predictions, metric, scale, **options, n_resamples=n_resamples, random_state=random_state)
     differences = with_holm(measured.differences, measured.metric.greater_is_better, measured.n_units)
@@ -142,38 +139,52 @@ def how_measured(measured: Measured) -> str:
     draws = f", mean of {n_draws} draws" if n_draws > 1 else ""
     chosen = "; a side's line is chosen on one half of them and measured on the other" if measured.best else ""
     name, intervals = f"{metric.name[0].upper()}{metric.name[1:]}", "with 95% intervals from"
-    return f"{name}{of}{draws}, {intervals} {n_resamples:,} bootstrap resamples of {units}{chosen}."
+    left_out = ""
+    if measured.undefined:
+        share = f"{measured.undefined:.1%}" if measured.undefined >= 0.001 else "less than 0.1%"
+        left_out = f"; {share} of the resamples are left out, since the metric is not defined there"
+    return f"{name}{of}{draws}, {intervals} {n_resamples:,} bootstrap resamples of {units}{chosen}{left_out}."
 
 
 def _verdict(scores: pd.DataFrame, differences: pd.DataFrame, measured: Measured) -> str:
-    metric = measured.metric
-    if measured.n_units < ENOUGH:
-        unit = "rows" if measured.n_units == measured.n_rows else "groups"
-        return (
-            f"{measured.n_units} {unit} are too few to tell models apart: nothing is claimed with fewer than {ENOUGH}."
-        )
-    digits = shown_digits(differences)
+    if few := too_few(measured.n_units, measured.n_rows):
+        return few
+    metric, digits = measured.metric, shown_digits(differences)
     order = scores["score"].sort_values(ascending=not metric.greater_is_better, kind="stable").index
     names = scores["name"].loc[order].tolist()
-    spelled = differences
-    if len(names) > _SPELLED_OUT:
-        spelled = differences[(differences["a"] == names[0]) | (differences["b"] == names[0])]
-    parts = [_lead(name, spelled[spelled["ahead"] == name], f"in {metric.name}", digits) for name in names]
-    parts.append(_not_shown(spelled[spelled["ahead"].isna()], digits))
+    spelled, many = differences, len(names) > _SPELLED_OUT
+    if many:
+        spelled = differences[_is(differences["a"], names[0]) | _is(differences["b"], names[0])]
+    parts = [_lead(name, spelled[_is(spelled["ahead"], name)], f"in {metric.name}", digits) for name in names]
+    unsure = spelled[spelled["ahead"].isna()]
+    if many and len(unsure) == len(spelled):
+        parts = [f"{names[0]} scores best, and is shown to be ahead of none of the {len(unsure)} others"]
+    elif many and len(unsure) > 1:
+        parts.append(f"it is not shown to be ahead of the {len(unsure)} others")
+    else:
+        parts.append(_not_shown(unsure, digits))
     if len(others := differences.drop(spelled.index)):
         parts.append(f"{int(others['ahead'].notna().sum())} of the {len(others)} other pairs are shown to differ")
     groups = "" if measured.n_units == measured.n_rows else f" in {measured.n_units:,} groups"
     return f"On {measured.n_rows:,} rows{groups}, {'; '.join(part for part in parts if part)}."
 
 
+def _is(column: "pd.Series[Any]", name: Any) -> "pd.Series[bool]":
+    # A tuple is a name, too, where pandas would take it for several.
+    return column.map(lambda each: each == name).astype(bool)
+
+
 def _lead(name: Any, wins: pd.DataFrame, of_metric: str, digits: int) -> str:
+    many = len(wins) > _SPELLED_OUT
+    shown = wins.loc[[wins["difference"].abs().idxmin()]] if many else wins
     parts: list[str] = []
-    for _, row in wins.iterrows():
+    for _, row in shown.iterrows():
         low, high = sorted((abs(row["low"]), abs(row["high"])))
         loser, by = row["b"] if row["a"] == name else row["a"], number(abs(row["difference"]), digits)
         interval = f"95% interval {number(low, digits)} to {number(high, digits)}, Holm p {p_text(row['p_holm'])}"
         parts.append(f"of {loser} by {by} {'' if parts else f'{of_metric} '}({interval})")
-    return f"{name} is ahead {' and '.join(parts)}" if parts else ""
+    nearest = f"of {len(wins)} others, and " if many else ""
+    return f"{name} is ahead {nearest}{' and '.join(parts)}{', the nearest of them' if many else ''}" if parts else ""
 
 
 def _not_shown(pairs: pd.DataFrame, digits: int) -> str:
@@ -183,20 +194,3 @@ def _not_shown(pairs: pd.DataFrame, digits: int) -> str:
         interval = f"{difference}, 95% interval {low} to {high}, Holm p {p_text(row['p_holm'])}"
         parts.append(f"whether {row['a']} differs from {row['b']} is not shown ({interval})")
     return "; ".join(parts)
-
-
-def shown_digits(differences: pd.DataFrame) -> int:
-    """Return how many decimals give half the narrowest interval of a difference two digits."""
-    widths = (differences["high"] - differences["low"]).to_numpy() / 2
-    if not len(widths := widths[widths > 1e-9]):
-        return 3
-    return min(6, max(0, 1 - math.floor(math.log10(widths.min()))))
-
-
-def as_text(table: pd.DataFrame, digits: int) -> str:
-    """Return a table as it is printed: numbers with so many decimals, small p-values without."""
-    shown: dict[Any, Any] = dict.fromkeys(("p", "p_holm"), p_text)
-    shown |= {key: lambda value: number(value, digits) for key in ("score", "low", "high", "sd")}
-    shown["difference"] = lambda value: number(value, digits, sign=True)
-    table = table.assign(ahead=table["ahead"].fillna("")) if "ahead" in table else table
-    return table.to_string(index=False, na_rep="–", formatters={key: shown[key] for key in shown if key in table})

@@ -1,8 +1,9 @@
 """Learning curves of any estimators on nested stratified draws, with intervals and a verdict."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from scipy.stats import rankdata
 from sklearn.base import clone
 
 from pipeline.errors import first_line, needs_extra
-from pipeline.evaluation.comparison import as_text, how_measured, shown_digits
+from pipeline.evaluation.comparison import how_measured
 from pipeline.evaluation.draws import draw, draw_sizes
+from pipeline.evaluation.inputs import as_target, check_names, check_order, check_whole
 from pipeline.evaluation.measured import Measured, measure, with_holm
+from pipeline.evaluation.printed import Printed, shown_digits, too_few
 from pipeline.evaluation.verdict import who_is_ahead
 from pipeline.scale import Scale
 
@@ -23,8 +26,8 @@ SIZES = (10, 30, 100, 300, 1000)
 _MANY_VALUES = 20  # of a target that is stratified by its tenths
 
 
-@dataclass(frozen=True, eq=False)
-class LearningCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningCurve(Printed):
     """Scores of estimators by the number of training rows; print it, or take its tables.
 
     Attributes
@@ -86,9 +89,8 @@ class LearningCurve:
         legend(ax)
         return ax
 
-    def __str__(self) -> str:
-        digits = shown_digits(self.differences) if len(self.differences) else 3
-        return f"{self.verdict}\n{self.how}\n\n{as_text(self.scores, digits)}"
+    def _tables(self) -> list[pd.DataFrame]:
+        return [self.scores]
 
 
 def learning_curve(
@@ -137,7 +139,7 @@ def learning_curve(
     Raises
     ------
     ValueError
-        If an estimator fails on a draw, or for the reasons of `compare`.
+        If an estimator fails on a draw, sizes are no whole numbers, or for the reasons of `compare`.
 
     Examples
     --------
@@ -149,16 +151,19 @@ def learning_curve(
     >>> curve.frame()[["n_train", "name", "score"]].round(2).to_numpy().tolist()
     [[10, 'line', 0.0], [10, 'mean', 0.25], [40, 'line', 0.0], [40, 'mean', 0.25]]
     """
-    target = np.asarray(y)
-    for name, rows, targets in (("", X, target), ("_test", X_test, np.asarray(y_test))):
+    check_names(estimators, "estimators")
+    target = as_target(y)
+    for name, rows, targets in (("", X, target), ("_test", X_test, as_target(y_test, "y_test"))):
         if _n_rows(rows) != len(targets):
             message = f"X{name} has {_n_rows(rows)} rows and y{name} has {len(targets)}: give a target for each row."
             raise ValueError(message)
-    if not isinstance(sizes, Mapping):
-        sizes = dict.fromkeys(sizes, n_draws)
-    if not estimators or any(n < 1 or repeats < 1 for n, repeats in sizes.items()):
-        raise ValueError(f"Got {len(estimators)} estimators and sizes {dict(sizes)}: give one or more, above 0.")
-    drawn, strata = draw_sizes(dict(sizes), len(target)), _strata(target)
+    check_order({"y": y, "X": X})
+    check_order({"y_test": y_test, "X_test": X_test, "groups": groups})
+    check_whole(random_state, "random_state")
+    sizes = _sizes(sizes, n_draws)
+    if any(n < 1 or repeats < 1 for n, repeats in sizes.items()):
+        raise ValueError(f"Got {len(estimators)} estimators and sizes {sizes}: give one or more, above 0.")
+    drawn, strata = draw_sizes(sizes, len(target)), _strata(target)
     work = [(name, n, repeat) for n, repeats in drawn.items() for repeat in range(repeats) for name in estimators]
     predicted = Parallel(n_jobs=n_jobs)(
         delayed(_predict)(name, estimators[name], X, target, X_test, draw(strata, n, repeat, random_state), n)
@@ -193,12 +198,15 @@ def _curve(measured: dict[int, Measured]) -> LearningCurve:
 
 
 def _verdict(differences: pd.DataFrame, measured: Measured) -> str:
-    sign = 1 if measured.metric.greater_is_better else -1
+    if few := too_few(measured.n_units, measured.n_rows):
+        return few
+    sign, digits = (1 if measured.metric.greater_is_better else -1), shown_digits(differences)
     ahead = differences.assign(**{key: sign * differences[key] for key in ("difference", "low", "high")})
     sentences = []
-    for a, b in combinations(measured.names, 2):
-        pair = ahead[(ahead["a"] == a) & (ahead["b"] == b)]
-        sentences.append(f"{who_is_ahead(pair, measured.n_units, 'training rows')}.")
+    n_pairs = len(list(combinations(measured.names, 2)))
+    for start in range(n_pairs):
+        # Each size has the pairs in the same order.
+        sentences.append(f"{who_is_ahead(ahead[start::n_pairs], measured.n_units, 'training rows', digits)}.")
     return " ".join(sentences)
 
 
@@ -207,8 +215,21 @@ def _predict(
 ) -> npt.NDArray[Any]:
     try:
         return np.asarray(clone(estimator).fit(_take(X, rows), y[rows]).predict(X_test)).reshape(-1)
-    except ValueError as error:
-        raise ValueError(f"{name!r} fails on a draw of {n} rows: {first_line(error)}") from None
+    except Exception as error:
+        raise ValueError(f"{name!r} fails on a draw of {n} rows: {first_line(error)}") from error
+
+
+def _sizes(sizes: Any, n_draws: int) -> dict[int, int]:
+    """Return the number of draws of each size."""
+    if not isinstance(sizes, Iterable):
+        raise ValueError(f"sizes must be a list of numbers of rows, got {sizes!r}: give [{sizes!r}].")
+    check_whole(n_draws, "n_draws")
+    found = dict(sizes) if isinstance(sizes, Mapping) else dict.fromkeys(sizes, n_draws)
+    for n, repeats in found.items():
+        if not isinstance(n, Integral):
+            raise ValueError(f"sizes must be whole numbers of rows, got {n!r}: give them as integers.")
+        check_whole(repeats, f"The number of draws of {n} rows")
+    return {int(n): int(repeats) for n, repeats in found.items()}
 
 
 def _strata(y: npt.NDArray[Any]) -> npt.NDArray[Any]:

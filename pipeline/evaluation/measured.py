@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,22 @@ from scipy.special import stdtr, stdtrit
 
 from pipeline.deal import deal_folds
 from pipeline.evaluation.bootstrap import holm
+from pipeline.evaluation.inputs import (
+    as_codes,
+    as_columns,
+    as_lines,
+    as_target,
+    check_names,
+    check_order,
+    check_whole,
+    order_of,
+)
 from pipeline.evaluation.row_metrics import Array, Counts, RowMetric, row_metric
 from pipeline.evaluation.verdict import ENOUGH, SURE
 
 _CELLS_AT_ONCE = 2**22
-_NOTHING = 1e-24  # a variance that is rounding alone
+_NOTHING = 1e-12  # an error that is rounding alone, as a share of the scores
+_DEFINED = 0.5  # the least share of resamples that the metric must be defined in
 
 
 @dataclass(frozen=True)
@@ -47,24 +59,49 @@ class Measured:
     @property
     def scores(self) -> pd.DataFrame:
         """Name, score, low and high of each entry, in the order that they were given in."""
-        found = [spread(*each, self.n_units) for each in zip(self.by_draw, self.resampled.swapaxes(0, 1), strict=True)]
-        table = pd.DataFrame([row[:3] for row in found], columns=["score", "low", "high"])
+        found = [
+            spread(*each, self.n_units, self._size(i))[:3]
+            for i, each in enumerate(zip(self.by_draw, self.resampled.swapaxes(0, 1), strict=True))
+        ]
+        table = pd.DataFrame(found, columns=["score", "low", "high"])
         table[["low", "high"]] = table[["low", "high"]].clip(*self.metric.bounds)
-        table.insert(0, "name", pd.Series(self.names, dtype=object))
-        return table if self.best is None else table.assign(best=pd.Series(self.best, dtype=object))
+        table.insert(0, "name", _as_they_are(self.names))
+        return table if self.best is None else table.assign(best=_as_they_are(self.best))
 
     @property
     def differences(self) -> pd.DataFrame:
         """A, b, difference, low, high and p of each pair."""
-        pairs = [(i, j) for i in range(len(self.names)) for j in range(i + 1, len(self.names))]
-        rows = []
-        for i, j in pairs:
-            of_pair = self.by_draw[i] - self.by_draw[j], self.resampled[:, i] - self.resampled[:, j]
-            rows.append((self.names[i], self.names[j], *spread(*of_pair, self.n_units)))
-        return pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p"])
+        pairs = list(combinations(range(len(self.names)), 2))
+        rows = [self._difference(i, j) for i, j in pairs]
+        table = pd.DataFrame(rows, columns=["difference", "low", "high", "p"], dtype=np.float64)
+        table.insert(0, "a", _as_they_are([self.names[i] for i, _ in pairs]))
+        table.insert(1, "b", _as_they_are([self.names[j] for _, j in pairs]))
+        return table
+
+    @property
+    def undefined(self) -> float:
+        """The share of resamples in which the metric of an entry is not defined."""
+        return float(np.isnan(self.resampled).any(axis=(1, 2)).mean())
+
+    def _difference(self, i: int, j: int) -> tuple[float, float, float, float]:
+        of_pair = self.by_draw[i] - self.by_draw[j], self.resampled[:, i] - self.resampled[:, j]
+        difference, low, high, p = spread(*of_pair, self.n_units, self._size(i, j))
+        # A function that does not change with the rows tells nothing of other rows.
+        return difference, low, high, float("nan") if self.metric.is_callable and low == high and p == 0 else p
+
+    def _size(self, *entries: int) -> float:
+        """Return how large scores are, at least 1 where they are shares."""
+        least = 1.0 if np.isfinite(self.metric.bounds[1]) else 0.0
+        each = (self.by_draw[list(entries)], self.resampled[:, list(entries)])
+        return max(least, *(float(np.nanmax(np.abs(scores))) for scores in each))
 
 
-def spread(by_draw: Array, resampled: Array, n_units: int) -> tuple[float, float, float, float]:
+def _as_they_are(names: list[Any]) -> "pd.Series[Any]":
+    """Return names as a column that leaves numbers and booleans among them as they are."""
+    return pd.Series(names, dtype=object)
+
+
+def spread(by_draw: Array, resampled: Array, n_units: int, size: float = 1.0) -> tuple[float, float, float, float]:
     r"""Return a statistic, its 95% interval, and the p-value of its being 0.
 
     The interval is :math:`\bar\theta \pm t s` about the mean over D draws. n units are resampled: V is the bootstrap's
@@ -84,6 +121,13 @@ def spread(by_draw: Array, resampled: Array, n_units: int) -> tuple[float, float
         In each resample; nan is left out.
     n_units : int
         How many rows, or groups of rows, are resampled.
+    size : float, default=1
+        How large the scores are that the statistic is made from: a 10^12th of it is rounding, and no difference.
+
+    Returns
+    -------
+    statistic, low, high, p : float
+        nan for all but the first where fewer than two resamples are defined.
 
     Examples
     --------
@@ -91,15 +135,17 @@ def spread(by_draw: Array, resampled: Array, n_units: int) -> tuple[float, float
     0.5
     """
     estimate, n_draws, unbiased = float(by_draw.mean()), len(by_draw), n_units / (n_units - 1)
-    of_rows = float(np.nanvar(resampled.mean(axis=1), ddof=1)) * unbiased
+    if np.isfinite(means := resampled.mean(axis=1)).sum() < 2:
+        return estimate, np.nan, np.nan, np.nan
+    of_rows = float(np.nanvar(means, ddof=1)) * unbiased
     variance, of_draws = of_rows, 0.0
     if n_draws > 1:
         of_draws = float(by_draw.var(ddof=1)) / n_draws
         of_both = (float(np.nanvar(resampled, axis=0, ddof=1).mean()) * unbiased - of_rows) / (n_draws - 1)
         variance += max(0.0, of_draws - of_both)
-    if variance < _NOTHING:
-        return estimate, estimate, estimate, float(abs(estimate) < _NOTHING**0.5)
-    df = variance**2 / (of_rows**2 / (n_units - 1) + of_draws**2 / max(1, n_draws - 1))
+    if variance <= (_NOTHING * size) ** 2:
+        return estimate, estimate, estimate, float(abs(estimate) <= _NOTHING * size)
+    df = 1 / ((of_rows / variance) ** 2 / (n_units - 1) + (of_draws / variance) ** 2 / max(1, n_draws - 1))
     error = variance**0.5
     half = float(stdtrit(df, 0.975)) * error
     return estimate, estimate - half, estimate + half, float(2 * stdtr(df, -abs(estimate) / error))
@@ -109,8 +155,9 @@ def with_holm(differences: pd.DataFrame, greater_is_better: bool, n_units: int) 
     """Return the differences with p-values adjusted for their number, and who is ahead where that is sure."""
     adjusted = holm(differences["p"])
     a_leads = (differences["difference"] > 0) == greater_is_better
-    ahead = np.where(a_leads, differences["a"], differences["b"])
-    ahead[(adjusted >= SURE) | (n_units < ENOUGH)] = None
+    ahead = np.where(a_leads, differences["a"].astype(object), differences["b"].astype(object))
+    # A p-value of nan is no claim.
+    ahead[~(adjusted < SURE) | (n_units < ENOUGH)] = None
     return differences.assign(p_holm=adjusted, ahead=pd.Series(ahead, dtype=object))
 
 
@@ -127,16 +174,21 @@ def measure(
     random_state: int = 0,
 ) -> Measured:
     """Return the scores of predictions; parameters and errors are those of `pipeline.evaluation.compare`."""
-    target = _target(y)
-    lines = _lines(y, len(target), predictions)
-    n_lines, n_draws, n_rows = lines.shape
-    found = row_metric(metric, target, lines.reshape(-1, n_rows), scale, greater_is_better)
-    of_row = np.arange(n_rows) if groups is None else _codes(groups, n_rows)
+    target = as_target(y)
+    lines = as_lines(predictions, len(target))
+    n_lines, (n_draws, n_rows) = len(lines), next(iter(lines.values())).shape
+    found = row_metric(metric, target, lines, scale, greater_is_better)
+    of_row = np.arange(n_rows) if groups is None else as_codes(groups, n_rows)
+    check_order(order_of(y, predictions, groups=groups))
+    check_whole(n_resamples, "n_resamples")
+    check_whole(random_state, "random_state")
     n_units = int(of_row.max()) + 1
     if min(n_units, n_resamples) < 2:
         raise ValueError(f"Got {n_units} rows or groups and n_resamples={n_resamples}: both must be 2 or more.")
-    names = list(predictions) if sides is None else list(sides)
-    columns = None if sides is None else _columns(sides, list(predictions))
+    if sides is not None:
+        check_names(sides, "lists of predictions")
+    names = list(lines) if sides is None else list(sides)
+    columns = None if sides is None else as_columns(sides, list(lines))
     halves = None if sides is None else _halves(target, of_row, random_state)
 
     def of_lines(counts: Counts) -> Array:
@@ -150,15 +202,15 @@ def measure(
 
     blocks = (of_entries(counts[:, of_row]) for counts in count_blocks(n_units, n_rows, n_resamples, random_state))
     by_draw = next(blocks)[0]
-    if np.isnan(by_draw).any():
-        name = names[int(np.flatnonzero(np.isnan(by_draw).any(axis=1))[0])]
-        raise ValueError(f"The metric {found.name} of {name!r} is NaN: it is not defined for these predictions.")
+    check_defined(by_draw, names, found)
     resampled = np.concatenate(list(blocks))
+    resampled[~np.isfinite(resampled)] = np.nan
+    _check_mostly_defined(resampled, names, found)
     best = None
     if columns is not None:
         whole = of_lines(np.ones((1, n_rows), dtype=np.float32))[0].mean(axis=1)
         whole = whole if found.greater_is_better else -whole
-        best = [list(predictions)[some[int(whole[some].argmax())]] for some in columns]
+        best = [list(lines)[some[int(whole[some].argmax())]] for some in columns]
     return Measured(names, found, n_rows, n_units, by_draw, resampled, best)
 
 
@@ -194,62 +246,21 @@ def _halves(y: npt.NDArray[Any], of_row: npt.NDArray[np.intp], seed: int) -> lis
     return [(half == number).astype(np.float32) for number in (0, 1)]
 
 
-def _target(y: npt.ArrayLike) -> npt.NDArray[Any]:
-    target = np.asarray(y)
-    if target.ndim != 1:
-        raise ValueError(f"y must be one-dimensional, got shape {target.shape}: compare one target at a time.")
-    _check_known(target, "y", "leave out rows without a target")
-    return target
-
-
-def _lines(y: npt.ArrayLike, n_rows: int, predictions: Mapping[Any, npt.ArrayLike]) -> npt.NDArray[Any]:
-    """Return predictions of shape (n_lines, n_draws, n_rows)."""
-    if not isinstance(predictions, Mapping) or not len(predictions):
-        raise ValueError(f"Got {type(predictions).__name__} without names: give a dict of names and predictions.")
-    lines = []
-    for name, values in predictions.items():
-        line = np.atleast_2d(np.asarray(values))
-        if line.ndim != 2 or line.shape[1] != n_rows:
-            raise ValueError(
-                f"The predictions of {name!r} have shape {np.shape(values)}, but y has {n_rows} rows: "
-                "give shape (n_rows,) or (n_draws, n_rows)."
-            )
-        _check_known(line, f"The predictions of {name!r}", "mend the model")
-        if isinstance(y, pd.Series) and isinstance(values, pd.Series) and _is_reordered(y.index, values.index):
-            raise ValueError(f"The predictions of {name!r} have y's index in another order: align them, then compare.")
-        lines.append(line)
-    n_draws = max(len(line) for line in lines)
-    for name, line in zip(predictions, lines, strict=True):
-        if len(line) not in (1, n_draws):
-            raise ValueError(f"{name!r} has {len(line)} draws and another line {n_draws}: give equally many, or one.")
-    return np.stack([np.broadcast_to(line, (n_draws, n_rows)) for line in lines])
-
-
-def _is_reordered(index: pd.Index, other: pd.Index) -> bool:
-    return not index.equals(other) and index.is_unique and index.sort_values().equals(other.sort_values())
-
-
-def _check_known(values: npt.NDArray[Any], what: str, hint: str) -> None:
-    unknown = ~np.isfinite(values) if values.dtype.kind == "f" else pd.isna(values)
-    if len(where := np.argwhere(unknown)):
+def check_defined(by_draw: Array, names: list[Any], metric: RowMetric) -> None:
+    """Refuse scores, shape (n_entries, n_draws), that are NaN or infinite."""
+    if len(where := np.argwhere(~np.isfinite(by_draw))):
+        value = by_draw[tuple(where[0])]
         raise ValueError(
-            f"{what} must be known and finite, got {values[tuple(where[0])]} in row {where[0][-1]}: {hint}."
+            f"The metric {metric.name} of {names[where[0][0]]!r} is {'NaN' if np.isnan(value) else value}: "
+            "it is not defined for these predictions."
         )
 
 
-def _codes(groups: npt.ArrayLike, n_rows: int) -> npt.NDArray[np.intp]:
-    codes, _ = pd.factorize(np.asarray(groups), use_na_sentinel=True)
-    if len(codes) != n_rows or (codes < 0).any():
+def _check_mostly_defined(resampled: Array, names: list[Any], metric: RowMetric) -> None:
+    defined = (~np.isnan(resampled)).all(axis=2).sum(axis=0)
+    worst = int(defined.argmin())
+    if defined[worst] < _DEFINED * len(resampled):
         raise ValueError(
-            f"groups must name the group of each of {n_rows} rows, got {len(codes)}, NaN {(codes < 0).sum()}."
+            f"The metric {metric.name} of {names[worst]!r} is defined in {defined[worst]:,} of {len(resampled):,} "
+            "resamples alone: give more rows, or another metric."
         )
-    return codes
-
-
-def _columns(sides: Mapping[Any, Sequence[Any]], lines: list[Any]) -> list[list[int]]:
-    found = []
-    for side, members in sides.items():
-        if isinstance(members, str) or not len(members) or not set(members) <= set(lines):
-            raise ValueError(f"The side {side!r} must list names of predictions, got {members!r}: known are {lines}.")
-        found.append([lines.index(line) for line in members])
-    return found

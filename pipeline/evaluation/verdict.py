@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.format import duration, p_text
+from pipeline.format import duration, number, p_text
 
 ENOUGH = 30  # held-out reviews below which differences are not spoken of
 SURE = 0.05  # of p-values that Holm's method has adjusted
@@ -105,7 +105,7 @@ def _outcome(row: Any, n_test: int) -> str:
     return f"difference {row['difference']:+.3f} ({interval}), so {ahead}"
 
 
-def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews") -> str:
+def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews", digits: int = 3) -> str:
     """Say at which sizes each of two sides is ahead.
 
     Parameters
@@ -116,6 +116,8 @@ def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews") 
         Number of held-out reviews; with few of them nobody is said to be ahead.
     rows : str, default="training reviews"
         What sizes are counted in.
+    digits : int, default=3
+        Decimals of differences.
     """
     sure = at[at["p_holm"] < SURE] if n_test >= ENOUGH else at[:0]
     a, b = at.iloc[0]["a"], at.iloc[0]["b"]
@@ -125,10 +127,11 @@ def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews") 
         wins = sure[ahead]
         if len(wins):
             most = wins.iloc[int(wins["difference"].abs().argmax())]
-            low, high = sorted((abs(most["low"]), abs(most["high"])))
+            low, high = (number(end, digits) for end in sorted((abs(most["low"]), abs(most["high"]))))
+            by = number(abs(most["difference"]), digits)
             parts.append(
                 f"{name} is ahead with {_sizes(wins['n_train'].tolist())} {rows} (Holm p below {SURE}), "
-                f"by up to {abs(most['difference']):.3f} ({low:.3f} to {high:.3f}) with {most['n_train']:,}"
+                f"by up to {by} ({low} to {high}) with {most['n_train']:,}"
             )
         else:
             parts.append(f"{name} is ahead at no size")

@@ -1,6 +1,7 @@
 """Calibration: slopes, spread and bins of predicted stars."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +42,24 @@ def test_without_a_scale_any_target_is_calibrated():
     assert calibration_bins(y, predicted, 2, scale=None)["true"].tolist() == [150.25, 340.75]
     with pytest.raises(ValueError, match="The target must be finite numbers, got nan at position 1"):
         calibration_bins([1.0, np.nan], [1.0, 2.0], scale=None)
+
+
+@pytest.mark.parametrize("function", [calibration_statistics, calibration_bins])
+@pytest.mark.parametrize(
+    ("y", "predicted", "message"),
+    [
+        ([1, 2], [1], r"Got targets of shape \(2,\) and predictions of \(1,\): give one for each row"),
+        ([1], [1, 2], "give one for each row"),
+        ([], [], "give one for each row"),
+        ([[1], [2]], [1, 2], "give one for each row"),
+        (pd.Series([1, 2]), pd.Series([1, 2], index=[1, 0]), "the target and the prediction have different indexes"),
+    ],
+)
+def test_a_target_and_a_prediction_are_asked_for_each_row(function, y, predicted, message):
+    with pytest.raises(ValueError, match=message):
+        function(y, predicted, scale=None)
+
+
+def test_there_is_at_least_one_bin():
+    with pytest.raises(ValueError, match="n_bins must be a whole number from 1 on, got 0"):
+        calibration_bins([1, 2], [1, 2], n_bins=0)

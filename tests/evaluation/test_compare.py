@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, fbeta_score, max_error, mean_absolute_error
+from sklearn.metrics import (
+    accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    fbeta_score,
+    mean_absolute_error,
+    mean_squared_error,
+)
 
 from pipeline.evaluation import Scale, compare
 from pipeline.evaluation.comparison import shown_digits
@@ -83,7 +90,7 @@ def test_a_function_of_ones_choice_says_what_is_better_or_is_told():
     assert macro.how.startswith("F1 score, with 95% intervals from 30 bootstrap resamples")
     lenient = partial(fbeta_score, beta=2, average="macro")
     assert compare(y, predictions, lenient, n_resamples=30).scores["score"].between(0, 1).all()
-    assert compare(y, predictions, max_error, n_resamples=30).how.startswith("Max error (less is better)")
+    assert compare(y, predictions, mean_squared_error, n_resamples=30).how.startswith("Mean squared error (less is b")
     with pytest.raises(ValueError, match="does not say what is better: give greater_is_better="):
         compare(y, predictions, lambda a, b: 0.0)
     told = compare(y, predictions, lambda a, b: -np.abs(a - b).mean(), greater_is_better=True, n_resamples=100)
@@ -224,7 +231,7 @@ def test_it_prints_its_words_and_tables_and_shows_as_html():
     assert "<b>" not in page
 
 
-@pytest.mark.parametrize(("width", "digits"), [(0.22, 2), (0.05, 3), (4.2, 1), (45, 0), (0, 3), (1e-8, 6)])
+@pytest.mark.parametrize(("width", "digits"), [(0.22, 2), (0.05, 3), (4.2, 1), (45, 0), (0, 3), (1e-8, 10)])
 def test_half_the_narrowest_interval_is_shown_with_two_digits(width, digits):
     assert shown_digits(pd.DataFrame({"low": [0.0, 0.0], "high": [width, 10 * width]})) == digits
 
@@ -245,15 +252,30 @@ Y = [1, 2, 3] * 20
         ([Y, Y], {"a": Y, "b": Y}, {}, r"y must be one-dimensional, got shape \(2, 60\)"),
         (Y, {"a": Y, "b": Y}, {"metric": "kappa"}, "There is no metric 'kappa': take 'qwk', 'mae', 'accuracy', or a"),
         (Y, {"a": Y, "b": Y}, {"metric": "mae", "greater_is_better": True}, "is for a callable: leave it out"),
-        (Y, {"a": Y, "b": Y}, {"metric": max_error, "scale": Scale(1, 5)}, "takes predictions as they are, got a"),
+        (
+            Y,
+            {"a": Y, "b": Y},
+            {"metric": mean_squared_error, "scale": Scale(1, 5)},
+            "takes predictions as they are",
+        ),
         (Y, {"a": Y, "b": Y}, {"metric": lambda a, b: np.nan, "greater_is_better": True}, "of 'a' is NaN"),
         (Y, {"a": Y, "b": Y}, {"scale": Scale(2, 5)}, "y holds 1 at position 0, which is no value of the scale 2 to 5"),
         ([1] * 60, {"a": Y, "b": [2.5] * 60}, {}, "needs two or more values in y, got 1 alone: give the scale"),
         ([0.5, 2] * 30, {"a": Y, "b": Y}, {}, "needs whole numbers, got 0.5 in y: give the scale, or take 'mae'"),
         (range(60), {"a": range(60), "b": range(60)}, {}, "takes up to 21 values, got 60: take 'mae'"),
         (["x", "y"] * 30, {"a": Y, "b": Y}, {"metric": "mae"}, "needs numbers, got <U1 and int64: convert them"),
-        (["1", "2"] * 30, {"a": Y, "b": Y}, {"metric": "accuracy"}, "y is <U1 and predictions are int64: give both as"),
-        ([1, 2] * 30, {"a": Y, "b": ["1"] * 60}, {"metric": "accuracy"}, "y is int64 and predictions are <U21: give"),
+        (
+            ["1", "2"] * 30,
+            {"a": Y, "b": Y},
+            {"metric": "accuracy"},
+            "y is <U1 and the predictions of 'a' are int64",
+        ),
+        (
+            [1, 2] * 30,
+            {"a": Y, "b": ["1"] * 60},
+            {"metric": "accuracy"},
+            "int64 and the predictions of 'b' are <U1",
+        ),
         (Y, {"a": Y, "b": Y}, {"groups": [1, 2]}, "groups must name the group of each of 60 rows, got 2"),
         (Y, {"a": Y, "b": Y}, {"groups": [1] * 60}, "Got 1 rows or groups and n_resamples=2000: both must be 2 or"),
         (Y, {"a": Y, "b": Y}, {"sides": {"s": "a", "t": ["b"]}}, "The side 's' must list names of predictions"),
@@ -268,7 +290,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(y, predictions, options, me
 
 def test_series_in_another_order_are_refused():
     y = pd.Series(Y)
-    with pytest.raises(ValueError, match="'b' have y's index in another order: align them"):
+    with pytest.raises(ValueError, match="y and the predictions of 'b' have different indexes, such as 1 and 3 in"):
         compare(y, {"a": y, "b": y.sort_values()})
     compare(y[::-1], {"a": y.to_numpy()[::-1], "b": y[::-1]})
 

@@ -1,6 +1,7 @@
 """Learning curves of any estimators on any rows."""
 
 import importlib.util
+import re
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import mean_absolute_error
+from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 
 from pipeline.evaluation import compare, learning_curve
@@ -150,3 +151,83 @@ def test_the_plot_takes_any_names_and_properties_of_lines(table):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(named)
     assert [(line.get_linestyle(), line.get_marker()) for line in ax.lines] == [("--", "s")] * 2
     plt.close(ax.figure)
+
+
+def test_less_is_better_or_greater_is_better_as_the_metric_says(table):
+    lines, options = {"mean": DummyRegressor(), "line": LinearRegression()}, {"n_draws": 2, "n_resamples": 100}
+    error = learning_curve(lines, *table, [20], metric="mae", **options)
+    score = learning_curve(lines, *table, [20], metric=r2_score, **options)
+    for curve in (error, score):
+        assert "mean is ahead at no size, and line is ahead with 20 and 100 training rows" in curve.verdict
+        assert curve.differences["ahead"].tolist() == ["line", "line"]
+    assert error.differences["difference"].min() > 0 > score.differences["difference"].max()
+
+
+def test_claims_have_the_digits_of_the_table_in_any_unit(table):
+    X, y, X_test, y_test = table
+    options = {"sizes": [20], "n_draws": 2, "metric": "mae", "n_resamples": 100}
+    tiny = learning_curve(models(), X, 1e-9 * y, X_test, 1e-9 * y_test, **options)
+    assert re.search(r"by up to \d\.\d\de-09 \(\d\.\d\de-09 to \d\.\d\de-09\) with 100,", tiny.verdict)
+    large = learning_curve(models(), X, 1e9 * y, X_test, 1e9 * y_test, **options)
+    assert re.search(r"by up to \d{10} \(\d{10} to \d{10}\) with 100,", large.verdict)
+
+
+def test_on_few_held_out_rows_nothing_is_claimed(table):
+    X, y, X_test, y_test = table
+    curve = learning_curve(models(), X, y, X_test[:29], y_test[:29], SIZES, metric="mae", n_resamples=10)
+    assert curve.verdict == "29 rows are too few to tell models apart: nothing is claimed with fewer than 30."
+
+
+def test_names_of_any_kind_come_back_as_they_are_and_a_curve_shows_itself(table):
+    lines = {False: DummyRegressor(), True: LinearRegression()}
+    curve = learning_curve(lines, *table, SIZES, metric="mae", n_resamples=50)
+    assert curve.differences["ahead"].tolist() == [True] * 3
+    assert curve.verdict.startswith(
+        "Of the sizes from 10 to 100 training rows, False is ahead at no size, and True is ah"
+    )
+    assert repr(curve) == str(curve)
+    assert curve._repr_html_().count("<table") == 1
+
+
+def test_rows_in_another_order_are_refused(table):
+    X, y, X_test, y_test = table
+    frame, target = pd.DataFrame(X), pd.Series(y)
+    with pytest.raises(ValueError, match="y and X have different indexes, such as 99 and 0 in row 0"):
+        learning_curve(models(), frame, target[::-1], X_test, y_test)
+    for options in ({}, {"groups": target}):
+        with pytest.raises(ValueError, match=r"y_test and (X_test|groups) have different indexes"):
+            learning_curve(models(), X, y, X_test if options else frame, pd.Series(y_test)[::-1], **options)
+
+
+class Broken(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        raise KeyError("no such item\nin the table")
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        ([LinearRegression()], {}, "Got list without names: give a dict of names and estimators"),
+        ({None: LinearRegression()}, {}, "Got None as a name of estimators"),
+        ({"a": LinearRegression}, {}, "'a' fails on a draw of 10 rows: .* instead of a class"),
+        ({"a": Broken()}, {}, "'a' fails on a draw of 10 rows: 'no such item"),
+        (models(), {"sizes": 20}, r"sizes must be a list of numbers of rows, got 20: give \[20\]"),
+        (models(), {"sizes": {0.1, 0.5}}, "sizes must be whole numbers of rows, got 0"),
+        (models(), {"sizes": np.logspace(1, 2, 3)}, "sizes must be whole numbers of rows, got "),
+        (models(), {"sizes": {20: 2.5}}, "The number of draws of 20 rows must be a whole number from 0 on, got 2.5"),
+        (models(), {"n_draws": 2.5}, "n_draws must be a whole number from 0 on, got 2.5"),
+        (models(), {"random_state": None}, "random_state must be a whole number from 0 on, got None"),
+    ],
+)
+def test_what_makes_no_curve_is_refused_in_one_line(table, lines, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        learning_curve(lines, *table, **{"sizes": SIZES, "metric": "mae", "n_resamples": 10} | options)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_targets_are_refused(table):
+    X, y, X_test, y_test = table
+    with pytest.raises(ValueError, match=r"y must be one-dimensional, got shape \(100, 2\)"):
+        learning_curve(models(), X, np.stack([y, y], axis=1), X_test, y_test)
+    with pytest.raises(ValueError, match=r"y_test must be one-dimensional, got shape \(100, 2\)"):
+        learning_curve(models(), X, y, X_test, np.stack([y_test, y_test], axis=1))
