@@ -163,7 +163,9 @@ class OrthogonalArraySelector(ItemSelector):
             try:
                 response, carries = self._responses(X, target, unit_space_mask, (array == 1).T, cv)
             except ValueError as error:
-                raise ValueError(f"Target {number}: {error}" if y.ndim > 1 else str(error)) from error
+                if y.ndim == 1:
+                    raise
+                raise ValueError(f"Target {number}: {error}") from error
             response, gain = fold_gains(array, response, self.fold_over)
             responses.append(response)
             # Without this, the interactions of others would give a gain to an item that is in no estimate.

@@ -93,6 +93,9 @@ class TestExplain:
         table = pd.DataFrame(X, columns=NAMES)
         explained = TMethodRegressor().fit(table, y).explain(table)
         assert explained.columns.tolist() == ["base", "width", "rest (item)", "speed", "base (item)", "rest"]
+        table.columns = ["base", "base (item)", "c", "d"]
+        explained = TMethodRegressor().fit(table, y).explain(table)
+        assert explained.columns.tolist() == ["base", "base (item) (item)", "base (item)", "c", "d", "rest"]
 
     def test_several_targets_are_refused(self):
         X, y, _ = noisy(5)
