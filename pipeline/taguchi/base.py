@@ -1,6 +1,7 @@
 """Shared by the estimators: types of arrays, the limit of rounding, blocks of rows, and the check of items."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, get_args
 
 import numpy as np
@@ -36,6 +37,12 @@ class ItemEstimator(BaseEstimator):
 
     n_features_in_: int
     feature_names_in_: npt.NDArray[np.object_]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Parameters that an earlier version did not have: their defaults mean what it did.
+        parameters = signature(type(self).__init__).parameters.values()
+        defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+        super().__setstate__(defaults | state)
 
     def _check_items(self, X: Any, y: Any = "no_validation", **kwargs: Any) -> Any:
         """Return X, with a target X and y, as scikit-learn validates them; `kwargs` are given in a fit only."""

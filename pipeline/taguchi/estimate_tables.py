@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.taguchi.constant_items import item_name
 from pipeline.taguchi.contributions import Contributions
 
 
 def item_names(estimator: Any) -> list[str]:
     """Return the names of the items that a fitted estimator saw: those of the columns, or x0, x1, ..."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return [f"x{i}" for i in range(estimator.n_features_in_)] if names is None else [str(name) for name in names]
+    return [item_name(estimator, item) for item in range(estimator.n_features_in_)]
 
 
 def explanation_table(parts: Contributions, names: list[str], X: Any) -> pd.DataFrame:
@@ -50,6 +50,11 @@ def items_table(model: Any, selector: Any = None) -> pd.DataFrame:
 
 def _names_before(model: Any, selector: Any) -> list[str]:
     """Return the names of the model's items, as the selector calls them."""
+    if not hasattr(selector, "item_gains_"):
+        raise ValueError(
+            f"items_table needs a fitted selector with item_gains_, such as OrthogonalArraySelector, got {selector!r}: "
+            "leave it out, or give that one."
+        )
     support = selector.get_support()
     if support.sum() != model.n_features_in_:
         raise ValueError(

@@ -8,7 +8,7 @@ from pipeline.taguchi.base import EPS, Array
 from pipeline.taguchi.moments import Moments, TMoments
 from pipeline.taguchi.t_estimate import signal_of
 
-# Two rows lie on the estimate, whatever the items.
+# Two rows about their centre lie on the estimate, whatever the items.
 _LEAST_ROWS = 3
 
 

@@ -14,8 +14,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.taguchi.base import Array, ItemEstimator, Mask
-from pipeline.taguchi.constant_items import item_name
 from pipeline.taguchi.decomposition import sensitivity_and_sn_ratio
+from pipeline.taguchi.estimate_tables import item_names
 
 SELECTION: dict[str, list[Any]] = {
     "cv": ["cv_object"],
@@ -47,11 +47,15 @@ class ItemSelector(SelectorMixin, ItemEstimator):
             Before `fit`.
         """
         kept = self.get_support()
-        names = [item_name(self, item) for item in range(len(kept))]
-        return pd.DataFrame({"gain_db": self.item_gains_, "kept": kept}, index=pd.Index(names, name="item"))
+        index = pd.Index(item_names(self), name="item")
+        return pd.DataFrame({"gain_db": self.item_gains_, "kept": kept}, index=index)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Gains had another name in an earlier version.
+        super().__setstate__({"item_gains_" if name == "gains_" else name: value for name, value in state.items()})
 
     def _get_support_mask(self) -> Mask:
-        check_is_fitted(self)
+        check_is_fitted(self, "item_gains_")
         support = self.item_gains_ > self.threshold
         if not support.any():
             support[np.argmax(self.item_gains_)] = True
@@ -94,26 +98,30 @@ def item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
 
 
 def fold_gains(array: npt.NDArray[np.int8], sn_ratios: Array, fold_over: bool) -> tuple[Array, Array]:
-    """Return the responses and the gains; in a folded array the run without items gets what the gains predict.
+    """Return the responses and the gains; in a folded array runs without items get what the gains predict.
 
-    That run has no estimate and no distance. Any fixed response would be added to the gain of every item. In its place
-    stands Yates's value of a missing plot, with which the gains are those of least squares over the other runs.
+    They have no estimate and no distance. Any fixed response would be added to the gain of every item. In its place
+    stands Yates's value of missing plots, with which the gains are those of least squares over the other runs. A single
+    item has nothing but runs without items to be compared with: their responses stay.
     """
     if fold_over:
         n_runs, n_items = array.shape
-        empty = n_runs // 2
-        others = np.delete(3.0 - 2.0 * array, empty, axis=0)
-        known = np.delete(sn_ratios, empty)
-        sn_ratios = sn_ratios.copy()
-        sn_ratios[empty] = (known.sum() - (known @ others).sum()) / (n_runs - 1 - n_items)
+        empty = (array == 2).all(axis=1)
+        if (unknown := n_runs - empty.sum() * (1 + n_items)) > 0:
+            levels, known = 3.0 - 2.0 * array[~empty], sn_ratios[~empty]
+            sn_ratios = np.where(empty, (known.sum() - (known @ levels).sum()) / unknown, sn_ratios)
     return sn_ratios, item_gains(array, sn_ratios)
 
 
-def response_in_db(r: float, L: Array, S_T: Array, n: int) -> Array:
-    """Return the S/N ratio of each run in dB, never below 1 / r: there no signal stands above the error."""
+def response_in_db(r: float, L: Array, S_T: Array, n: int, size: float) -> Array:
+    """Return the S/N ratio of each run in dB, never below 1 / r: there no signal stands above the error.
+
+    `r` and `L` are sums of the signal divided by `size`, so that their squares are floats; where the output is an
+    estimate of the signal, it is divided, too.
+    """
     # A slope below zero on held-out rows is no signal, however steep.
     eta = sensitivity_and_sn_ratio(r, np.maximum(L, 0), S_T, n, subtract_error=False).eta
-    return 10 * np.log10(np.maximum(eta, 1 / r))
+    return 10 * np.log10(np.maximum(eta, 1 / r)) - 20 * np.log10(size)
 
 
 def splitter(cv: Any) -> Any:

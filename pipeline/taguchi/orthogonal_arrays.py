@@ -41,8 +41,9 @@ def orthogonal_array(n_items: int, fold_over: bool = False) -> _Levels:
     n_items : int
         Number of columns, 1 or more.
     fold_over : bool, default=False
-        Whether the array follows once more with its levels exchanged. Twice the runs, among them one without any item,
-        have strength 3: the effect of an item is free of the interactions of two items too.
+        Whether the array follows once more with its levels exchanged. Twice the runs, among them one without any item
+        (with one item four, with two items two), have strength 3: the effect of an item is free of the interactions of
+        two items too.
 
     Returns
     -------

@@ -40,6 +40,9 @@ class OrthogonalArraySelector(ItemSelector):
     X may be sparse (CSR or CSC) and have missing values (NaN): the items of a run that a row has make its estimate, as
     in `TMethodRegressor`. Of several targets the responses in dB, and so the gains, are averaged.
 
+    Give it the `unit_space` of the model that follows. The smallest array that has a column for each item is taken: L4
+    for up to 3 items, L8 for 7, L12 for 11, L16 for 15, L20 for 19 and so on.
+
     beta and eta of an item do not depend on other items, so one fit per fold serves all runs, and their estimates are
     one matrix product: n_samples x n_items x n_runs multiplications in all.
 
@@ -68,7 +71,7 @@ class OrthogonalArraySelector(ItemSelector):
         Rows of the unit space among all rows; each fold makes one from its training rows.
     run_sn_ratios_ : ndarray of shape (n_runs,)
         Response h of each run in dB, per squared unit of the target; the first run uses all items. With `fold_over` the
-        run without items has no estimate; it has the response that the gains predict.
+        run without items has no estimate; it has the response that the gains predict (of a single item: the floor).
     n_features_in_ : int
         Number of items.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -142,21 +145,27 @@ class OrthogonalArraySelector(ItemSelector):
         ValueError
             If there are fewer rows than folds, if `TMethodRegressor` cannot be fitted to the training rows of a fold
             (constant target, empty unit space, fewer than two signal rows), or if the target of all held-out rows
-            equals the mean of the unit space.
+            equals the mean of the unit space; the error names the target, where there are several.
         """
         self._validate_params()
         check_rule(self.unit_space)
         checks = {"y_numeric": True, "multi_output": True, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2}
         X, y = self._check_items(X, y, reset=True, **checks)
+        self._forget()
         X = X.tocsr() if is_sparse(X) else X
         if unit_space_mask is not None:
             unit_space_mask = check_mask(unit_space_mask)
             check_consistent_length(y, unit_space_mask)
         array, cv = orthogonal_array(X.shape[1], self.fold_over), splitter(self.cv)
-        targets = list(y.astype(np.float64).reshape(len(y), -1).T)
+        targets = y.astype(np.float64).reshape(len(y), -1).T
         responses, gains, n_unit_space = [], [], []
-        for target in targets:
-            response, carries = self._responses(X, target, unit_space_mask, (array == 1).T, cv)
+        for number, target in enumerate(targets):
+            try:
+                response, carries = self._responses(X, target, unit_space_mask, (array == 1).T, cv)
+            except ValueError as error:
+                if y.ndim == 1:
+                    raise
+                raise ValueError(f"Target {number}: {error}") from error
             response, gain = fold_gains(array, response, self.fold_over)
             responses.append(response)
             # Without this, the interactions of others would give a gain to an item that is in no estimate.
@@ -176,6 +185,7 @@ class OrthogonalArraySelector(ItemSelector):
         r, n = 0.0, 0
         L, S_T = np.zeros(n_runs), np.zeros(n_runs)
         carries = np.zeros(n_items, dtype=bool)
+        size = float(np.abs(y).max()) or 1.0
         for fold, (train, test) in enumerate(splits(X, y, cv), start=1):
             model = TMethodRegressor(unit_space=self.unit_space, subtract_error=self.subtract_error)
             try:
@@ -186,16 +196,16 @@ class OrthogonalArraySelector(ItemSelector):
                 raise ValueError(f"Training rows of fold {fold}: {error}") from error
             weights = _weights_of_runs(model, use)
             carries |= model.eta_ > 0
-            M = y[test] - model.target_center_
+            M = (y[test] - model.target_center_) / size
             for block in blocks(len(test), max(use.shape)):
-                M_hat = _estimates(X[test[block]], weights)
+                M_hat = _estimates(X[test[block]], weights) / size
                 L += M[block] @ M_hat
                 S_T += np.einsum("ij,ij->j", M_hat, M_hat)
             r += float(M @ M)
             n += len(test)
         if r == 0:
             raise ValueError("The target y of all held-out rows equals the unit space's mean: no run has an S/N ratio.")
-        return response_in_db(r, L, S_T, n), carries
+        return response_in_db(r, L, S_T, n, size), carries
 
     def _all_rows(self, y: Array, mask: Any) -> TMoments:
         """Return the moments of the target over all rows, with the target as the only item."""

@@ -99,8 +99,8 @@ class SumsEstimator(IntegratedEstimator):
         for part, estimate in zip(moments, estimates, strict=True):
             warn_of_few_rows(part, stacklevel=4)
             if self.interval and self.covariance == "full":
-                rows, items = signal_of(part).target[0], np.count_nonzero(estimate.eta)
-                warn_of_many_items(self.interval, estimate.shrinkage, rows, items, stacklevel=4)
+                n_rows, n_items = signal_of(part).target[0], int(np.count_nonzero(estimate.eta))
+                warn_of_many_items(self.interval, estimate.shrinkage, n_rows, n_items, stacklevel=4)
         self.item_limits_ = None if self._item_range is None else self._item_range.limits()
         self.target_range_ = np.array(ranges if several else ranges[0])
         self.recalibration_ = np.array(lines if several else lines[0])

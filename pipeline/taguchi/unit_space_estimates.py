@@ -137,7 +137,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
     @property
     def intercept_(self) -> Array:
         """The columns of a row whose items are all 0, of shape (n_spaces,)."""
-        return np.array([model.target_center_ - model.center_ @ model.coef_ for model in self.estimators_])
+        return np.array([model.intercept_ for model in self.estimators_])
 
     def fit(self, X: Any, y: Any, unit_space_masks: Any = None) -> Self:
         """Learn one T-method for each unit space from all rows.
@@ -164,7 +164,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
             If the target is constant or its squares overflow, if the masks are not booleans or not one row for each
             row of X, or if a T-method cannot be fitted (fewer than two signal rows, say); the error names the column.
         """
-        X, y, masks = self._begin(X, y, unit_space_masks)
+        X, y, masks = self._checked(X, y, unit_space_masks)
         everything = [(np.arange(len(y)), X)]
         self.estimators_ = [
             self._model(name, parts[0])
@@ -189,7 +189,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         ValueError
             As in `fit`, if there are fewer rows than folds, or if the other folds do not suffice for a unit space.
         """
-        X, y, masks = self._begin(X, y, unit_space_masks)
+        X, y, masks = self._checked(X, y, unit_space_masks)
         if len(y) < self.cv:
             raise ValueError(f"cv={self.cv} needs {self.cv} or more samples, got {len(y)}.")
         fold = deal_folds(y, self.cv, self.random_state)
@@ -239,10 +239,11 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
         check_is_fitted(self, "estimators_")
         return np.asarray(self._names, dtype=object)
 
-    def _begin(self, X: Any, y: Any, unit_space_masks: Any) -> tuple[Any, Array, Mask]:
+    def _checked(self, X: Any, y: Any, unit_space_masks: Any) -> tuple[Any, Array, Mask]:
         """Return the checked rows, and store what is known of the unit spaces from the target alone."""
         self._validate_params()
         X, y = self._check_items(X, y, y_numeric=True, ensure_min_samples=2, reset=True)
+        self._forget()
         y = y.astype(np.float64)
         if y.min() == y.max():
             raise ValueError(CONSTANT_TARGET.format(y[0]))

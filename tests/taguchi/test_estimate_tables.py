@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from sklearn.base import BaseEstimator, clone
-from sklearn.feature_selection import SelectorMixin
+from sklearn.feature_selection import SelectKBest, SelectorMixin, f_regression
 from sklearn.pipeline import make_pipeline
 from t_data import close, noisy, options, seeds, with_gaps
 
@@ -93,6 +93,9 @@ class TestExplain:
         table = pd.DataFrame(X, columns=NAMES)
         explained = TMethodRegressor().fit(table, y).explain(table)
         assert explained.columns.tolist() == ["base", "width", "rest (item)", "speed", "base (item)", "rest"]
+        table.columns = ["base", "base (item)", "c", "d"]
+        explained = TMethodRegressor().fit(table, y).explain(table)
+        assert explained.columns.tolist() == ["base", "base (item) (item)", "base (item)", "c", "d", "rest"]
 
     def test_several_targets_are_refused(self):
         X, y, _ = noisy(5)
@@ -143,6 +146,14 @@ class TestItemsTable:
         with pytest.raises(ValueError, match=r"keeps width, rest, speed, \.\.\., but the model was fitted on rest,"):
             TMethodRegressor().fit(table[NAMES[1:]], y).items_table(Gains([1.0, 1.0, 1.0, -1.0]).fit(table))
 
+    def test_a_selector_without_gains(self):
+        X, y, _ = noisy(9)
+        selector = SelectKBest(f_regression, k=2).fit(X, y)
+        with pytest.raises(
+            ValueError, match=r"needs a fitted selector with item_gains_, such as Orth.*, got SelectKBest"
+        ):
+            TMethodRegressor().fit(selector.transform(X), y).items_table(selector)
+
     def test_a_workbook_and_a_text_file_hold_it(self, tmp_path):
         pytest.importorskip("openpyxl", reason="a workbook needs the extra workbench")
         X, y, _ = noisy(10)
@@ -173,3 +184,15 @@ def test_a_recalibrated_model_of_an_earlier_version_is_refused(recalibrate):
         return
     with pytest.raises(ValueError, match="saved by an earlier version"):
         earlier.__setstate__(state)
+
+
+@pytest.mark.parametrize("model", [TMethodRegressor("all"), TbRegressor(), MSRRegressor()])
+def test_a_model_of_an_earlier_version_has_the_parameters_that_came_later(model):
+    X, y, _ = noisy(11)
+    state = clone(model).fit(X, y).__getstate__()
+    del state["interval"]
+    earlier = type(model).__new__(type(model))
+    earlier.__setstate__(state)
+    assert repr(earlier) == repr(model)
+    assert clone(earlier).get_params() == model.get_params()
+    np.testing.assert_array_equal(earlier.predict(X), clone(model).fit(X, y).predict(X))

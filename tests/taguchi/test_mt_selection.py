@@ -89,6 +89,13 @@ class TestGains:
         b = MahalanobisTaguchiSelector(method, sn=sn).fit((X + rng.normal(size=7)) * scale, 10 * y)
         np.testing.assert_allclose(b.item_gains_, a.item_gains_, rtol=1e-6, atol=1e-6)
 
+    @pytest.mark.parametrize("size", [1e-170, 1e-100, 1e80, 1e160])
+    def test_gains_do_not_change_with_very_large_and_small_states(self, size):
+        X, y = normal_and_abnormal(2)
+        a, b = (MahalanobisTaguchiSelector(sn="dynamic").fit(X, states) for states in (y, y * size))
+        np.testing.assert_allclose(b.item_gains_, a.item_gains_, rtol=1e-9)
+        np.testing.assert_allclose(b.run_sn_ratios_, a.run_sn_ratios_ - 20 * np.log10(size), rtol=1e-9)
+
     def test_states_do_not_matter_without_the_dynamic_ratio(self):
         X, y = normal_and_abnormal(2)
         cv = KFold(3, shuffle=True, random_state=0)
@@ -185,8 +192,10 @@ class TestEdges:
     def test_collinear_items_and_more_items_than_rows(self):
         X, y = normal_and_abnormal(7)
         wide = np.column_stack([X] * 3 + [X @ np.random.default_rng(7).normal(size=(7, 90))])
-        selector = MahalanobisTaguchiSelector(cv=3).fit(wide, y)
-        assert np.isfinite(selector.item_gains_).all()
+        cv = list(KFold(3, shuffle=True, random_state=0).split(wide))
+        selector = MahalanobisTaguchiSelector(cv=cv).fit(wide, y)
+        expected = responses_run_by_run(wide, y, orthogonal_array(111), cv)
+        np.testing.assert_allclose(selector.run_sn_ratios_, expected, rtol=1e-6)
 
     def test_an_abnormal_row_at_the_very_centre_has_a_finite_ratio(self):
         X, y = normal_and_abnormal(8)
@@ -203,6 +212,11 @@ class TestEdges:
             ([2] * 30, "larger", "y must have normal rows (0) and abnormal ones (above 0), all 30 are above 0."),
             ([1] * 20 + [-1] * 10, "larger", "above 0 for abnormal ones, got -1: give `labels == -1`"),
             ([0] * 20 + [3] * 10, "dynamic", "two or more states of abnormal rows, got only y = 3: take sn='larger'."),
+            (
+                ["ok"] * 20 + ["bad"] * 10,
+                "larger",
+                "got 'ok' at position 0: give y == label, with the label of the abn",
+            ),
             ([0] * 2 + [1] * 28, "larger", "Training rows of fold 1: a unit space needs 2 or more rows with y == 0"),
         ],
     )
@@ -216,6 +230,22 @@ class TestEdges:
         normal = np.flatnonzero(y == 0)
         with pytest.raises(ValueError, match="cv holds out no row with y == 0, or none above 0"):
             MahalanobisTaguchiSelector(cv=[(normal[:20], normal[20:])]).fit(X, y)
+
+    def test_the_dynamic_ratio_needs_two_held_out_abnormal_rows(self):
+        X, y = normal_and_abnormal(9)
+        abnormal = np.flatnonzero(y > 0)
+        held_out = np.r_[np.flatnonzero(y == 0)[:20], abnormal[:1]]
+        cv = [(np.setdiff1d(np.arange(len(y)), held_out), held_out)]
+        with pytest.raises(ValueError, match=r"sn='dynamic' needs 2 or more held-out rows above 0, got 1: give splits"):
+            MahalanobisTaguchiSelector(sn="dynamic", cv=cv).fit(X, y)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("sn", ["larger", "dynamic"])
+    def test_a_row_whose_squares_overflow_is_refused(self, sn):
+        X, y = normal_and_abnormal(9)
+        X[np.argmax(y)] = 1e200
+        with pytest.raises(ValueError, match="Input X holds values whose squares overflow: scale the items down"):
+            MahalanobisTaguchiSelector(sn=sn).fit(X, y)
 
     def test_missing_values_and_sparse_items_are_refused(self):
         X, y = normal_and_abnormal(10)
@@ -252,7 +282,7 @@ class TestScikitLearn:
         for dtype in (np.float32, np.int64, np.int32):
             fitted = MahalanobisTaguchiSelector().fit((100 * X).astype(dtype), y)
             np.testing.assert_allclose(fitted.item_gains_, plain.item_gains_, atol=0.2)
-            assert fitted.transform((100 * X).astype(dtype)).dtype in (dtype, np.float64)
+            assert fitted.transform((100 * X).astype(dtype)).dtype == dtype
         assert MahalanobisTaguchiSelector().fit(X[:, :1], y).transform(X[:, :1]).shape == (len(y), 1)
 
     def test_clone_pickle_and_inputs(self):

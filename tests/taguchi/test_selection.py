@@ -74,6 +74,13 @@ class TestGains:
         gains = np.where(np.any(etas, axis=0), gains_of_means(orthogonal_array(n_items), expected), 0)
         np.testing.assert_allclose(selector.item_gains_, gains, rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize("size", [1e-100, 1e78, 1e100, 1e150])
+    def test_gains_do_not_change_when_the_target_is_scaled(self, size):
+        X, y = stars_and_items(3)
+        a, b = OrthogonalArraySelector().fit(X, y), OrthogonalArraySelector().fit(X, y * size)
+        np.testing.assert_allclose(b.item_gains_, a.item_gains_, rtol=1e-9)
+        np.testing.assert_allclose(b.run_sn_ratios_, a.run_sn_ratios_ - 20 * np.log10(size), rtol=1e-9)
+
     def test_gains_with_a_mask_and_without_subtracting_the_error(self):
         X, y = stars_and_items(1)
         mask = np.random.default_rng(1).random(len(y)) < 0.4
@@ -207,6 +214,17 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"Training rows of fold 1: The target y is constant \(3\)"):
             OrthogonalArraySelector().fit(self.X, np.full(20, 3.0))
 
+    def test_a_constant_target_among_several_is_named(self):
+        with pytest.raises(ValueError, match=r"^Target 1: Training rows of fold 1: The target y is constant \(3\)"):
+            OrthogonalArraySelector().fit(self.X, np.column_stack([self.y, np.full(20, 3.0)]))
+
+    def test_a_fit_that_fails_leaves_no_gains(self):
+        selector = OrthogonalArraySelector().fit(self.X, self.y)
+        with pytest.raises(ValueError, match="is constant"):
+            selector.fit(self.X[:, :2], np.full(20, 3.0))
+        with pytest.raises(NotFittedError):
+            selector.get_support()
+
     def test_held_out_rows_that_all_equal_the_unit_spaces_mean(self):
         middle, others = np.flatnonzero(self.y == 3), np.flatnonzero(self.y != 3)
         with pytest.raises(ValueError, match="target y of all held-out rows equals the unit space's mean"):
@@ -302,17 +320,25 @@ class TestFoldOver:
         np.testing.assert_allclose(item_gains(array, signs @ effects / 2 + products), effects, atol=1e-9)
 
     @settings(max_examples=30)
-    @given(seed=SEEDS, n_items=st.integers(1, 30))
-    def test_the_run_without_items_does_not_count(self, seed, n_items):
+    @given(seed=SEEDS, n_items=st.integers(2, 30))
+    def test_runs_without_items_do_not_count(self, seed, n_items):
         rng = np.random.default_rng(seed)
         array = orthogonal_array(n_items, fold_over=True)
         measured = rng.normal(size=len(array))
-        empty = len(array) // 2
-        assert (array[empty] == 2).all()
-        responses, gains = fold_gains(array, np.where(np.arange(len(array)) == empty, -1000, measured), True)
-        model = LinearRegression().fit(np.delete(array == 1, empty, axis=0), np.delete(measured, empty))
+        empty = (array == 2).all(axis=1)
+        assert empty.sum() == (2 if n_items == 2 else 1)
+        responses, gains = fold_gains(array, np.where(empty, -1000, measured), True)
+        model = LinearRegression().fit(array[~empty] == 1, measured[~empty])
         np.testing.assert_allclose(gains, model.coef_, atol=1e-9)
-        assert responses[empty] == pytest.approx(model.intercept_, abs=1e-9)
+        np.testing.assert_allclose(responses[empty], model.intercept_, atol=1e-9)
+        np.testing.assert_array_equal(responses[~empty], measured[~empty])
+
+    def test_a_single_item_is_compared_with_runs_without_it(self):
+        array = orthogonal_array(1, fold_over=True)
+        assert (array == 2).sum() == 4
+        responses, gains = fold_gains(array, np.where(array[:, 0] == 1, 5.0, 3.0), True)
+        assert gains.tolist() == [2]
+        assert sorted(responses.tolist()) == [3] * 4 + [5] * 4
 
     def test_fewer_items_of_noise_are_kept(self):
         kept = {False: [], True: []}
@@ -361,6 +387,18 @@ class TestScikitLearn:
         }
         assert not hasattr(clone(selector), "item_gains_")
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(selector)).transform(X), selector.transform(X))
+
+    def test_a_selector_of_an_earlier_version_has_the_gains_by_their_new_name(self):
+        X, y = stars_and_items(11)
+        selector = OrthogonalArraySelector().fit(X, y)
+        state = dict(selector.__getstate__())
+        state["gains_"] = state.pop("item_gains_")
+        del state["fold_over"]
+        earlier = OrthogonalArraySelector.__new__(OrthogonalArraySelector)
+        earlier.__setstate__(state)
+        assert repr(earlier) == repr(selector)
+        assert clone(earlier).get_params() == selector.get_params()
+        pd.testing.assert_frame_equal(earlier.items_table(), selector.items_table())
 
     def test_names_of_kept_items(self):
         X, y = stars_and_items(12, n=200, informative=2, noise=1)

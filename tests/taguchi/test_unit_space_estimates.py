@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_predict
@@ -203,6 +204,17 @@ def test_masks_that_make_no_unit_spaces(masks, message):
 def test_errors(parameters, y, message):
     with pytest.raises(ValueError, match=message):
         UnitSpaceEstimates(**parameters).fit_transform(X_SMALL, y)
+
+
+@both_signals
+def test_a_fit_that_fails_leaves_no_estimates(stars, signal):
+    X, y = stars
+    estimates = UnitSpaceEstimates(signal=signal).fit(X, y)
+    with pytest.raises(ValueError, match="Column 1 of unit_space_masks has no True row"):
+        estimates.fit(X, y, unit_space_masks=np.column_stack([y > 3, y > 9]))
+    for call in (estimates.get_feature_names_out, lambda: estimates.transform(X)):
+        with pytest.raises(NotFittedError):
+            call()
 
 
 def test_a_fold_that_takes_the_whole_unit_space_is_named():
