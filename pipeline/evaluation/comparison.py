@@ -71,7 +71,8 @@ def compare(
     metric : {"qwk", "mae", "accuracy"} or callable, default="qwk"
         Quadratic weighted kappa, mean absolute error, or accuracy, which takes strings, too. A callable takes targets
         and predictions of some rows and returns a number, such as those of `sklearn.metrics`; it is called once for
-        every resample, model and draw. Resamples that it is not defined for are left out, see `how`. It must be a
+        every resample, model and draw. Resamples that it is not defined for are left out, see `how`; where these are
+        more than a tenth, nothing is claimed. It must be a
         mean or a smooth function of means, such as F1 or R²: the bootstrap knows nothing of an extreme such as
         ``max_error``, and tells equal models apart in one of four studies. Rare classes need many rows: by ROC AUC of
         50 rows of which 15% are positive, equal models are told apart in about one of ten studies.
@@ -100,7 +101,7 @@ def compare(
     ------
     ValueError
         If there are fewer than two models, an unknown metric, NaN, predictions of another length than `y`, inputs
-        whose pandas indexes differ, or a metric that is not defined, or not in half of the resamples.
+        whose pandas indexes differ, or a metric that is not defined on all rows or in less than half of the resamples.
 
     References
     ----------
@@ -143,6 +144,7 @@ def how_measured(measured: Measured) -> str:
     if measured.undefined:
         share = f"{measured.undefined:.1%}" if measured.undefined >= 0.001 else "less than 0.1%"
         left_out = f"; {share} of the resamples are left out, since the metric is not defined there"
+        left_out += "" if measured.is_surely_defined else ": too many to claim a difference"
     return f"{name}{of}{draws}, {intervals} {n_resamples:,} bootstrap resamples of {units}{chosen}{left_out}."
 
 

@@ -227,7 +227,7 @@ def _sizes(sizes: Any, n_draws: int) -> dict[int, int]:
     found = dict(sizes) if isinstance(sizes, Mapping) else dict.fromkeys(sizes, n_draws)
     for n, repeats in found.items():
         if not isinstance(n, Integral):
-            raise ValueError(f"sizes must be whole numbers of rows, got {n!r}: give them as integers.")
+            raise ValueError(f"sizes must be whole numbers of rows, got {n}: give them as integers.")
         check_whole(repeats, f"The number of draws of {n} rows")
     return {int(n): int(repeats) for n, repeats in found.items()}
 

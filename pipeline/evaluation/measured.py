@@ -28,6 +28,7 @@ from pipeline.evaluation.verdict import ENOUGH, SURE
 _CELLS_AT_ONCE = 2**22
 _NOTHING = 1e-12  # an error that is rounding alone, as a share of the scores
 _DEFINED = 0.5  # the least share of resamples that the metric must be defined in
+_SURELY_DEFINED = 0.9  # below this share nothing is claimed: a class has one or two rows
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,17 @@ class Measured:
         """The share of resamples in which the metric of an entry is not defined."""
         return float(np.isnan(self.resampled).any(axis=(1, 2)).mean())
 
+    @property
+    def is_surely_defined(self) -> bool:
+        """Whether so many resamples have a score that a difference may be claimed."""
+        return self.undefined <= 1 - _SURELY_DEFINED
+
     def _difference(self, i: int, j: int) -> tuple[float, float, float, float]:
         of_pair = self.by_draw[i] - self.by_draw[j], self.resampled[:, i] - self.resampled[:, j]
         difference, low, high, p = spread(*of_pair, self.n_units, self._size(i, j))
         # A function that does not change with the rows tells nothing of other rows.
-        return difference, low, high, float("nan") if self.metric.is_callable and low == high and p == 0 else p
+        unknown = not self.is_surely_defined or (self.metric.is_callable and low == high and p == 0)
+        return difference, low, high, float("nan") if unknown else p
 
     def _size(self, *entries: int) -> float:
         """Return how large scores are, at least 1 where they are shares."""
@@ -259,7 +266,7 @@ def check_defined(by_draw: Array, names: list[Any], metric: RowMetric) -> None:
 def _check_mostly_defined(resampled: Array, names: list[Any], metric: RowMetric) -> None:
     defined = (~np.isnan(resampled)).all(axis=2).sum(axis=0)
     worst = int(defined.argmin())
-    if defined[worst] < _DEFINED * len(resampled):
+    if defined[worst] < max(2, _DEFINED * len(resampled)):
         raise ValueError(
             f"The metric {metric.name} of {names[worst]!r} is defined in {defined[worst]:,} of {len(resampled):,} "
             "resamples alone: give more rows, or another metric."

@@ -83,15 +83,17 @@ class TestWhatIsNotDefinedIsNoClaim:
         with pytest.raises(ValueError, match="The metric <lambda> of 'a' is inf: it is not defined"):
             compare(Y, {"a": Y, "b": Y}, lambda y, predicted: np.inf, greater_is_better=True)
 
-    def test_the_share_of_resamples_without_a_score_is_told(self):
-        y = (np.arange(60) < 2).astype(int)
+    @pytest.mark.parametrize(("rare", "ahead"), [(1, None), (2, None), (4, "a")])
+    def test_the_share_of_resamples_without_a_score_is_told(self, rare, ahead):
+        y = (np.arange(60) < rare).astype(int)
         lines = {"a": y, "b": np.linspace(1, 0, 60)}
         found = measure(y, lines, of_one_class, greater_is_better=True, n_resamples=1000)
-        assert found.undefined == pytest.approx((58 / 60) ** 60, abs=0.04)
-        how = compare(y, lines, of_one_class, greater_is_better=True, n_resamples=1000).how
-        assert how.endswith(
-            f"{found.undefined:.1%} of the resamples are left out, since the metric is not defined there."
-        )
+        assert found.undefined == pytest.approx((1 - rare / 60) ** 60, abs=0.04)
+        comparison = compare(y, lines, of_one_class, greater_is_better=True, n_resamples=1000)
+        assert comparison.differences["ahead"].tolist() == [ahead]
+        ending = "" if ahead else ": too many to claim a difference"
+        share = f"{found.undefined:.1%} of the resamples are left out, since the metric is not defined there"
+        assert comparison.how.endswith(f"; {share}{ending}.")
         assert "left out" not in compare(Y, {"a": Y, "b": Y}, n_resamples=20).how
 
     def test_a_metric_that_few_resamples_define_is_refused(self):
