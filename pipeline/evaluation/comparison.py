@@ -72,10 +72,10 @@ def compare(
         Quadratic weighted kappa, mean absolute error, or accuracy, which takes strings, too. A callable takes targets
         and predictions of some rows and returns a number, such as those of `sklearn.metrics`; it is called once for
         every resample, model and draw. Resamples that it is not defined for are left out, see `how`; where these are
-        more than a tenth, nothing is claimed. It must be a
-        mean or a smooth function of means, such as F1 or R²: the bootstrap knows nothing of an extreme such as
-        ``max_error``, and tells equal models apart in one of four studies. Rare classes need many rows: by ROC AUC of
-        50 rows of which 15% are positive, equal models are told apart in about one of ten studies.
+        more than a tenth, nothing is claimed. It must be a mean or a smooth function of means, such as F1 or R²: the
+        bootstrap knows nothing of an extreme such as ``max_error``, and tells equal models apart in one of four
+        studies. Rare classes need many rows: by ROC AUC of 50 rows of which 15% are positive, equal models are told
+        apart in about one of ten studies.
     scale : Scale, optional
         That of the targets. QWK and accuracy round predictions to it, the error clips them. By default predictions
         of whole numbers stay as they are, and QWK and accuracy round those of another model to whole numbers from the

@@ -1,6 +1,7 @@
 """Results as they are printed: words and tables, as text and as HTML."""
 
 import math
+from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
@@ -10,15 +11,16 @@ from pipeline.evaluation.verdict import ENOUGH
 from pipeline.format import number, p_text
 
 
-class Printed:
+class Printed(ABC):
     """A result with a verdict, a sentence on how it was measured, differences, and tables to print."""
 
     verdict: str
     how: str
     differences: pd.DataFrame
 
+    @abstractmethod
     def _tables(self) -> list[pd.DataFrame]:
-        raise NotImplementedError
+        """Return the tables to print."""
 
     def __str__(self) -> str:
         tables = [as_text(table, shown_digits(self.differences)) for table in self._tables()]

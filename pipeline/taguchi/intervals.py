@@ -1,6 +1,7 @@
 """Prediction intervals of regressors: from the S/N ratio of the estimate, or from the errors of held-out rows."""
 
 import warnings
+from abc import ABC, abstractmethod
 from numbers import Real
 from typing import Any, Literal, overload
 
@@ -18,7 +19,7 @@ _ONE_BY_ONE = 50
 _FOLDS = 10
 
 
-class IntervalMixin(BaseEstimator):
+class IntervalMixin(BaseEstimator, ABC):
     """Mixin of regressors whose `predict` gives an interval with each prediction."""
 
     _interval_kinds: tuple[IntervalKind, ...] = ("conformal", "sn_ratio")
@@ -68,9 +69,9 @@ class IntervalMixin(BaseEstimator):
         y_pred = self._predictions(X)
         return self._with_interval(y_pred, confidence, self._limits()) if return_interval else y_pred
 
+    @abstractmethod
     def _predictions(self, X: Any) -> Floating:
         """Return the estimate of the target."""
-        raise NotImplementedError
 
     def _limits(self) -> tuple[float, float] | None:
         """Return limits within which every target lies, where they are known."""

@@ -85,6 +85,7 @@ class SumsEstimator(IntegratedEstimator):
         estimates = [t_estimate(part, self.subtract_error, shrinkage) for part in moments]
         self._store_estimates(estimates, several, dtype)
         ranges, lines = [part.target_range for part in moments], [(0.0, 1.0)] * len(moments)
+        # The line is found for the estimate as it is.
         self.recalibration_ = np.array(lines if several else lines[0])
         errors = None
         if self.recalibrate or self.interval == "sn_ratio":

@@ -70,6 +70,7 @@ class ThresholdDetector(OutlierMixin, ItemEstimator, ABC):
     def _fit(self, X: Any, abnormal: Any, **checks: Any) -> None:
         """Learn all or nothing: a fit that fails leaves no threshold of one unit space beside the centre of another."""
         self._validate_params()
+        # The number of items, too: scikit-learn takes a model that has it for fitted.
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         fitted = copy.copy(self)

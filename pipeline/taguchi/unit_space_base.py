@@ -31,6 +31,9 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
     _root: Array
     _constant: ConstantItems
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "log_det_")
+
     @property
     def constant_items_(self) -> Indices:
         """Columns of the items that are constant over all rows."""
@@ -183,6 +186,8 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
 
     def _class_rows(self, X: Any, y: Any, sample_weight: Any) -> ClassRows:
         """Check the arguments of `fit`, store the classes, and return the rows that count."""
+        # A fit that fails would leave the weights of the old classes beside the new ones.
+        self._forget()
         X, y = self._check_items(X, y, reset=True)
         if y.dtype.kind == "O" and not any(isinstance(label, str) for label in y):
             # Numbers in an array of objects, as a column of mixed rows holds them.
@@ -228,6 +233,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
         ValueError
             If they are no `ClassMoments`, or if there is know-how beside them, or limits of items.
         """
+        self._forget()
         refuse_know_how(know_how)
         refuse_limits(self.limit_items)
         if not isinstance(sums, ClassMoments):
