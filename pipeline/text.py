@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ _SKIN = "[\U0001f3fb-\U0001f3ff]"
 _HIDES = regex.compile(rf"(?<=\p{{So}})(?:{_HIDDEN}|{_SKIN}|(?<=\u200d)[\p{{So}}↔])+|{_HIDDEN}+", regex.VERSION1)
 _PLAIN = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_QUOTES, '"'), "\0": " ", "\u200b": " "})
 
-# Scripts written without spaces: every character counts as one word.
+# Scripts written without spaces: every character counts as one word, unless a dictionary says where words end.
 _CJK = r"[[\p{Han}\p{Hiragana}\p{Katakana}ーｰ〆〼]&&[\p{L}\p{N}]]"
 _LETTER = rf"[[\p{{L}}\p{{N}}_]--{_CJK}--{_HIDDEN}--[{_APOSTROPHES}ﾞﾟ]]"
 # A sign above, below or beside its letter; Armenian sets marks into a word.
@@ -31,7 +31,15 @@ _INSIDE = rf"[{_LETTER}{_SIGN}՛՜՞]"
 _JOINT = (
     rf"(?:[{_APOSTROPHES}]|{_ENTITY}|(?<=[lL])[·\u0387](?=[lL])|(?<=\p{{Hebrew}})[{_QUOTES}](?=\p{{Hebrew}})){_HIDDEN}*"
 )
-_WORD = regex.compile(rf"{_CJK}[{_SIGN}ﾞﾟ]*|{_LETTER}{_INSIDE}*(?:{_JOINT}{_LETTER}{_INSIDE}*)*", regex.VERSION1)
+_CHARACTER = rf"{_CJK}[{_SIGN}ﾞﾟ]*"
+_WITH_SPACES = rf"{_LETTER}{_INSIDE}*(?:{_JOINT}{_LETTER}{_INSIDE}*)*"
+_ONE_CHARACTER = regex.compile(_CHARACTER, regex.VERSION1)
+_SIGN_IN_A_RUN = regex.compile(rf"[{_SIGN}ﾞﾟ]", regex.VERSION1)
+_WORD = regex.compile(rf"{_CHARACTER}|{_WITH_SPACES}", regex.VERSION1)
+_WORD_OR_RUN = regex.compile(rf"(?P<run>(?:{_CHARACTER})+)|{_WITH_SPACES}", regex.VERSION1)
+
+# Cuts a run of Japanese or Chinese characters into words, which put together are the run again.
+Cut = Callable[[str], Sequence[str]]
 
 # A full stop may stand in a number: a sentence ends only where a space follows. Other scripts need none.
 _BEFORE_SPACE = ".!?…．﹒‼⁇⁈⁉‽"
@@ -78,10 +86,21 @@ def normalised(text: str) -> str:
     return text.translate(_PLAIN) if not text.isascii() or "`" in text or "\0" in text else text
 
 
-def words(text: str) -> list[str]:
-    """Return the words of `text`, normalised; in Japanese and Chinese every character is one.
+def words(text: str, cut: Cut | None = None) -> list[str]:
+    """Return the words of `text`, normalised; in Japanese and Chinese every character is one unless `cut` says more.
 
     Combining marks, joiners and apostrophes belong to the word that they stand in.
+
+    Parameters
+    ----------
+    text : str
+    cut : callable, default=None
+        Cuts each run of Japanese or Chinese characters into words, see `pipeline.segmentation.cutter`; all other words
+        are the same with and without it.
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------
@@ -93,18 +112,51 @@ def words(text: str) -> list[str]:
     ['खाना', 'बहुत', 'स्वादिष्ट', 'था']
     """
     text = normalised(text)
-    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
+    if cut is None or text.isascii():
+        return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
+    return [text[start:end] for start, end in _cut_spans(text, cut)]
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
+def word_spans(text: str, cut: Cut | None = None) -> list[tuple[int, int]]:
     """Return where each of the `words` starts and ends in `text` itself.
+
+    Parameters
+    ----------
+    text : str
+    cut : callable, default=None
+        As in `words`.
+
+    Returns
+    -------
+    list of (start, end)
 
     Examples
     --------
     >>> word_spans("Don´t go!")
     [(0, 5), (6, 8)]
     """
-    return [word.span() for word in _WORD.finditer(text)]
+    return [word.span() for word in _WORD.finditer(text)] if cut is None else list(_cut_spans(text, cut))
+
+
+def _cut_spans(text: str, cut: Cut) -> Iterator[tuple[int, int]]:
+    for found in _WORD_OR_RUN.finditer(text):
+        if found["run"] is None:
+            yield found.span()
+            continue
+        run, (start, end) = found["run"], found.span()
+        # Where each character with its signs starts, and where the last one ends.
+        bounds: Sequence[int] = range(start, end + 1)
+        if _SIGN_IN_A_RUN.search(run):
+            bounds = [*(each.start() for each in _ONE_CHARACTER.finditer(text, start, end)), end]
+        cuts = accumulate(map(len, cut(_in_full_width(run, len(bounds) - 1))), initial=0)
+        yield from pairwise(bounds[place] for place in cuts)
+
+
+def _in_full_width(run: str, n_characters: int) -> str:
+    """Return a run as dictionaries write it, with one code point for each character and its signs."""
+    if len(run) == n_characters and unicodedata.is_normalized("NFKC", run):
+        return run
+    return "".join(unicodedata.normalize("NFKC", normalised(each))[0] for each in _ONE_CHARACTER.findall(run))
 
 
 def undoubled(word: str, known: Container[str]) -> str:
@@ -115,8 +167,8 @@ def undoubled(word: str, known: Container[str]) -> str:
     >>> known = {"good", "so", "disappointed"}
     >>> [undoubled(word, known) for word in ("sooooo", "goood", "dissappointed", "good", "goat")]
     ['so', 'good', 'disappointed', 'good', 'goat']
-    >>> undoubled("supper", {"super"})
-    'supper'
+    >>> undoubled("supper", {"super"}), undoubled("ささみ", {"さみ"})
+    ('supper', 'ささみ')
     """
     if word in known or len(word) < _LONG_ENOUGH:
         return word
@@ -127,6 +179,9 @@ def undoubled(word: str, known: Container[str]) -> str:
 @lru_cache(maxsize=50_000)
 def _shorter(word: str) -> tuple[str, ...]:
     """Return a word with at most two of a repeated letter, and with one of each two."""
+    # In Japanese and Chinese, one character of two makes another word.
+    if _ONE_CHARACTER.match(word):
+        return ()
     shorter = _REPEATED.sub(r"\1\1", word)
     if len(shorter) > _TOO_LONG:
         return ()
