@@ -17,6 +17,7 @@ from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
 from pipeline.scale import Scale
+from pipeline.segmentation import dictionaries, reading
 
 # What decides on a table beside its transformer.
 _HOW_COLUMNS_ARE_MADE = (
@@ -49,6 +50,9 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
         transformer.set_params(target_range=(scale.low, scale.high))
     if isinstance(transformer, LocalLLM) and transformer.scale is None:
         transformer.set_params(scale=scale)
+    # What is installed decides on the table, and so belongs to its key.
+    if isinstance(transformer, WordItemsTransformer):
+        transformer.set_params(words=reading(transformer.words))
     return transformer
 
 
@@ -92,7 +96,14 @@ def explains(transformer: Any) -> bool:
 def table_digests(transformers: Mapping[str, Any], reviews: Path) -> dict[str, str]:
     """Return what the table of each feature is made from: its unfitted transformer, the reviews and the code."""
     beside = (file_digest(reviews), source_digest(*_HOW_COLUMNS_ARE_MADE))
-    return {part: value_digest(estimator_digest(each), *beside) for part, each in transformers.items()}
+    return {
+        part: value_digest(estimator_digest(each), *beside, *([dictionaries()] if _looks_words_up(each) else []))
+        for part, each in transformers.items()
+    }
+
+
+def _looks_words_up(transformer: Any) -> bool:
+    return getattr(transformer, "words", None) == "dictionary"
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pipeline.features.out_of_fold import Array
 from pipeline.features.presence import Counts, Parts, Presence
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics, WordSums
-from pipeline.text import as_known, check_texts, short_sentences, words
+from pipeline.segmentation import cutter
+from pipeline.text import Cut, as_known, check_texts, short_sentences, words
 
 _ALL_SERIES = [f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS]
 _SERIES = ["t_0", "t_50"]
@@ -20,11 +21,11 @@ _SERIES = ["t_0", "t_50"]
 _ERROR = 3.0
 
 
-def sentence_items(text: str, known: Container[str] = ()) -> Parts:
+def sentence_items(text: str, known: Container[str] = (), cut: Cut | None = None) -> Parts:
     """Return the items of each sentence that has a word: words, pairs, triples and pairs around any one word.
 
     Long sentences are read in pieces, see `short_sentences`, and a word that is not `known` with fewer repeated letters
-    if that makes it known, see `undoubled`.
+    if that makes it known, see `undoubled`. Japanese and Chinese are cut by `cut`, see `pipeline.text.words`.
 
     Examples
     --------
@@ -33,7 +34,7 @@ def sentence_items(text: str, known: Container[str] = ()) -> Parts:
     >>> sentence_items("Not so good")[0][3:]
     ['not so', 'so good', 'not so good', 'not * good']
     """
-    split = (as_known([word.lower() for word in words(sentence)], known) for sentence in short_sentences(text))
+    split = (as_known([word.lower() for word in words(sentence, cut)], known) for sentence in short_sentences(text))
     return [_items(sentence) for sentence in split if sentence]
 
 
@@ -167,6 +168,8 @@ class SentenceMetrics(WordItemsTransformer):
         Ends of the scale that the target is on; None: its smallest and largest value in `fit`.
     know_how : WordSums, default=None
         Sums that were made elsewhere by another SentenceMetrics, added to those of the texts; see `TMetrics`.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How Japanese and Chinese are read, see `pipeline.segmentation.reading`; other languages have words anyway.
 
     Attributes
     ----------
@@ -176,6 +179,8 @@ class SentenceMetrics(WordItemsTransformer):
         All that was learned: sums over the texts and the know-how.
     range_ : tuple of float
         Ends of the scale.
+    words_ : str
+        How Japanese and Chinese were read: "dictionary" or "characters".
 
     References
     ----------
@@ -194,9 +199,9 @@ class SentenceMetrics(WordItemsTransformer):
     """
 
     @staticmethod
-    def items_of(text: str, known: Container[str] = ()) -> list[str]:
+    def items_of(text: str, known: Container[str] = (), cut: Cut | None = None) -> list[str]:
         """Return the items of a text's sentences, each as often as it occurs."""
-        return list(chain.from_iterable(sentence_items(text, known)))
+        return list(chain.from_iterable(sentence_items(text, known, cut)))
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns.
@@ -250,7 +255,7 @@ class SentenceMetrics(WordItemsTransformer):
         return sums.metrics(error=_ERROR)
 
     def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
-        return sentence_items(text, known)
+        return sentence_items(text, known, cutter(text, self.words_))
 
     def _arranged(self, found: Presence) -> _SentenceRows:
         return _SentenceRows(found, found.of_texts())

@@ -14,7 +14,7 @@ from pipeline.features.out_of_fold import Array
 from pipeline.features.word_items import WordItemsTransformer, of_used, values_and_strengths
 from pipeline.features.word_sums import ORIGINS, WordMetrics
 from pipeline.taguchi.integrated import in_db
-from pipeline.text import as_known, check_texts, words
+from pipeline.text import Cut, as_known, check_texts, words
 
 _NAMES = ["log_n_items", *(f"{kind}_{origin}" for kind in ("t", "sn") for origin in ORIGINS)]
 _NAMES += ["up", "down", "mean", "sd", "balance", "strongest_up", "strongest_down", "t_estimate"]
@@ -23,17 +23,18 @@ _WEIGHTED = ["mean", "balance"]
 _NO_SUMS = ["log_n_items", "sd", "strongest_up", "strongest_down"]
 
 
-def words_and_pairs(text: str, known: Container[str] = ()) -> list[str]:
+def words_and_pairs(text: str, known: Container[str] = (), cut: Cut | None = None) -> list[str]:
     """Return the words of a text in lower case, and each two that follow one another.
 
-    A word that is not `known` is read with fewer repeated letters if that makes it known, see `undoubled`.
+    A word that is not `known` is read with fewer repeated letters if that makes it known, see `undoubled`. Japanese and
+    Chinese are cut by `cut`, see `pipeline.text.words`.
 
     Examples
     --------
     >>> words_and_pairs("Not good")
     ['not', 'good', 'not good']
     """
-    single = as_known([word.lower() for word in words(text)], known)
+    single = as_known([word.lower() for word in words(text, cut)], known)
     return single + [f"{first} {second}" for first, second in pairwise(single)]
 
 
@@ -133,6 +134,8 @@ class TMetrics(WordItemsTransformer):
     know_how : WordSums, default=None
         Sums that were made elsewhere, added to those of the texts: another fit's `sums_`, with a weight that says as
         how many texts they count (see `WordSums.counting_as`). One text is enough then, and its target may be constant.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How Japanese and Chinese are read, see `pipeline.segmentation.reading`; other languages have words anyway.
 
     Attributes
     ----------
@@ -142,6 +145,8 @@ class TMetrics(WordItemsTransformer):
         All that was learned: sums over the texts and the know-how, which add up to those of further texts.
     range_ : tuple of float
         Ends of the scale: `target_range`, or the smallest and largest target.
+    words_ : str
+        How Japanese and Chinese were read: "dictionary" or "characters".
 
     References
     ----------
@@ -160,9 +165,9 @@ class TMetrics(WordItemsTransformer):
     """
 
     @staticmethod
-    def items_of(text: str, known: Container[str] = ()) -> list[str]:
+    def items_of(text: str, known: Container[str] = (), cut: Cut | None = None) -> list[str]:
         """Return the words of a text and its pairs of neighbouring words, each as often as it occurs."""
-        return words_and_pairs(text, known)
+        return words_and_pairs(text, known, cut)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the columns.

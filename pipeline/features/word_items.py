@@ -8,11 +8,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_target
 from pipeline.features.presence import Lookup, Parts, Presence, learn_items, make_lookup, presence, with_columns
 from pipeline.features.word_sums import WordMetrics, WordSums, word_sums
+from pipeline.segmentation import READINGS, cutter, reading
+from pipeline.text import Cut
 
 
 def values_and_strengths(metrics: WordMetrics) -> tuple[Array, Array]:
@@ -67,6 +69,7 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     sums_: WordSums
     range_: tuple[float, float]
+    words_: str
 
     _lookup: Lookup
 
@@ -74,6 +77,7 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         "min_df": [Interval(Integral, 1, None, closed="left")],
         "target_range": ["array-like", None],
         "know_how": [WordSums, None],
+        "words": [StrOptions(set(READINGS))],
         **FOLD_CONSTRAINTS,
     }
 
@@ -84,17 +88,22 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         random_state: Any = 0,
         target_range: tuple[float, float] | None = None,
         know_how: WordSums | None = None,
+        words: str = "auto",
     ):
         self.min_df = min_df
         self.cv = cv
         self.random_state = random_state
         self.target_range = target_range
         self.know_how = know_how
+        self.words = words
 
     @staticmethod
     @abstractmethod
-    def items_of(text: str, known: Container[str] = ()) -> list[str]:
-        """Return the items of a text; a word that is none of the `known` items may be a longer spelling of one."""
+    def items_of(text: str, known: Container[str] = (), cut: Cut | None = None) -> list[str]:
+        """Return the items of a text; a word that is none of the `known` items may be a longer spelling of one.
+
+        Japanese and Chinese are cut into words by `cut`, see `pipeline.text.words`.
+        """
 
     @property
     def items_(self) -> npt.NDArray[np.object_]:
@@ -122,12 +131,12 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         if not isinstance(sums, WordSums) or not sums.n > 0:
             raise ValueError(f"fit_sums needs the WordSums of one text or more, got {sums!r:.80}.")
         self.__dict__.pop("_lookup", None)
-        self.range_, self.sums_ = sums.range, sums
+        self.range_, self.sums_, self.words_ = sums.range, sums, reading(self.words)
         self.metrics_ = self._metrics_of(sums)
         return self
 
     def _begin(self, texts: list[str], y: Array) -> Any:
-        self.range_ = self._scale_ends(y)
+        self.range_, self.words_ = self._scale_ends(y), reading(self.words)
         items, found = learn_items(map(self._parts_of, texts))
         names = items
         if self.min_df > 1:
@@ -163,7 +172,7 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
 
     def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
         """Return the items of each part of a text that gets a row of its own: the text itself, or its sentences."""
-        return [self.items_of(text, known)]
+        return [self.items_of(text, known, cutter(text, self.words_))]
 
     def _arranged(self, found: Presence) -> Any:
         """Return the rows of texts from those of their parts."""

@@ -10,6 +10,7 @@ from pipeline.project import conf
 from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
+from pipeline.segmentation import reading
 from pipeline.shipped import shipped
 
 _TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
@@ -56,7 +57,9 @@ def _features_settings() -> Any:
     configs, parts = conf.feature_configs(), conf.score_config().parts
     used = [configs[part] for part in parts if part in configs]
     files = [files_digest(config.params.get("model")) for config in used]
-    return [parts, [config.model_dump() for config in used], _code(config.transformer for config in used), files]
+    code = _code(config.transformer for config in used)
+    # Where the extra [cjk] is new, features read words in place of characters.
+    return [parts, [config.model_dump() for config in used], code, files, reading("auto")]
 
 
 def _score_settings() -> Any:
