@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.encoder import load_encoder
 from pipeline.encoder.unknown import unknown_tokens
+from pipeline.experiment.read_notes import NOTED
 from pipeline.features import TextStats
 from pipeline.features.encoded import EncoderTransformer
 from pipeline.features.sentiment import poorly_read
@@ -15,10 +16,6 @@ from pipeline.segmentation import dictionaries, language, reading
 
 # Shares of so many texts are sure to one percent.
 _MOST = 2000
-# Below this share nothing is said.
-_NOTED = 0.05
-_LANGUAGES = {"ja": "Japanese", "zh": "Chinese"}
-_EXTRA = 'pip install "t-method-vs-attention[cjk]"'
 
 
 def what_is_read(transformers: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +50,7 @@ def what_is_read(transformers: Mapping[str, Any], texts: Sequence[str]) -> dict[
     if any(isinstance(each, TextStats) for each in transformers.values()):
         read["poorly_read"] = poorly_read(some)
     languages = Counter(found for found in map(language, some) if found)
-    if sum(languages.values()) < _NOTED * len(some):
+    if sum(languages.values()) < NOTED * len(some):
         return read
     read["languages"] = dict(languages)
     if readings := sorted({reading(each.words) for each in transformers.values() if hasattr(each, "words")}):
@@ -65,32 +62,3 @@ def what_is_read(transformers: Mapping[str, Any], texts: Sequence[str]) -> dict[
 def _name(transformer: EncoderTransformer) -> str:
     model = str(transformer.model)
     return f"{model} at {transformer.revision}" if transformer.revision else model
-
-
-def notes(read: Mapping[str, Any]) -> list[str]:
-    """Return what a reader of the results must know of how the texts were read, one sentence each.
-
-    Examples
-    --------
-    >>> notes({"unknown_tokens": {"bundled": {"tokens": 0.31, "texts": 0.96}}})
-    ['The encoder bundled does not know 31% of the tokens of these texts; 96% of the texts have one or more of them.']
-    """
-    found = [
-        f"The encoder {name} does not know {share['tokens']:.0%} of the tokens of these texts; {share['texts']:.0%} of "
-        "the texts have one or more of them."
-        for name, share in read.get("unknown_tokens", {}).items()
-        if share["tokens"] >= _NOTED
-    ]
-    if read.get("poorly_read", 0) >= _NOTED:
-        found.append(
-            f"The sentiment lexicon knows hardly a word of {read['poorly_read']:.0%} of the texts: for these the "
-            "sentiment of the text statistics says nothing."
-        )
-    if languages := read.get("languages"):
-        names = " and ".join(_LANGUAGES[each] for each in sorted(languages))
-        if "dictionary" in read.get("words", []):
-            versions = ", ".join(f"{name} {version}" for name, version in read["dictionaries"].items())
-            found.append(f"{names} was read in words by dictionary ({versions}).")
-        if "characters" in read.get("words", []):
-            found.append(f"{names} was read as characters and pairs of them; for words: {_EXTRA}.")
-    return found

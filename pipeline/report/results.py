@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.experiment.read_texts import notes
+from pipeline.experiment.read_notes import notes
 from pipeline.files import read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale, kept_scale

@@ -10,7 +10,8 @@ import pandas as pd
 from pipeline.digest import code_digest, file_digest, value_digest
 from pipeline.experiment.columns import Costs, fit_transform, has_token_record, without_cache
 from pipeline.experiment.explained import explain_reviews
-from pipeline.experiment.read_texts import notes, what_is_read
+from pipeline.experiment.read_notes import notes
+from pipeline.experiment.read_texts import what_is_read
 from pipeline.experiment.saved import save
 from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
 from pipeline.files import read_json, read_made_from, read_manifest, read_parquet, write_json, write_parquet

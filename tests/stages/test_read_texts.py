@@ -9,7 +9,7 @@ import pytest
 import yaml
 from project import make_project, run_cli
 
-from pipeline.experiment.read_texts import notes
+from pipeline.experiment.read_notes import notes
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.results import Results
 
