@@ -45,7 +45,8 @@ def entries(language: str) -> dict[str, _Entry]:
 
     The lexicons were written for this project: words of customer reviews of any kind and general words of emotion,
     with values of -4 to 4 as VADER has them, in the judgement of their writer; no native raters have checked them.
-    They were written before any text of `data/sample-ja` and `data/sample-zh` was looked at.
+    They were written before any text of `data/sample-ja` and `data/sample-zh` was looked at; two entries that read a
+    text there wrongly (間違いな, 不便 in 不便宜) were mended afterwards.
 
     Parameters
     ----------
