@@ -1,5 +1,7 @@
 """Japanese and Chinese texts in words, by the dictionaries that the extra `[cjk]` brings."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -96,6 +98,18 @@ def language(text: str) -> Literal["ja", "zh"] | None:
     if not n_kana + n_han:
         return None
     return "ja" if n_kana >= _LEAST_KANA * (n_kana + n_han) else "zh"
+
+
+def common_language(texts: Iterable[str]) -> Literal["ja", "zh"] | None:
+    """Return the `language` that most texts are in; None also for no text.
+
+    Examples
+    --------
+    >>> common_language(["味は最高", "Good food!", "また行きます"])
+    'ja'
+    """
+    counts = Counter(map(language, texts))
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def cutter(text: str, words: str = "dictionary") -> Cut | None:
