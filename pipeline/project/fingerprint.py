@@ -11,7 +11,7 @@ from pipeline.project.language import dataset_sample
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
-from pipeline.segmentation import reading
+from pipeline.segmentation import dictionaries, reading
 from pipeline.shipped import SAMPLES, shipped
 
 _TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
@@ -59,14 +59,18 @@ def _features_settings() -> Any:
     used = [configs[part] for part in parts if part in configs]
     files = [files_digest(config.params.get("model")) for config in used]
     code = _code(config.transformer for config in used)
-    # Where the extra [cjk] is new, features read words in place of characters.
-    return [parts, [config.model_dump() for config in used], code, files, reading("auto")]
+    return [parts, [config.model_dump() for config in used], code, files, _dictionaries()]
 
 
 def _score_settings() -> Any:
     config = conf.score_config()
     ablations = config.ablations.models if config.ablations else []
-    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations])]
+    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations]), _dictionaries()]
+
+
+def _dictionaries() -> dict[str, str]:
+    # Where the extra [cjk] is new, words are read in place of characters.
+    return dictionaries() if reading("auto") == "dictionary" else {}
 
 
 _SETTINGS: dict[str, Callable[[], Any]] = {
