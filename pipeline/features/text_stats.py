@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from functools import lru_cache
 from statistics import fmean, pstdev
 from typing import Any, Self
 
@@ -11,21 +10,18 @@ import numpy.typing as npt
 import regex
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
-from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SentimentIntensityAnalyzer
 
+from pipeline.features.vader import vader_sentiment
 from pipeline.progress import progress_bar
-from pipeline.text import check_texts, normalised, short_sentences, undoubled, words
+from pipeline.text import check_texts, normalised, short_sentences, words
 
 _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
-_VADER_WORDS = 2000
-_AROUND = 3  # words before and behind one that VADER looks at
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
-_LETTERS = re.compile(r"[^\W\d_]+")
 # The letters that are capital in any English text.
 _CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|(?<!['\w])i\b")
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
@@ -124,60 +120,6 @@ class TextStats(TransformerMixin, BaseEstimator):
         return tags
 
 
-class _Vader(SentimentIntensityAnalyzer):
-    """VADER whose time grows with the length of a text, not with its square.
-
-    What it asks of the words around one it would find in a copy of all words, in small letters, made for each.
-    """
-
-    def _negation_check(self, valence: float, tokens: list[str], start_i: int, i: int) -> float:
-        first = max(0, i - _AROUND)
-        return super()._negation_check(valence, tokens[first : i + _AROUND], start_i, i - first)
-
-    def _special_idioms_check(self, valence: float, tokens: list[str], i: int) -> float:
-        first = max(0, i - _AROUND)
-        return super()._special_idioms_check(valence, tokens[first : i + _AROUND], i - first)
-
-
-@lru_cache(maxsize=1)
-def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
-    """Return VADER, and what it reads for each emoji."""
-    vader = _Vader()
-    return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
-
-
-@lru_cache(maxsize=1)
-def _vader_vocabulary() -> set[str]:
-    return {*_vader()[0].lexicon, *NEGATE, *BOOSTER_DICT}
-
-
-@lru_cache(maxsize=2**14)
-def _known(token: str) -> str:
-    """Return a token of VADER with the word of its lexicon in place of one that repeats letters.
-
-    Examples
-    --------
-    >>> [_known(token) for token in ("Soooo", "GOOOD,", "dissappointed!")]
-    ['so', 'GOOD,', 'disappointed!']
-    """
-
-    def shorter(found: re.Match[str]) -> str:
-        word = found.group()
-        short = undoubled(word.lower(), _vader_vocabulary())
-        return word if short == word.lower() else short.upper() if word.isupper() else short
-
-    return _LETTERS.sub(shorter, token)
-
-
-def _sentiment(text: str) -> dict[str, float]:
-    # VADER divides by the number of its tokens, its time grows with their square, and an emoji is several of them.
-    vader, names = _vader()
-    tokens = (text if text.isascii() else text.translate(names)).split()[:_VADER_WORDS]
-    if not tokens:
-        return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
-    return vader.polarity_scores(" ".join(map(_known, tokens)))
-
-
 def _statistics(text: str) -> dict[str, float]:
     """Return every statistic of one text, by name."""
     text = _in_both_cases(normalised(text))
@@ -258,8 +200,8 @@ def _meanings(lower: list[str]) -> dict[str, float]:
 
 
 def _sentiments(text: str, parts: list[str]) -> dict[str, float]:
-    whole = _sentiment(text)
-    spread = [_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
+    whole = vader_sentiment(text)
+    spread = [vader_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
     return {
         "vader": whole["compound"],
         "vader_positive": whole["pos"],
