@@ -1,13 +1,15 @@
 """Sentiment of a text by a lexicon for its language, and how much of the text that lexicon knows."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
+import regex
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from pipeline.features.vader import vader_vocabulary
+from pipeline.features.lexicon import lexicon_sentiment
+from pipeline.features.vader import vader_sentiment, vader_vocabulary
 from pipeline.segmentation import language
-from pipeline.text import words
+from pipeline.text import normalised, words
 
 _POORLY = 0.1
 # Words of English that are ordinary words of German, French, Spanish, Italian, Portuguese, Dutch or Swedish, too.
@@ -18,11 +20,66 @@ _OF_OTHERS = {
 }
 
 
+_CHARACTER = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
+_CHARACTERS_A_WORD = 2
+
+
+def sentiment(text: str) -> dict[str, float]:
+    """Return the sentiment of a text by the lexicon for its language.
+
+    Japanese and Chinese are read by lexicons of this project (see `pipeline.features.lexicon`), all else by VADER,
+    which is a lexicon of English: see `poorly_read` for texts that it cannot judge.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    dict
+        `neg`, `neu`, `pos` (shares) and `compound` (-1 to 1).
+
+    Examples
+    --------
+    >>> [round(sentiment(text)["compound"], 2) for text in ("Good food.", "美味しい。", "味道不好。")]
+    [0.44, 0.53, -0.46]
+    """
+    text = normalised(text)
+    return sentiment_reader(text)(text)
+
+
+def sentiment_reader(text: str) -> Callable[[str], dict[str, float]]:
+    """Return what reads the sentiment of a text and of its sentences: its language is that of its parts, too.
+
+    Parameters
+    ----------
+    text : str
+        The whole text, normalised.
+
+    Returns
+    -------
+    callable
+        From a normalised text to the numbers of `sentiment`.
+    """
+    found = _language(text)
+    return partial(lexicon_sentiment, language=found) if found else vader_sentiment
+
+
+def _language(text: str) -> str | None:
+    """Return "ja" or "zh" for a text that is mostly that, None for others: one may name a dish in an English review."""
+    found = language(text)
+    if found is None:
+        return None
+    n_characters = len(_CHARACTER.findall(text))
+    return found if n_characters > _CHARACTERS_A_WORD * (len(words(text)) - n_characters) else None
+
+
 def known_share(text: str) -> float:
     """Return the share of a text's words that the lexicon for its language knows.
 
     In English a word is known that VADER knows, or that is a stop word of scikit-learn: VADER alone knows one word in
-    eight of an ordinary review. Words that are ordinary in another language, too ("die", "war"), do not count.
+    eight of an ordinary review. Words that are ordinary in another language, too ("die", "war"), do not count. The
+    lexicons of Japanese and Chinese are taken to know their texts.
 
     Parameters
     ----------
@@ -38,7 +95,7 @@ def known_share(text: str) -> float:
     >>> known_share("The food was very good"), known_share("Das Essen war kalt")
     (0.6, 0.0)
     """
-    if language(text):
+    if _language(text):
         return 1.0
     found = words(text)
     known = _english()

@@ -34,6 +34,17 @@ def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
     return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
 
 
+def emoji_names() -> dict[int, str]:
+    """Return what VADER reads for each emoji, for `str.translate`."""
+    return _vader()[1]
+
+
+def vader_lexicon() -> dict[str, float]:
+    """Return the values of VADER's lexicon, -4 to 4, by word."""
+    lexicon: dict[str, float] = _vader()[0].lexicon
+    return lexicon
+
+
 @lru_cache(maxsize=1)
 def vader_vocabulary() -> frozenset[str]:
     """Return the words that VADER knows, in small letters: those of its lexicon, negations and boosters."""
