@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.attention.tokens import Span, distinct, readable
+from pipeline.encoder.causal import NoHeadError, is_gguf, load_causal
 from pipeline.encoder.load import BUNDLED, check_extra, load_network
 from pipeline.errors import first_line
 
 __all__ = ["AttentionMap", "attention_map", "moved"]
 
+# Gemma 3 with 270 million parameters, a causal model that reads many languages, from the package registry.
+BUNDLED_LLM = "bundled-llm"
 # Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
 _MAX_TOKENS = 512
 
@@ -207,7 +210,9 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     text : str
         At least one word.
     model : str or Path, default="bundled"
-        "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`.
+        "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`; "bundled-llm", a causal
+        model that reads many languages (Gemma 3 with 270 million parameters, from the extra `peers`, some 40 s to
+        load); or the path of a GGUF file.
     revision : str, optional
         Commit on the hub.
 
@@ -218,7 +223,7 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     OSError
         If the model is not to be had.
     ImportError
-        If the extra `encoder` is not installed.
+        If the extra `encoder` is not installed, or `peers` for a GGUF file.
 
     Examples
     --------
@@ -228,17 +233,17 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     >>> attention.weights.shape
     (6, 12, 7, 7)
     """
-    _check_text(text)
+    check_text(text)
     check_extra("attention_map")
     from pipeline.encoder.probe import check_attention
     from pipeline.encoder.spans import token_spans
 
     model = str(model)
-    tokenizer, network = load_network(model, revision)
+    tokenizer, network = _open_network(model, revision)
     check_attention(tokenizer, network, model)
     encoding = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
     numbers = list(encoding["input_ids"])
-    limit = _longest(tokenizer, network.config)
+    limit = longest(tokenizer, network.config)
     if not 0 < len(numbers) <= limit:
         raise ValueError(f"The text has {len(numbers)} tokens, but 1 to {limit} are needed with {model}: shorten it.")
     spans = token_spans(tokenizer, text, encoding)
@@ -250,7 +255,41 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)))
 
 
-def _check_text(text: str) -> None:
+def _open_network(model: str, revision: str | None) -> Any:
+    """Return tokenizer and network; those of a GGUF file are taken from below its head, which `next_tokens` shares."""
+    if model == BUNDLED_LLM or is_gguf(model):
+        tokenizer, network = open_causal(model, revision)
+        return tokenizer, network.base_model
+    return load_network(model, revision)
+
+
+def open_causal(model: str | Path, revision: str | None) -> Any:
+    """Return tokenizer and network of a causal model, its head included.
+
+    Raises
+    ------
+    ValueError
+        If it predicts no next token, or cannot be loaded.
+    """
+    from pipeline.llm import models
+
+    source: str | Path = model
+    if model == BUNDLED_LLM:
+        source = models.model_path(models.BUNDLED, None)
+    elif is_gguf(model):
+        source = models.model_path(model, revision)
+    try:
+        return load_causal(source, revision)
+    except NoHeadError as error:
+        raise ValueError(no_next_token(model, str(error))) from None
+
+
+def no_next_token(model: str | Path, why: str) -> str:
+    """Return the line that names a model and why it cannot go on with a text."""
+    return f"{model} predicts no next token: {why}; use a causal model, such as GPT-2 or {BUNDLED_LLM}."
+
+
+def check_text(text: str) -> None:
     if not text.strip():
         raise ValueError(f"Got the text {text!r}: give at least one word.")
     try:
@@ -260,7 +299,7 @@ def _check_text(text: str) -> None:
         raise ValueError(f"Got {half}: leave it out.") from None
 
 
-def _longest(tokenizer: Any, config: Any) -> int:
+def longest(tokenizer: Any, config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None)
     known = [limit for limit in (tokenizer.model_max_length, positions) if isinstance(limit, int) and limit > 0]
     return min([_MAX_TOKENS, *known])
