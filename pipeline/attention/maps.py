@@ -1,6 +1,6 @@
 """Attention maps: the token x token weights of every layer and head of a transformer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class AttentionMap:
         Name of the model.
     unknown : tuple of str
         Words that are not in the model's vocabulary: it sees [UNK] for each of them.
+    special : tuple of int
+        Positions of the tokens that the tokenizer calls special, such as [CLS] and [SEP], counted from 0.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class AttentionMap:
     weights: npt.NDArray[np.float32]
     model: str
     unknown: tuple[str, ...] = ()
+    special: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         n_tokens = len(self.tokens)
@@ -117,6 +120,37 @@ class AttentionMap:
         In a causal model early tokens are seen by more queries than late ones.
         """
         return self.frame(layer, head).mean(axis=0)
+
+    def without_special(self) -> "AttentionMap":
+        """Return the map of the other tokens: special ones are left out, and each row is divided by its sum.
+
+        So `weights` is the share of the attention that stays among these tokens, head by head. A row that gives
+        everything to special tokens has nothing left and stays at 0.
+
+        Raises
+        ------
+        ValueError
+            If there are special tokens only.
+
+        Examples
+        --------
+        >>> weights = np.array([[[[0.5, 0.5, 0], [0.6, 0.3, 0.1], [1, 0, 0]]]], dtype=np.float32)
+        >>> spans = [(0, 0), (0, 4), (5, 9)]
+        >>> attention = AttentionMap("Dogs bark", ["[CLS]", "Dogs", "bark"], spans, weights, "a toy", special=(0,))
+        >>> attention.without_special().frame().round(2)  # doctest: +NORMALIZE_WHITESPACE
+        key    Dogs  bark
+        query
+        Dogs   0.75  0.25
+        bark   0.00  0.00
+        """
+        kept = [i for i in range(len(self.tokens)) if i not in self.special]
+        if not kept:
+            raise ValueError(f"Got special tokens only ({' '.join(self.labels)}): without them no token is left.")
+        weights = self.weights[:, :, kept][:, :, :, kept].astype(np.float64)
+        sums = weights.sum(axis=3, keepdims=True)
+        shares = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0).astype(np.float32)
+        tokens, spans = [self.tokens[i] for i in kept], [self.spans[i] for i in kept]
+        return replace(self, tokens=tokens, spans=spans, weights=shares, special=())
 
     def by_layer(self, word: str, head: int | None = None) -> pd.DataFrame:
         """Return the attention that a word pays to each token: a row for each layer, a column for each key.
@@ -250,9 +284,11 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     tokens = readable(tokenizer.convert_ids_to_tokens(numbers), spans, text)
     named = zip(tokens, numbers, spans, strict=True)
     unknown = [token for token, number, (start, end) in named if number == tokenizer.unk_token_id and start < end]
+    marks = set(tokenizer.all_special_ids) - ({tokenizer.unk_token_id} if unknown else set())
+    special = tuple(i for i, number in enumerate(numbers) if number in marks)
     names = [name for name in tokenizer.model_input_names if name in encoding]
     weights = _weights(network, {name: encoding[name] for name in names}, len(numbers), model)
-    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)))
+    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)), special)
 
 
 def _open_network(model: str, revision: str | None) -> Any:

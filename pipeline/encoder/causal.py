@@ -77,7 +77,8 @@ def _loaded(model: str, source: str, **file: str) -> "tuple[PreTrainedTokenizerB
             if type(kind) not in MODEL_FOR_CAUSAL_LM_MAPPING:
                 raise NoHeadError(f"{kind.model_type} has no causal head")
         tokenizer = AutoTokenizer.from_pretrained(source, **file, **SAFE)
-        network, report = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+        network, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise NoHeadError(f"its weights lack {missing[0]} and {len(missing) - 1} others")
     know_the_unknown(tokenizer)
