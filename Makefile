@@ -1,4 +1,5 @@
-# make all                          the embedded sample
+# make all                          the embedded sample, in English
+# make all DATA=sample-ja           the one in Japanese; DATA=sample-zh: in Chinese
 # make all DATA=yelp [LIMIT=20000]  Yelp/yelp_review_full from the hub
 # make all DATA=file FILE=path      your own reviews; or TRAIN=path TEST=path; NAME=name to call them otherwise
 #   TEXT= STARS= ID= CATEGORY=      columns that are called otherwise

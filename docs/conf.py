@@ -88,7 +88,7 @@ def math(translator: Any, node: nodes.math | nodes.math_block) -> None:
 
 ROOT = Path(__file__).parents[1]
 # Pages that are files of the repository's root.
-OF_ROOT = {"changelog": "CHANGELOG.md", "readme": "README.md"}
+OF_ROOT = {"changelog": "CHANGELOG.md", "README": "README.md"}
 
 
 def page_of(path: str) -> str:
@@ -99,8 +99,8 @@ def page_of(path: str) -> str:
 
 
 def link(app: Sphinx, page: str, source: list[str]) -> None:
-    """Turn links between files, which work on GitHub, into links between pages; of those to other files the text stays."""
-    if not app.env.doc2path(page).endswith(".md"):
+    """Turn links between files, made for GitHub, into links between pages; of links to other files keep the text."""
+    if Path(app.env.doc2path(page)).suffix != ".md":
         return
     file = OF_ROOT.get(page, f"docs/{page}.md")
     if page in OF_ROOT:
@@ -121,7 +121,14 @@ def link(app: Sphinx, page: str, source: list[str]) -> None:
 # Languages ------------------------------------------------------------------------------------------------------------
 
 LANGUAGES = {"en": "English", "ja": "日本語", "zh": "中文"}
-FRONTS = {"en": "index", "ja": "ja/README", "zh": "zh/README"}
+# What the bar above a translated page calls its neighbours, in this order.
+LABELS = {
+    "README": {"ja": "はじめに", "zh": "从这里开始"},
+    "first-steps-quality": {"ja": "最初の10分（品質工学）", "zh": "最初十分钟（质量工程）"},
+    "first-steps-nlp": {"ja": "最初の10分（言語処理）", "zh": "最初十分钟（语言处理）"},
+    "t-method": {"ja": "T法", "zh": "T法"},
+    "attention": {"ja": "注意機構", "zh": "注意力"},
+}
 
 
 def language_of(page: str) -> str:
@@ -130,12 +137,17 @@ def language_of(page: str) -> str:
     return folder if folder in LANGUAGES else "en"
 
 
+def translations(code: str, pages: set[str]) -> list[str]:
+    """Return the pages in a language, in the order of the bar; the first one is its front page."""
+    return [f"{code}/{name}" for name in LABELS if f"{code}/{name}" in pages]
+
+
 def in_language(page: str, code: str, pages: set[str]) -> str:
     """Return the page in a language, or the front page of that language where it is not translated."""
-    fronts = {front: FRONTS[code] for front in FRONTS.values()}
     name = page.removeprefix(f"{language_of(page)}/")
-    translated = fronts.get(page, name if code == "en" else f"{code}/{name}")
-    return translated if translated in pages else FRONTS[code]
+    if code == "en":
+        return name if name in pages else "index"
+    return f"{code}/{name}" if f"{code}/{name}" in pages else translations(code, pages)[0]
 
 
 def speak(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -143,12 +155,14 @@ def speak(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
     code, pages = language_of(page), app.env.found_docs
     context["language"] = code
     context["languages"] = [(each, name, in_language(page, each, pages)) for each, name in LANGUAGES.items()]
-    tables = app.env.tocs["index"].findall(addnodes.toctree)
-    entries = [(title or app.env.titles[name].astext(), name) for table in tables for title, name in table["entries"]]
-    above = {page, *app.env.collect_relations().get(page, [])[:1]}
-    context["navigation"] = [
-        (title, name, name in above) for title, name in entries if language_of(name) == code
-    ]
+    (main, *_) = app.env.tocs["index"].findall(addnodes.toctree)
+    entries = (
+        main["entries"]
+        if code == "en"
+        else [(LABELS[name.partition("/")[2]][code], name) for name in translations(code, pages)]
+    )
+    parent = app.env.collect_relations().get(page, [None])[0]
+    context["navigation"] = [(title, name, name in {page, parent}) for title, name in entries]
 
 
 # Names of the API -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ try:
         from pipeline.project.fingerprint import STAGES
         from pipeline.project.paths import MLFLOW_DB, DatasetPaths
         from pipeline.scale import Scale
+        from pipeline.shipped import SampleName
         from pipeline.sources.columns import ColumnNames
         from pipeline.sources.formats import dataset_name
         from pipeline.stages import all as stages
@@ -35,8 +36,11 @@ app = typer.Typer(
 _UsageError: Any = typer.BadParameter.__base__
 
 _Data = Annotated[
-    Literal["sample", "yelp", "file"],
-    typer.Option(help="The embedded sample, Yelp/yelp_review_full from the hub, or files of your own."),
+    Literal[SampleName, "yelp", "file"],
+    typer.Option(
+        help="The embedded sample in English, Japanese (-ja) or Chinese (-zh), Yelp/yelp_review_full from the hub, or "
+        "files of your own."
+    ),
 ]
 _File = Annotated[
     Path | None,

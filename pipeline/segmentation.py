@@ -1,9 +1,11 @@
 """Japanese and Chinese texts in words, by the dictionaries that the extra `[cjk]` brings."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import regex
 
@@ -69,11 +71,51 @@ def dictionaries() -> dict[str, str]:
     return {package: version(package) for package in _PACKAGES}
 
 
+def language(text: str) -> Literal["ja", "zh"] | None:
+    """Return which dictionary reads a text: Japanese, Chinese, or None for a text that needs none.
+
+    A text is Japanese where one in ten or more of its Japanese and Chinese characters is kana. One without kana is read
+    as Chinese, also a Japanese title in kanji alone.
+
+    Parameters
+    ----------
+    text : str
+        The whole text: its language is that of its parts, too.
+
+    Returns
+    -------
+    {"ja", "zh"} or None
+        None for a text without a Japanese or Chinese character.
+
+    Examples
+    --------
+    >>> language("味は最高"), language("味道很好"), language("Good food!")
+    ('ja', 'zh', None)
+    """
+    if text.isascii():
+        return None
+    n_kana, n_han = len(_KANA.findall(text)), len(_HAN.findall(text))
+    if not n_kana + n_han:
+        return None
+    return "ja" if n_kana >= _LEAST_KANA * (n_kana + n_han) else "zh"
+
+
+def common_language(texts: Iterable[str]) -> Literal["ja", "zh"] | None:
+    """Return the `language` that most texts are in; None also for no text.
+
+    Examples
+    --------
+    >>> common_language(["味は最高", "Good food!", "また行きます"])
+    'ja'
+    """
+    counts = Counter(map(language, texts))
+    return counts.most_common(1)[0][0] if counts else None
+
+
 def cutter(text: str, words: str = "dictionary") -> Cut | None:
     """Return what cuts the Japanese or Chinese of a text into words, for `pipeline.text.words`.
 
-    A text is Japanese where one in ten or more of its Japanese and Chinese characters is kana, and all of it is cut by
-    the same dictionary: unidic-lite by MeCab for Japanese, jieba's for Chinese.
+    All of a text is cut by the dictionary of its `language`: unidic-lite by MeCab for Japanese, jieba's for Chinese.
 
     Parameters
     ----------
@@ -97,12 +139,14 @@ def cutter(text: str, words: str = "dictionary") -> Cut | None:
     >>> cutter("Good food!") is None, cutter("味は最高", "characters") is None
     (True, True)
     """
-    if words == "characters" or text.isascii():
+    if words == "characters":
         return None
-    n_kana, n_han = len(_KANA.findall(text)), len(_HAN.findall(text))
-    if not n_kana + n_han:
-        return None
-    return _japanese() if n_kana >= _LEAST_KANA * (n_kana + n_han) else _chinese()
+    match language(text):
+        case "ja":
+            return _japanese()
+        case "zh":
+            return _chinese()
+    return None
 
 
 @lru_cache(maxsize=1)

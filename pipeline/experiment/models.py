@@ -16,7 +16,6 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
@@ -33,6 +32,7 @@ from pipeline.experiment.gram_ridge import GramRidgeCV
 from pipeline.experiment.line import RAW_TEXT, Line
 from pipeline.experiment.named import imported
 from pipeline.experiment.tuned import Tuned
+from pipeline.features.word_tfidf import word_tfidf
 from pipeline.peers import SetFitClassifier
 from pipeline.project.conf import check_names
 from pipeline.project.paths import CONF
@@ -48,7 +48,7 @@ from pipeline.taguchi import (
     UnitSpaceClassifierCV,
     UnitSpaceItems,
 )
-from pipeline.text import check_texts, words
+from pipeline.text import check_texts
 
 _THREE_FOLDS = KFold(3, shuffle=True, random_state=0)
 
@@ -94,9 +94,8 @@ def _boosting() -> BaseEstimator:
 
 
 def _tfidf_ridge() -> BaseEstimator:
-    words_and_pairs = TfidfVectorizer(tokenizer=words, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
     ridge = GridSearchCV(Ridge(), {"alpha": [0.03, 0.1, 0.3, 1]}, scoring="neg_mean_absolute_error", cv=_THREE_FOLDS)
-    return make_pipeline(FunctionTransformer(check_texts), words_and_pairs, ridge)
+    return make_pipeline(FunctionTransformer(check_texts), word_tfidf(), ridge)
 
 
 def _setfit(**settings: Any) -> SetFitClassifier:

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -19,13 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.deal import deal_folds
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, check_target
-from pipeline.features.t_metrics import words_and_pairs
+from pipeline.features.word_tfidf import word_tfidf
 from pipeline.llm.answers import ask
 from pipeline.llm.examples import Order, balanced_examples, nearest_examples
 from pipeline.llm.models import BUNDLED, LanguageModel, Template, open_model
 from pipeline.llm.prompts import Prompt, Wording, one_line, shown, written
 from pipeline.llm.value_probabilities import as_columns
 from pipeline.scale import Scale
+from pipeline.segmentation import READINGS
 from pipeline.text import check_texts
 
 Array = npt.NDArray[np.float64]
@@ -77,6 +77,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
     similarity : transformer of texts, default=None
         What "nearest" compares by cosine, a clone of which is fitted on the training texts without their stars, such
         as `SentenceEmbedding`; None: TF-IDF of words and pairs.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How this TF-IDF reads Japanese and Chinese, see `pipeline.segmentation.reading`.
     order : {"mixed", "by star"}, default="mixed"
         Balanced examples: one of each star in turn, or all of a star together.
     n_words : int, default=150
@@ -131,6 +133,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         "n_examples": [Interval(Integral, 0, None, closed="left")],
         "examples": [StrOptions({"balanced", "nearest"})],
         "similarity": [HasMethods(["fit", "transform"]), None],
+        "words": [StrOptions(set(READINGS))],
         "order": [StrOptions({"mixed", "by star"})],
         "n_words": [_POSITIVE],
         "n_example_words": [_POSITIVE],
@@ -152,6 +155,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         n_examples: int = 0,
         examples: Literal["balanced", "nearest"] = "balanced",
         similarity: Any = None,
+        words: str = "auto",
         order: Order = "mixed",
         n_words: int = 150,
         n_example_words: int = 60,
@@ -170,6 +174,7 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         self.n_examples = n_examples
         self.examples = examples
         self.similarity = similarity
+        self.words = words
         self.order = order
         self.n_words = n_words
         self.n_example_words = n_example_words
@@ -311,8 +316,8 @@ class LocalLLM(TransformerMixin, BaseEstimator):
         if self.examples == "balanced":
             rows = balanced_examples(stars, self.n_examples, self.order).of_new
         else:
-            similarity = TfidfVectorizer(analyzer=words_and_pairs, sublinear_tf=True)
-            self.similarity_ = (similarity if self.similarity is None else clone(self.similarity)).fit(texts)
+            similarity = word_tfidf(self.words) if self.similarity is None else clone(self.similarity)
+            self.similarity_ = similarity.fit(texts)
             self.vectors_ = normalize(self.similarity_.transform(texts))
         self.examples_ = self._cut(texts, stars, rows)
 

@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer
 from pipeline.features.presence import Lookup, learn_items, make_lookup, presence, with_columns
 from pipeline.features.t_metrics import words_and_pairs
 from pipeline.features.word_items import scale_ends
 from pipeline.features.word_sums import ORIGINS, distances, word_sums
+from pipeline.segmentation import READINGS, cutter, reading
 from pipeline.text import check_texts
 
 # Origins by which the strongest words are chosen: the target itself, and its distance from the middle.
@@ -106,6 +107,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         How the texts are dealt to the folds.
     target_range : (low, high), default=None
         Ends of the scale that the target is on; None: its smallest and largest value in `fit`.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How Japanese and Chinese are read, see `pipeline.segmentation.reading`; other languages have words anyway.
 
     Attributes
     ----------
@@ -115,6 +118,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         `coef`, their weights, of shape (n_items, 4), and `offset` of shape (4,).
     range_ : tuple of float
         Ends of the scale.
+    words_ : str
+        How Japanese and Chinese were read: "dictionary" or "characters".
 
     References
     ----------
@@ -130,6 +135,7 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
     """
 
     range_: tuple[float, float]
+    words_: str
 
     _lookup: Lookup
 
@@ -137,6 +143,7 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         "n_items": [Interval(Integral, 1, None, closed="left")],
         "shrinkage": [Interval(Real, 0, 1, closed="right")],
         "target_range": ["array-like", None],
+        "words": [StrOptions(set(READINGS))],
         **FOLD_CONSTRAINTS,
     }
 
@@ -147,12 +154,14 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         cv: int = 5,
         random_state: Any = 0,
         target_range: tuple[float, float] | None = None,
+        words: str = "auto",
     ):
         self.n_items = n_items
         self.shrinkage = shrinkage
         self.cv = cv
         self.random_state = random_state
         self.target_range = target_range
+        self.words = words
 
     @property
     def items_(self) -> npt.NDArray[np.object_]:
@@ -201,8 +210,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         return self.items_[X.indices].tolist(), columns, shares[:, : len(columns)]
 
     def _begin(self, texts: list[str], y: Array) -> csr_array:
-        self.range_ = scale_ends(y, self.target_range)
-        items, found = learn_items([words_and_pairs(text)] for text in texts)
+        self.range_, self.words_ = scale_ends(y, self.target_range), reading(self.words)
+        items, found = learn_items([words_and_pairs(text, cut=cutter(text, self.words_))] for text in texts)
         if not items:
             raise ValueError(f"No word occurs in the {len(texts)} texts: give others.")
         self._lookup = make_lookup("\n".join(sorted(items)))
@@ -227,7 +236,8 @@ class TEstimates(OutOfFoldTransformer[WordEstimates]):
         if "_lookup" not in vars(self):
             self._lookup = make_lookup(self._items)
         places = self._lookup.places
-        return presence(([words_and_pairs(text, places)] for text in texts), places).of_parts
+        found = ([words_and_pairs(text, places, cutter(text, self.words_))] for text in texts)
+        return presence(found, places).of_parts
 
     def __getstate__(self) -> Any:
         return {key: value for key, value in super().__getstate__().items() if key != "_lookup"}

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from pipeline.digest import code_digest, file_digest, files_digest, is_library, value_digest
 from pipeline.files import MANIFEST, read_json, read_made_from, read_manifest, write_json
 from pipeline.project import conf
-from pipeline.project.paths import CONF, SAMPLE, DatasetPaths
+from pipeline.project.language import dataset_sample
+from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
-from pipeline.segmentation import reading
-from pipeline.shipped import shipped
+from pipeline.segmentation import dictionaries, reading
+from pipeline.shipped import SAMPLES, shipped
 
 _TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
 
@@ -58,14 +59,18 @@ def _features_settings() -> Any:
     used = [configs[part] for part in parts if part in configs]
     files = [files_digest(config.params.get("model")) for config in used]
     code = _code(config.transformer for config in used)
-    # Where the extra [cjk] is new, features read words in place of characters.
-    return [parts, [config.model_dump() for config in used], code, files, reading("auto")]
+    return [parts, [config.model_dump() for config in used], code, files, _dictionaries()]
 
 
 def _score_settings() -> Any:
     config = conf.score_config()
     ablations = config.ablations.models if config.ablations else []
-    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations])]
+    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations]), _dictionaries()]
+
+
+def _dictionaries() -> dict[str, str]:
+    # Where the extra [cjk] is new, words are read in place of characters.
+    return dictionaries() if reading("auto") == "dictionary" else {}
 
 
 _SETTINGS: dict[str, Callable[[], Any]] = {
@@ -100,7 +105,7 @@ def _files(paths: DatasetPaths, name: str) -> list[Path]:
         "transformers": lambda: [paths.transformer(part) for part in conf.score_config().parts],
         "tokens": lambda: [paths.tokens / name for name in [read_manifest(paths.features).get("tokens")] if name],
         "models": lambda: [paths.models / name for name in read_manifest(paths.reports).get("models", [])],
-        "sample": lambda: [shipped(SAMPLE)],
+        "sample": lambda: [shipped(SAMPLES[dataset_sample(paths)])],
         "templates": lambda: sorted(_TEMPLATES.iterdir()),
     }
     if name in groups:
@@ -135,7 +140,7 @@ def stage_digests(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -
         What the stage is called with beside the data set; of a path the content counts too.
     """
     files = [path for name in _STAGES[stage].inputs for path in _files(paths, name)]
-    files += [shipped(SAMPLE)] if options.get("data") == "sample" else []
+    files += [shipped(SAMPLES[options["data"]])] if options.get("data") in SAMPLES else []
     # Of what lies elsewhere the name will do, so that a project may move.
     inputs = {path.name if path.is_absolute() else str(path): path for path in files}
     inputs |= {name: value for name, value in options.items() if isinstance(value, Path)}

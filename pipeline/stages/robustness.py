@@ -24,6 +24,7 @@ from pipeline.experiment.transformers import make_transformer
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
+from pipeline.project.language import dataset_sample
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, table_path, write_table
@@ -101,13 +102,13 @@ def _transfers(
     """
     if sample is None:
         return {}
-    configs = feature_configs()
+    configs, name = feature_configs(), dataset_sample(DatasetPaths(dataset))
     unfitted = {part: make_transformer(part, configs[part], FIVE_STARS) for part in reader.transformers}
     there = reader.predict_texts(sample["text"].tolist())
     back = predict_trained_on(sample, held_out, reader.estimators, reader.parts, unfitted)
     return {
-        (dataset, "sample"): (sample["stars"], _converted(there, scale, FIVE_STARS), FIVE_STARS),
-        ("sample", dataset): (held_out["stars"], _converted(back, FIVE_STARS, scale), scale),
+        (dataset, name): (sample["stars"], _converted(there, scale, FIVE_STARS), FIVE_STARS),
+        (name, dataset): (held_out["stars"], _converted(back, FIVE_STARS, scale), scale),
     }
 
 

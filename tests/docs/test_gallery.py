@@ -45,8 +45,11 @@ def numbers(pattern: str, text: str) -> list[float]:
     return [float(each) for each in ([found] if isinstance(found, str) else found)]
 
 
-def test_there_are_six_examples() -> None:
-    assert [name.split("_")[1] for name in SCRIPTS] == list("123456")
+def test_every_example_has_a_number_of_its_own() -> None:
+    found = [name.split("_")[1] for name in SCRIPTS]
+    assert found[:7] == list("1234567")
+    assert found[-1] == "9"
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -63,7 +66,12 @@ def test_an_example_has_a_page_pictures_and_a_notebook(docs: Path, name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("plot_3_digits", "encoder,workbench"), ("plot_5_two_models", "workbench"), ("plot_6_ratings", "workbench")],
+    [
+        ("plot_3_digits", "encoder,workbench"),
+        ("plot_5_two_models", "workbench"),
+        ("plot_6_ratings", "workbench"),
+        ("plot_9_walkthrough_maps", "docs"),
+    ],
 )
 def test_a_notebook_says_what_to_install(docs: Path, name: str, extras: str) -> None:
     (notebook,) = (docs / "_build/html/_downloads").rglob(f"{name}.ipynb")

@@ -8,12 +8,12 @@ import pytest
 from sklearn.base import clone
 
 from pipeline.experiment.transformers import make_transformer
-from pipeline.features import SentenceMetrics, TMetrics
+from pipeline.features import SentenceMetrics, TEstimates, TMetrics
 from pipeline.project.conf import FeatureConfig
 from pipeline.scale import FIVE_STARS
 from pipeline.segmentation import reading
 
-TRANSFORMERS = pytest.mark.parametrize("transformer", [TMetrics, SentenceMetrics])
+TRANSFORMERS = pytest.mark.parametrize("transformer", [TMetrics, SentenceMetrics, TEstimates])
 MISSING = [package for package in ("fugashi", "unidic_lite", "rjieba") if find_spec(package) is None]
 WITH_DICTIONARIES = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)}: install the extra [cjk]")
 JAPANESE = ["味は最高です。", "とても美味しい。", "美味しくない。", "店員の態度が最悪。"]
@@ -50,7 +50,8 @@ def test_what_was_read_is_learned_and_kept(transformer: type) -> None:
     learned = transformer(cv=2).fit(JAPANESE, STARS)
     assert learned.words == "auto"
     assert learned.words_ == reading("auto")
-    assert transformer().fit_sums(learned.sums_).words_ == learned.words_
+    if transformer is not TEstimates:
+        assert transformer().fit_sums(learned.sums_).words_ == learned.words_
     assert pickle.loads(pickle.dumps(learned)).words_ == learned.words_
     assert clone(learned).words == "auto"
 
