@@ -52,6 +52,7 @@ html_css_files = ["style.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_center": ["navigation"],
+    "navbar_persistent": ["search-button"],
     "navbar_end": ["languages", "theme-switcher"],
     "secondary_sidebar_items": ["page-toc", "sg_download_links"],
     "show_prev_next": True,
@@ -80,7 +81,7 @@ def math(translator: Any, node: nodes.math | nodes.math_block) -> None:
     """Write a formula as MathML, which browsers draw by themselves: MathJax would come from the network."""
     as_block = isinstance(node, nodes.math_block)
     formula = tex2mathml(node.astext(), as_block=as_block)
-    translator.body.append(f'<div class="math">{formula}</div>' if as_block else formula)
+    translator.body.append(f'<div class="formula">{formula}</div>' if as_block else formula)
     raise nodes.SkipNode
 
 
@@ -144,6 +145,8 @@ def translations(code: str, pages: set[str]) -> list[str]:
 
 def in_language(page: str, code: str, pages: set[str]) -> str:
     """Return the page in a language, or the front page of that language where it is not translated."""
+    if code == language_of(page):
+        return page
     name = page.removeprefix(f"{language_of(page)}/")
     if code == "en":
         return name if name in pages else "index"
