@@ -1,9 +1,11 @@
 """Japanese and Chinese texts in words, by the dictionaries that the extra `[cjk]` brings."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import regex
 
@@ -69,10 +71,11 @@ def dictionaries() -> dict[str, str]:
     return {package: version(package) for package in _PACKAGES}
 
 
-def language(text: str) -> str | None:
-    """Return in which language the Japanese and Chinese characters of a text are read: "ja" or "zh".
+def language(text: str) -> Literal["ja", "zh"] | None:
+    """Return which dictionary reads a text: Japanese, Chinese, or None for a text that needs none.
 
-    A text is Japanese where one in ten or more of its Japanese and Chinese characters is kana.
+    A text is Japanese where one in ten or more of its Japanese and Chinese characters is kana. One without kana is read
+    as Chinese, also a Japanese title in kanji alone.
 
     Parameters
     ----------
@@ -95,6 +98,18 @@ def language(text: str) -> str | None:
     if not n_kana + n_han:
         return None
     return "ja" if n_kana >= _LEAST_KANA * (n_kana + n_han) else "zh"
+
+
+def common_language(texts: Iterable[str]) -> Literal["ja", "zh"] | None:
+    """Return the `language` that most texts are in; None also for no text.
+
+    Examples
+    --------
+    >>> common_language(["味は最高", "Good food!", "また行きます"])
+    'ja'
+    """
+    counts = Counter(map(language, texts))
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def cutter(text: str, words: str = "dictionary") -> Cut | None:
@@ -124,9 +139,14 @@ def cutter(text: str, words: str = "dictionary") -> Cut | None:
     >>> cutter("Good food!") is None, cutter("味は最高", "characters") is None
     (True, True)
     """
-    if words == "characters" or not (found := language(text)):
+    if words == "characters":
         return None
-    return _japanese() if found == "ja" else _chinese()
+    match language(text):
+        case "ja":
+            return _japanese()
+        case "zh":
+            return _chinese()
+    return None
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
-"""The settings and the sample that come with the package."""
+"""The settings and the samples that come with the package."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 _INSTALLED = Path(__file__).parent / "defaults"
 # A checkout has them in its root, where a user edits them.
 _DEFAULTS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1]
+
+SampleName = Literal["sample", "sample-ja", "sample-zh"]
+SAMPLES: dict[str, Path] = {name: Path("data", name, "reviews.jsonl") for name in get_args(SampleName)}
+_LANGUAGES: dict[str, SampleName] = {"en": "sample", "ja": "sample-ja", "zh": "sample-zh"}
 SAMPLE_KNOW_HOW = _DEFAULTS / "data/sample/know_how.safetensors"
 
 
@@ -46,13 +50,34 @@ def shipped_files(pattern: str) -> list[Path]:
     return [shipped(path) for path in sorted(names)]
 
 
-def load_sample() -> "pd.DataFrame":
+def sample_in(language: str | None) -> SampleName:
+    """Return the name of the sample in a language: the English one where a language has none.
+
+    Examples
+    --------
+    >>> sample_in("ja"), sample_in(None)
+    ('sample-ja', 'sample')
+    """
+    return _LANGUAGES.get(language or "en", "sample")
+
+
+def load_sample(language: str = "en") -> "pd.DataFrame":
     """Return the embedded reviews, whatever the working directory holds.
+
+    Parameters
+    ----------
+    language : {"en", "ja", "zh"}, default="en"
+        English, Japanese or Chinese.
 
     Returns
     -------
-    DataFrame of shape (600, 4)
-        review_id, stars (1 to 5, 120 of each), category and text; written for this project, free to use.
+    DataFrame of shape (600, 4), or (120, 4) for Japanese and for Chinese
+        review_id, stars (1 to 5, equally many of each), category and text; written for this project, free to use.
+
+    Raises
+    ------
+    ValueError
+        If there is no sample in the language.
 
     Examples
     --------
@@ -62,4 +87,6 @@ def load_sample() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    return pd.read_json(_DEFAULTS / "data/sample/reviews.jsonl", lines=True)
+    if language not in _LANGUAGES:
+        raise ValueError(f"language must be one of {', '.join(_LANGUAGES)}, got {language!r}.")
+    return pd.read_json(_DEFAULTS / SAMPLES[_LANGUAGES[language]], lines=True)

@@ -11,7 +11,7 @@ from project import ROOT, SHARED_REVIEWS
 
 from pipeline.experiment.reviews import Source, prepare
 from pipeline.project.conf import PrepareConfig, load_config
-from pipeline.project.paths import SAMPLE
+from pipeline.shipped import SAMPLES
 from pipeline.sources.raw import read_files
 from pipeline.text import words
 
@@ -25,7 +25,7 @@ with_real_reviews = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def sample() -> list[dict[str, Any]]:
-    with (ROOT / SAMPLE).open(encoding="utf-8") as file:
+    with (ROOT / SAMPLES["sample"]).open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
 
@@ -78,7 +78,7 @@ def test_no_two_reviews_share_more_than_a_fifth_of_their_sequences_of_five_words
 
 def test_prepare_takes_the_whole_sample(sample: list[dict[str, Any]]) -> None:
     config = load_config(ROOT / "conf/prepare.yaml", PrepareConfig)
-    prepared = prepare(Source(read_files(ROOT / SAMPLE)), config)
+    prepared = prepare(Source(read_files(ROOT / SAMPLES["sample"])), config)
     kept = prepared.reviews
     assert list(prepared.rejected) == []
     assert prepared.unescaped == {}

@@ -19,18 +19,23 @@ from pipeline.experiment.usable import check
 from pipeline.features.word_sums import WordSums
 from pipeline.files import read_made_from, read_parquet, write_parquet
 from pipeline.progress import progress_bar
-from pipeline.project.paths import SAMPLE, DatasetPaths
-from pipeline.shipped import shipped
+from pipeline.project.language import dataset_sample
+from pipeline.project.paths import DatasetPaths
+from pipeline.shipped import SAMPLES, shipped
 from pipeline.sources.raw import read_files
 
 Array = npt.NDArray[np.float64]
 
 
 def foreign_sample(dataset: str, reviews: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the embedded reviews that a dataset does not hold, or None where it is the sample, or holds most of it."""
-    sample, _ = check(read_files(shipped(SAMPLE)))
+    """Return the embedded reviews that a dataset does not hold, or None where it is the sample, or holds most of it.
+
+    They are in the language of the dataset, in English where no sample is.
+    """
+    name = dataset_sample(DatasetPaths(dataset))
+    sample, _ = check(read_files(shipped(SAMPLES[name])))
     foreign = sample[~sample["text"].isin(reviews["text"])].reset_index(drop=True)
-    return None if dataset == "sample" or len(foreign) < MIN_REVIEWS else foreign
+    return None if dataset == name or len(foreign) < MIN_REVIEWS else foreign
 
 
 @dataclass(frozen=True)

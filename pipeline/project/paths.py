@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Self
 
-SAMPLE = Path("data/sample/reviews.jsonl")
 CONF = Path("conf")
 FEATURES_CONF = CONF / "features"
 MLFLOW_DB = Path("mlflow.db")

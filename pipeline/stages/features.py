@@ -15,7 +15,8 @@ from pipeline.experiment.read_texts import what_is_read
 from pipeline.experiment.saved import save
 from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
 from pipeline.files import read_json, read_made_from, read_manifest, read_parquet, write_json, write_parquet
-from pipeline.project.conf import feature_configs, score_config
+from pipeline.project.conf import feature_configs
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 
@@ -24,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: make the tables that are not up to date, each with its transformer; return the manifest."""
-    paths, configs, parts = DatasetPaths(dataset), feature_configs(), score_config().parts
+    paths, configs = DatasetPaths(dataset), feature_configs()
+    parts = dataset_score_config(paths).parts
     transformers = make_transformers(parts, configs, str(CONF / "score.yaml"), dataset_scale(paths))
     reviews = read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)

@@ -8,9 +8,10 @@ from pipeline.digest import file_digest
 from pipeline.experiment.reviews import Prepared, Source, prepare
 from pipeline.files import write_json_lines, write_parquet
 from pipeline.project.conf import PrepareConfig, prepare_config
-from pipeline.project.paths import SAMPLE, DatasetPaths
+from pipeline.project.paths import DatasetPaths
 from pipeline.scale import Scale
-from pipeline.shipped import shipped
+from pipeline.segmentation import common_language
+from pipeline.shipped import SAMPLES, shipped
 from pipeline.sources.columns import NO_NAMES, ColumnNames
 from pipeline.sources.hub import read_hub
 from pipeline.sources.raw import read_files
@@ -59,8 +60,8 @@ def run(
 def _source(config: PrepareConfig, data: str, files: list[Path], columns: ColumnNames, encoding: str | None) -> Source:
     if data == "yelp":
         return Source(*read_hub(config.yelp))
-    if data == "sample":
-        return Source(read_files(shipped(SAMPLE), origin=str(SAMPLE)))
+    if data in SAMPLES:
+        return Source(read_files(shipped(SAMPLES[data]), origin=str(SAMPLES[data])))
     return Source(*(read_files(file, columns, encoding) for file in files))
 
 
@@ -69,6 +70,7 @@ def _count(prepared: Prepared) -> dict[str, Any]:
     reviews, rejected = prepared.reviews, prepared.rejected
     return {
         "scale": prepared.rating.scale.written,
+        "language": common_language(reviews["text"]),
         "read": prepared.n_read,
         "kept": {split: int((reviews["split"] == split).sum()) for split in ("train", "test")},
         "stars": {f"{star:g}": int(n) for star, n in reviews["stars"].value_counts().sort_index().items()},

@@ -1,12 +1,10 @@
 """Every block on docs/know-how.md prints what stands below it."""
 
-import io
 import re
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import pytest
+from doc_blocks import check_blocks
 from project import ROOT, run_cli
 
 from pipeline import load_sample
@@ -15,18 +13,11 @@ from pipeline.know_how import load_know_how
 pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs/know-how.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, flags=re.DOTALL)
 COMMANDS = re.findall(r"^\$ python -m pipeline (.*)$", PAGE, flags=re.MULTILINE)
 
 
 def test_each_block_prints_what_the_page_says() -> None:
-    names: dict[str, Any] = {}
-    printed = []
-    for code, _ in BLOCKS:
-        with redirect_stdout(io.StringIO()) as output:
-            exec(compile(code, "know-how.md", "exec"), names)
-        printed.append(output.getvalue())
-    assert printed == [expected for _, expected in BLOCKS]
+    check_blocks(ROOT / "docs/know-how.md")
 
 
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

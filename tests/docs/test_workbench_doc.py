@@ -1,12 +1,10 @@
 """Every block on docs/workbench.md prints what stands below it."""
 
-import io
 import re
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import pytest
+from doc_blocks import check_blocks
 from project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -16,13 +14,7 @@ PAGE = (ROOT / "docs/workbench.md").read_text(encoding="utf-8")
 
 def test_each_block_prints_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(blocks) == PAGE.count("```python") == PAGE.count("```text")
-    names: dict[str, Any] = {}
-    for code, shown in blocks:
-        with redirect_stdout(io.StringIO()) as output:
-            exec(compile(code, "workbench.md", "exec"), names)
-        assert output.getvalue() == shown
+    check_blocks(ROOT / "docs/workbench.md")
     assert {path.name for path in tmp_path.iterdir()} == {"items.csv", "items.xlsx", "estimates.xlsx", "effects.png"}
 
 
