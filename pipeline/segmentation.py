@@ -71,6 +71,11 @@ def dictionaries() -> dict[str, str]:
     return {package: version(package) for package in _PACKAGES}
 
 
+def used_dictionaries(words: str = "auto") -> dict[str, str]:
+    """Return the versions of the dictionaries that a reading uses here; none for characters, or without the extra."""
+    return dictionaries() if words != "characters" and reading("auto") == "dictionary" else {}
+
+
 def language(text: str) -> Literal["ja", "zh"] | None:
     """Return which dictionary reads a text: Japanese, Chinese, or None for a text that needs none.
 

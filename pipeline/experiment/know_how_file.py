@@ -82,6 +82,8 @@ def show(file: str, n: int) -> str:
         f"holds:    {_counts(know_how)}, made by version {about.version}",
         f"scale:    {know_how.scale}; " + ", ".join(f"{weight:g} x {star:g}" for star, weight in stars),
     ]
+    if know_how.reading:
+        lines.append(f"reads:    Japanese and Chinese with words={know_how.reading!r}")
     for feature, sums in know_how.words.items():
         words = _strongest(feature, sums, n)
         for title, some in (("up", words[words["difference"] > 0]), ("down", words[words["difference"] < 0])):

@@ -170,6 +170,7 @@ class SentenceMetrics(WordItemsTransformer):
         Sums that were made elsewhere by another SentenceMetrics, added to those of the texts; see `TMetrics`.
     words : {"auto", "dictionary", "characters"}, default="auto"
         How Japanese and Chinese are read, see `pipeline.segmentation.reading`; other languages have words anyway.
+        "auto" reads them as `know_how` does where it holds any, and another reading of these is refused.
 
     Attributes
     ----------

@@ -136,6 +136,7 @@ class TMetrics(WordItemsTransformer):
         how many texts they count (see `WordSums.counting_as`). One text is enough then, and its target may be constant.
     words : {"auto", "dictionary", "characters"}, default="auto"
         How Japanese and Chinese are read, see `pipeline.segmentation.reading`; other languages have words anyway.
+        "auto" reads them as `know_how` does where it holds any, and another reading of these is refused.
 
     Attributes
     ----------

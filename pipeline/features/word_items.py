@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Container
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from pipeline.features.out_of_fold import FOLD_CONSTRAINTS, Array, OutOfFoldTransformer, check_target
 from pipeline.features.presence import Lookup, Parts, Presence, learn_items, make_lookup, presence, with_columns
-from pipeline.features.word_sums import WordMetrics, WordSums, word_sums
+from pipeline.features.word_sums import WordMetrics, WordSums, word_sums, words_of
 from pipeline.segmentation import READINGS, cutter, reading
 from pipeline.text import Cut
 
@@ -125,18 +126,18 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         Raises
         ------
         ValueError
-            If `sums` is something else, or holds no text.
+            If `sums` is something else, holds no text, or reads Japanese and Chinese otherwise than `words`.
         """
         self._validate_params()
         if not isinstance(sums, WordSums) or not sums.n > 0:
             raise ValueError(f"fit_sums needs the WordSums of one text or more, got {sums!r:.80}.")
         self.__dict__.pop("_lookup", None)
-        self.range_, self.sums_, self.words_ = sums.range, sums, reading(self.words)
+        self.range_, self.sums_, self.words_ = sums.range, sums, self._reading(sums)
         self.metrics_ = self._metrics_of(sums)
         return self
 
     def _begin(self, texts: list[str], y: Array) -> Any:
-        self.range_, self.words_ = self._scale_ends(y), reading(self.words)
+        self.range_, self.words_ = self._scale_ends(y), self._reading(self.know_how)
         items, found = learn_items(map(self._parts_of, texts))
         names = items
         if self.min_df > 1:
@@ -150,6 +151,19 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         self._lookup = make_lookup("\n".join(sorted(names)))
         found = found._replace(of_parts=with_columns(found.of_parts, items, self._lookup.places))
         return self._arranged(found)
+
+    def _reading(self, known: WordSums | None) -> str:
+        """Return how Japanese and Chinese are read: "auto" as the know-how reads them, where it has any."""
+        learned = "" if known is None else known.reading
+        if learned and self.words == "auto":
+            return learned
+        settled = reading(self.words)
+        if learned and learned != settled:
+            raise ValueError(
+                f"words={settled!r}, but the know-how holds Japanese or Chinese items read with words={learned!r}: "
+                "set words='auto', or make the know-how anew."
+            )
+        return settled
 
     def _scale_ends(self, y: Array) -> tuple[float, float]:
         if self.know_how is None:
@@ -183,7 +197,8 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         return csr_array(rows)
 
     def _learn_from_all(self, rows: Any, y: Array) -> None:
-        self.sums_ = self._sums(rows, y)
+        sums = self._sums(rows, y)
+        self.sums_ = replace(sums, reading=sums.reading or words_of(sums.items, self.words_))
         self.metrics_ = self._metrics_of(self.sums_)
 
     def _learn(self, rows: Any, y: Array) -> WordMetrics:

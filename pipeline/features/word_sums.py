@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from pipeline.features.out_of_fold import Array
+from pipeline.segmentation import language
 from pipeline.taguchi.arrays import checked
 
 # Percent of the target's range: 1, 2, 3 and 4 of five stars. From 100 it is the distance from 0 with its sign changed.
@@ -68,6 +69,8 @@ class WordSums:
         How many texts have the item.
     L : ndarray of shape (n_items, n_targets)
         Sum, over the texts that have the item, of the distances less their mean.
+    reading : str
+        How Japanese and Chinese items were read: "dictionary" or "characters"; "" where there are none.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class WordSums:
     squares: Array
     df: Array
     L: Array
+    reading: str = ""
 
     def __repr__(self) -> str:
         low, high = self.range
@@ -105,6 +109,11 @@ class WordSums:
         if self.range != other.range:
             (low, high), (a, b) = self.range, other.range
             raise ValueError(f"Sums must be of one scale, got {low:g}..{high:g} and {a:g}..{b:g}.")
+        if self.reading and other.reading and self.reading != other.reading:
+            raise ValueError(
+                f"Sums must read Japanese and Chinese alike, got words={self.reading!r} and {other.reading!r}: make "
+                "one of them anew with the words of the other."
+            )
         if self.items != other.items:
             items = "\n".join(sorted({*self.names, *other.names}))
             return self.on_items(items) + other.on_items(items)
@@ -115,7 +124,8 @@ class WordSums:
         squares = self.squares + other.squares + self.n * share * difference**2
         L = self.L + other.L
         L += np.outer(self.df, self.mean - mean) + np.outer(other.df, other.mean - mean)
-        return replace(self, n=n, mean=mean, squares=squares, df=self.df + other.df, L=L)
+        reading = self.reading or other.reading
+        return replace(self, n=n, mean=mean, squares=squares, df=self.df + other.df, L=L, reading=reading)
 
     __radd__ = __add__
 
@@ -193,6 +203,11 @@ class WordSums:
         return WordMetrics(beta, eta, float(eta[:, 0].sum()))
 
 
+def words_of(items: str, words: str) -> str:
+    """Return how items were read where Japanese or Chinese is among them, else ""."""
+    return words if language(items) else ""
+
+
 def word_sums(items: str, X: csr_array, y: Array, target_range: tuple[float, float], min_df: int = 1) -> WordSums:
     """Return the sums over texts.
 
@@ -219,7 +234,9 @@ def word_sums(items: str, X: csr_array, y: Array, target_range: tuple[float, flo
     return WordSums(items, target_range, float(len(y)), mean, (M**2).sum(axis=0), df, L)
 
 
-def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: tuple[float, float]) -> WordSums:
+def word_sums_from_arrays(
+    arrays: Mapping[str, npt.NDArray[Any]], target_range: tuple[float, float], words: str = "characters"
+) -> WordSums:
     """Return the sums whose arrays `WordSums.to_arrays` gave.
 
     Parameters
@@ -229,6 +246,8 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
         (n_items,) and ``L`` of shape (n_items, 4). Other names do not count.
     target_range : (low, high)
         Ends of the target's scale.
+    words : {"dictionary", "characters"}, default="characters"
+        How Japanese and Chinese items were read.
 
     Raises
     ------
@@ -254,4 +273,5 @@ def word_sums_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], target_range: 
     for name, share in in_widths.items():
         if share.max() > 1 + 1e-9:
             raise ValueError(f"{name} must be sums of distances of at most {width:g}, the width of the scale.")
-    return WordSums("\n".join(names), target_range, n, mean, squares, df, L)
+    items_read = "\n".join(names)
+    return WordSums(items_read, target_range, n, mean, squares, df, L, words_of(items_read, words))

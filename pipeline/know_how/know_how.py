@@ -18,6 +18,7 @@ from pipeline.features.word_items import WordItemsTransformer
 from pipeline.features.word_sums import WordSums, word_sums_from_arrays
 from pipeline.know_how.sums_file import FileArrays, read_sums, write_sums
 from pipeline.scale import FIVE_STARS, Scale
+from pipeline.segmentation import used_dictionaries
 from pipeline.shipped import SAMPLE_KNOW_HOW
 from pipeline.taguchi import ClassMoments, MeanRegressor, TMethodRegressor, UnitSpaceClassifierCV, class_moments
 from pipeline.text import check_texts
@@ -105,6 +106,11 @@ class KnowHow:
         features: list[tuple[str, Any]] = [("text_stats", TextStats()), *((n, WORD_FEATURES[n]()) for n in self.words)]
         return tuple(f"{name}: {column}" for name, each in features for column in each.get_feature_names_out())
 
+    @property
+    def reading(self) -> str:
+        """How Japanese and Chinese words were read: "dictionary" or "characters"; "" where there are none."""
+        return next((sums.reading for sums in self.words.values() if sums.reading), "")
+
     def __add__(self, other: "KnowHow | int") -> "KnowHow":
         if isinstance(other, int) and other == 0:
             return self
@@ -145,7 +151,7 @@ class KnowHow:
             Not fitted. One review is enough for ``fit(texts, stars)``; it predicts numbers on the scale.
         """
         words = [(name, WORD_FEATURES[name](know_how=sums)) for name, sums in self.words.items()]
-        return _pipeline(words, self._model(self.columns.counting_as(rows)))
+        return self._pipeline(words, self._model(self.columns.counting_as(rows)))
 
     def reader(self) -> Pipeline:
         """Return text features and T-methods that have learned from this know-how alone.
@@ -159,7 +165,11 @@ class KnowHow:
         model = self._model(None)
         model.named_estimators_ = Bunch(**{name: _fitted(clone(each), self.columns) for name, each in model.estimators})
         model.estimators_ = list(model.named_estimators_.values())
-        return _pipeline(words, model)
+        return self._pipeline(words, model)
+
+    def _pipeline(self, words: list[tuple[str, Any]], model: MeanRegressor) -> Pipeline:
+        statistics = TextStats(words=self.reading or "auto")
+        return Pipeline([("features", FeatureUnion([("text_stats", statistics), *words])), ("model", model)])
 
     def _model(self, known: ClassMoments | None) -> MeanRegressor:
         estimates: list[tuple[str, Any]] = [
@@ -182,11 +192,10 @@ class KnowHow:
         arrays = {f"{_COLUMNS}.{name}": array for name, array in self.columns.to_arrays().items()}
         for feature, sums in self.words.items():
             arrays |= {f"{feature}.{name}": array for name, array in sums.to_arrays().items()}
-        write_sums(path, arrays, {"about": vars(self.about), "columns": self.names})
-
-
-def _pipeline(words: list[tuple[str, Any]], model: MeanRegressor) -> Pipeline:
-    return Pipeline([("features", FeatureUnion([("text_stats", TextStats()), *words])), ("model", model)])
+        header = {"about": vars(self.about), "columns": self.names}
+        if self.reading:
+            header |= {"words": self.reading, "dictionaries": used_dictionaries(self.reading)}
+        write_sums(path, arrays, header)
 
 
 def _fitted(estimator: Any, sums: ClassMoments) -> Any:
@@ -198,7 +207,14 @@ def _fitted(estimator: Any, sums: ClassMoments) -> Any:
 
 
 def make_know_how(
-    texts: Any, stars: Any, *, origin: str, licence: str = "", min_texts: int = 5, scale: Scale | str = FIVE_STARS
+    texts: Any,
+    stars: Any,
+    *,
+    origin: str,
+    licence: str = "",
+    min_texts: int = 5,
+    scale: Scale | str = FIVE_STARS,
+    words: str = "auto",
 ) -> KnowHow:
     """Sum up what reviews teach.
 
@@ -221,6 +237,9 @@ def make_know_how(
         How many reviews must have a word, and a star.
     scale : Scale or str, default=FIVE_STARS
         Of the stars; a str such as "1..10" is read by `Scale.parse`.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How Japanese and Chinese are read, see `pipeline.segmentation.reading`; the file says it, and whoever uses the
+        know-how reads them so.
 
     Returns
     -------
@@ -258,10 +277,10 @@ def make_know_how(
         )
     min_texts = int(min_texts)
     limits = (scale.low, scale.high)
-    words = {name: kind(min_df=min_texts, target_range=limits) for name, kind in WORD_FEATURES.items()}
-    columns = FeatureUnion([("text_stats", TextStats()), *words.items()]).fit_transform(texts, stars)
+    features = {name: kind(min_df=min_texts, target_range=limits, words=words) for name, kind in WORD_FEATURES.items()}
+    columns = FeatureUnion([("text_stats", TextStats(words=words)), *features.items()]).fit_transform(texts, stars)
     about = About(origin, licence, len(texts), min_texts, scale.written, __version__)
-    return KnowHow({name: each.sums_ for name, each in words.items()}, class_moments(columns, stars), about)
+    return KnowHow({name: each.sums_ for name, each in features.items()}, class_moments(columns, stars), about)
 
 
 def load_know_how(path: str | PathLike[str]) -> KnowHow:
@@ -300,9 +319,17 @@ def _from_file(header: dict[str, Any], arrays: FileArrays) -> KnowHow:
     parts = {name: _part(arrays, name) for name in (*WORD_FEATURES, _COLUMNS)}
     columns = ClassMoments.from_arrays(parts.pop(_COLUMNS))
     scale.check(columns.classes, "classes")
-    words = {name: word_sums_from_arrays(part, (scale.low, scale.high)) for name, part in parts.items()}
+    # Files of versions that knew no dictionary do not say it.
+    read = header.get("words", "characters")
+    if read not in ("dictionary", "characters"):
+        raise ValueError(f"words must be dictionary or characters, got {read!r:.20}")
+    words = {name: word_sums_from_arrays(part, (scale.low, scale.high), read) for name, part in parts.items()}
     know_how = KnowHow(words, columns, About(**about))
-    if header.get("columns") != list(know_how.names) or columns.n_items != len(know_how.names):
+    columns_then = [str(name) for name in header.get("columns") or []]
+    if not know_how.reading:
+        # In texts that VADER reads, only the names have changed since.
+        columns_then = [name.replace("text_stats: vader", "text_stats: sentiment") for name in columns_then]
+    if columns_then != list(know_how.names) or columns.n_items != len(know_how.names):
         raise ValueError(f"version {about['version']!r:.20} has made other columns")
     return know_how
 

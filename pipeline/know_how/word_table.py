@@ -6,15 +6,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import first_line
-from pipeline.features.word_sums import WordSums, distances
+from pipeline.features.word_sums import WordSums, distances, words_of
 from pipeline.scale import FIVE_STARS, Scale
-from pipeline.text import words
+from pipeline.segmentation import cutter, reading
+from pipeline.text import Cut
+from pipeline.text import words as words_in
 
 _COLUMNS = ["item", "value", "rows"]
 
 
 def words_from_table(
-    table: pd.DataFrame | str | PathLike[str], scale: Scale = FIVE_STARS, mean: float | None = None
+    table: pd.DataFrame | str | PathLike[str], scale: Scale = FIVE_STARS, mean: float | None = None, words: str = "auto"
 ) -> WordSums:
     r"""Return a list of words with values as sums, which add up to those of texts.
 
@@ -37,6 +39,9 @@ def words_from_table(
         Of the stars.
     mean : float, default=None
         Mean star of the texts that the list is added to, to which the values then refer; None: the middle of the scale.
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How Japanese and Chinese items are read, see `pipeline.segmentation.reading`: as the texts that they are looked
+        for in. All items of a table are taken for one language.
 
     Returns
     -------
@@ -61,7 +66,8 @@ def words_from_table(
     >>> sample = load_know_how("sample")
     >>> mine = replace(sample, words={"sentence_metrics": sample.words["sentence_metrics"] + sums})
     """
-    table = _checked(table, scale)
+    settled = reading(words)
+    table = _checked(table, scale, settled)
     value, df = table["value"].to_numpy(), table["rows"].to_numpy()
     targets = distances(scale.values, scale.low, scale.high)
     deviations = targets - targets.mean(axis=0)
@@ -73,10 +79,11 @@ def words_from_table(
     n = 12 * df.max()
     L = np.outer(value * df * (1 - df / n), slopes)
     limits = (scale.low, scale.high)
-    return WordSums("\n".join(table["item"]), limits, n, targets.mean(axis=0) + above * slopes, n * squares, df, L)
+    items, means = "\n".join(table["item"]), targets.mean(axis=0) + above * slopes
+    return WordSums(items, limits, n, means, n * squares, df, L, words_of(items, settled))
 
 
-def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale) -> pd.DataFrame:
+def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale, words: str) -> pd.DataFrame:
     """Return the table with items as they are read in texts, in ascending order, and numbers as floats."""
     name = "The table" if isinstance(table, pd.DataFrame) else str(table)
     if not isinstance(table, pd.DataFrame):
@@ -88,7 +95,10 @@ def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale) -> pd.Data
         raise ValueError(f"{name} must have the columns {', '.join(_COLUMNS)}, got {', '.join(map(str, table))}.")
     if not len(table):
         raise ValueError(f"{name} has no row.")
-    items = [_as_read(str(item)) for item in table["item"]]
+    given_items = [str(item) for item in table["item"]]
+    # An entry of Chinese characters alone may be Japanese: the other entries tell.
+    cut = cutter("\n".join(given_items), words)
+    items = [_as_read(item, cut) for item in given_items]
     numbers = table[["value", "rows"]].apply(pd.to_numeric, errors="coerce").astype(np.float64)
     width = scale.high - scale.low
     wrong = {
@@ -105,7 +115,7 @@ def _checked(table: pd.DataFrame | str | PathLike[str], scale: Scale) -> pd.Data
     return numbers.assign(item=items).sort_values("item", ignore_index=True)
 
 
-def _as_read(item: str) -> str:
+def _as_read(item: str, cut: Cut | None) -> str:
     """Return an item as the features read it in texts, "" where it has no word."""
-    parts = [" ".join(words(part)).lower() for part in item.split(" * ")]
+    parts = [" ".join(words_in(part, cut)).lower() for part in item.split(" * ")]
     return " * ".join(parts) if all(parts) else ""

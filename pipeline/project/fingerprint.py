@@ -11,7 +11,7 @@ from pipeline.project.language import dataset_sample, dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
-from pipeline.segmentation import dictionaries, reading
+from pipeline.segmentation import used_dictionaries
 from pipeline.shipped import SAMPLES, shipped
 
 _TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
@@ -59,18 +59,14 @@ def _features_settings(paths: DatasetPaths) -> Any:
     used = [configs[part] for part in parts if part in configs]
     files = [files_digest(config.params.get("model")) for config in used]
     code = _code(config.transformer for config in used)
-    return [parts, [config.model_dump() for config in used], code, files, _dictionaries()]
+    # Where the extra [cjk] is new, words are read in place of characters.
+    return [parts, [config.model_dump() for config in used], code, files, used_dictionaries()]
 
 
 def _score_settings(paths: DatasetPaths) -> Any:
     config = dataset_score_config(paths)
     ablations = config.ablations.models if config.ablations else []
-    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations]), _dictionaries()]
-
-
-def _dictionaries() -> dict[str, str]:
-    # Where the extra [cjk] is new, words are read in place of characters.
-    return dictionaries() if reading("auto") == "dictionary" else {}
+    return [config.model_dump(), _code([*config.models, *config.baselines, *ablations]), used_dictionaries()]
 
 
 _SETTINGS: dict[str, Callable[[DatasetPaths], Any]] = {
