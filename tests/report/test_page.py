@@ -14,11 +14,13 @@ from report_data import HOSTILE, SENTENCES, build
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
-from pipeline.files import MANIFEST, write_json, write_parquet
+from pipeline.files import MANIFEST, read_manifest, write_json, write_parquet
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.page import _facts, draw, render
 from pipeline.report.results import Results
+from pipeline.report.runs import runs_of
+from pipeline.report.summary import render_summary
 from pipeline.stages import report
 
 pytestmark = pytest.mark.slow
@@ -182,6 +184,23 @@ def test_the_page_says_what_was_undone_in_the_texts_only_if_something_was(result
     finally:
         write_json(results.paths.prepared / MANIFEST, manifest)
     assert "undone before anything was read: HTML entities in 12 texts; escaped quotes in 1 text.</p>" in undone
+
+
+def test_page_summary_and_log_say_which_tokens_are_unknown_only_if_there_are_some(results: Results, page: str) -> None:
+    said = "The encoder bundled does not know 65% of the tokens of these texts; 100% of the texts"
+    assert results.reading_notes == []
+    assert "does not know" not in page
+    manifest = read_manifest(results.paths.features)
+    shares = {"bundled": {"tokens": 0.645, "texts": 1.0}, "mine": {"tokens": 0.01, "texts": 0.2}}
+    try:
+        write_json(results.paths.features / MANIFEST, {**manifest, "read": {"unknown_tokens": shares}})
+        noted = Results(results.paths)
+        assert len(noted.reading_notes) == 1
+        assert f'<p class="note">{said}' in render("d", noted, [], report_config())
+        assert said in render_summary("d", noted)
+        assert said in runs_of(noted, "tag")[0].tags["mlflow.note.content"]
+    finally:
+        write_json(results.paths.features / MANIFEST, manifest)
 
 
 @pytest.mark.parametrize("change", ["reviews", "scale"])
