@@ -88,7 +88,7 @@ lint: | $(VENV)/.dev
 	$(PY) -m mypy --num-workers 2
 	$(VENV)/bin/lint-imports
 
-# Runs the examples, in a minute; the pages begin at docs/_build/html/index.html.
+# The whole site: runs the examples, in a minute or two; the pages begin at docs/_build/html/index.html.
 docs: | $(VENV)/.docs
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
@@ -96,7 +96,7 @@ ui: | $(VENV)/.run
 	$(PY) -m pipeline ui --port $(PORT)
 
 clean:
-	rm -rf data/prepared data/features docs/_build docs/gallery mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns
+	rm -rf data/prepared data/features docs/_build docs/gallery docs/api mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns
 	find reports -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
 
 help:

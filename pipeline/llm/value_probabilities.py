@@ -21,7 +21,7 @@ def value_probabilities(
     The values' tokens make a tree. A value has the product of its tokens' probabilities, each given those before it;
     where other values go on from it, as 10 does from 1, it has that times the probability that none of these follows:
 
-    .. math:: P(v) = \prod_{i} P(v_i | v_1 \dots v_{i-1}) \; \Bigl(1 - \sum_{t} P(t | v)\Bigr)
+    .. math:: P(v) = \prod_{i} P(v_i | v_1 \ldots v_{i-1}) \; \Bigl(1 - \sum_{t} P(t | v)\Bigr)
 
     with t the tokens that lead from v to longer values. The model is asked once at each node that has children.
 

@@ -12,7 +12,7 @@ def adjugate(matrix: npt.ArrayLike) -> Array:
 
     With the singular value decomposition :math:`M = U S V'`,
 
-    .. math:: \mathrm{adj}(M) = \det(U)\det(V)\, V \,\mathrm{diag}\Big(\prod_{k \ne i} s_k\Big)\, U'
+    .. math:: \mathrm{adj}(M) = \det(U)\det(V)\, V \,\mathrm{diag}\Bigl(\prod_{k \ne i} s_k\Bigr)\, U'
 
     so that ``adjugate(M) @ M = det(M) I`` at the cost of one decomposition. The products are taken as sums of
     logarithms; a product below float64's range becomes 0.

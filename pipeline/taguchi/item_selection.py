@@ -70,7 +70,7 @@ class ItemSelector(SelectorMixin, ItemEstimator):
 def item_gains(array: npt.ArrayLike, sn_ratios: npt.ArrayLike) -> Array:
     r"""Return the gain of each item of a two-level orthogonal array in the S/N ratio.
 
-    .. math:: g_j = \frac{2}{n} \Big(\sum_{i: a_{ij} = 1} h_i - \sum_{i: a_{ij} = 2} h_i \Big)
+    .. math:: g_j = \frac{2}{n} \Bigl(\sum_{i: a_{ij} = 1} h_i - \sum_{i: a_{ij} = 2} h_i \Bigr)
 
     Parameters
     ----------

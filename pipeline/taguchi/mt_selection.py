@@ -22,8 +22,8 @@ class MahalanobisTaguchiSelector(ItemSelector):
     out: cross-validation inside the training data, where the normal rows of a fold's training part are its unit space.
     With D the distance of `MahalanobisTaguchi`, whose square is the MD of the books, the response of a run is
 
-    .. math:: h = -10 \log_{10} \Big(\frac{1}{n_a} \sum_{abnormal} \frac{1}{D^2}\Big)
-                  - 10 \log_{10} \Big(\frac{1}{n_o} \sum_{normal} D^2\Big)
+    .. math:: h = -10 \log_{10} \Bigl(\frac{1}{n_a} \sum_{abnormal} \frac{1}{D^2}\Bigr)
+                  - 10 \log_{10} \Bigl(\frac{1}{n_o} \sum_{normal} D^2\Bigr)
 
     for `sn` = "larger". The first term is the larger-the-better S/N ratio of MTS: the abnormal rows ought to be far.
     The second one is the smaller-the-better S/N ratio of normal rows that are not in the unit space. MTS leaves it out:

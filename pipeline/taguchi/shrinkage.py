@@ -17,7 +17,7 @@ def oas_shrinkage(correlation: npt.ArrayLike, n: float) -> float:
 
     For a correlation matrix R of p items, with :math:`t = \mathrm{tr}(R^2)`,
 
-    .. math:: \rho = \min\Big(1, \frac{t + p^2}{(n + 1)(t - p)}\Big)
+    .. math:: \rho = \min\Bigl(1, \frac{t + p^2}{(n + 1)(t - p)}\Bigr)
 
     in scikit-learn's form, which leaves out the terms 2/p of the paper. It needs no rows, only sums over them.
 

@@ -115,7 +115,7 @@ class TMethodRegressor(SumsEstimator):
     eta_ : ndarray of shape (n_features_in_,)
         S/N ratio, not in dB; 0 for an item that carries nothing.
     sn_ratio_ : ndarray of shape (n_features_in_,)
-        ``10 log10(eta_)`` in dB; -inf where eta_ is 0.
+        ``10 log10(eta_)`` in dB; -inf where `eta_` is 0.
     coef_ : ndarray of shape (n_features_in_,)
         Units of the prediction per unit of the item: :math:`\eta_j / \beta_j / \sum_k \eta_k`, times the slope of a
         recalibration.

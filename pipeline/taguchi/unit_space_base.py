@@ -41,7 +41,7 @@ class BaseUnitSpaces(ClassifierMixin, ItemEstimator):
 
     @property
     def root_(self) -> Array:
-        """Root of each inverse correlation matrix, of shape (n_spaces, n_features_in_, n_items)."""
+        """Root of each inverse correlation matrix, of shape (n_spaces, `n_features_in_`, n_items)."""
         return self._root
 
     def distance(self, X: Any) -> Floating:

@@ -131,7 +131,7 @@ class UnitSpaceEstimates(TransformerMixin, ItemEstimator):
 
     @property
     def coef_(self) -> Floating:
-        """Weights of the items, of shape (n_spaces, n_features_in_)."""
+        """Weights of the items, of shape (n_spaces, `n_features_in_`)."""
         return np.stack([model.coef_ for model in self.estimators_])
 
     @property

@@ -1,11 +1,7 @@
 """The gallery is built from top to bottom, and what its pages say is what came out."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,20 +12,6 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "docs/examples").glob("plot_*.py"))
 IMAGE = re.compile(r"sphx_glr_(plot_\w+?)_\d+\.png")
-
-
-@pytest.fixture(scope="module")
-def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of docs with everything built in it, so that the checkout stays as it is."""
-    docs = tmp_path_factory.mktemp("gallery") / "docs"
-    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("_build", "gallery"))
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
-    done = subprocess.run(
-        command, cwd=docs.parent, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return docs
 
 
 def printed(docs: Path, example: str) -> str:
