@@ -134,7 +134,7 @@ def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: P
 
 def test_the_wheel_brings_settings_sample_templates_and_types_but_no_tests(wheel: Path) -> None:
     names = set(files_of(wheel))
-    shipped = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "data/sample").iterdir()]
+    shipped = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "data").glob("sample*/*")]
     assert {f"pipeline/defaults/{path.relative_to(ROOT)}" for path in shipped} < names
     pages = [path for path in (ROOT / "pipeline").rglob("*") if path.suffix in {".html", ".css", ".js"}]
     assert len(pages) >= 4
@@ -197,6 +197,7 @@ from pipeline.taguchi import TMethodRegressor
 
 train = load_sample()
 model = TMethodRegressor().fit(TextStats().fit_transform(train.text), train.stars)
+print([len(load_sample(language)) for language in ("en", "ja", "zh")])
 print(load_know_how("sample").reader().predict(["Good food, lovely people."]))
 print(__version__, len(train), model.predict(TextStats().transform(["Good food, lovely people."])).clip(1, 5))
 print(pipeline.__file__)
@@ -216,7 +217,8 @@ def test_the_library_works_from_its_wheel_in_an_empty_directory_with_the_core_al
     command = [sys.executable, "-c", REUSE.format(hidden=hidden)]
     done = subprocess.run(command, cwd=empty, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    read, results, package, settings = done.stdout.splitlines()
+    sizes, read, results, package, settings = done.stdout.splitlines()
+    assert sizes == "[600, 120, 120]"
     assert 4 < float(read.strip("[]")) <= 5
     assert results.startswith("0.1.0 600 [")
     assert Path(package) == installed / "pipeline/__init__.py"

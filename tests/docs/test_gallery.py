@@ -29,8 +29,7 @@ def numbers(pattern: str, text: str) -> list[float]:
 
 def test_every_example_has_a_number_of_its_own() -> None:
     found = [name.split("_")[1] for name in SCRIPTS]
-    assert found[:7] == list("1234567")
-    assert found[-1] == "9"
+    assert found == list("123456789")
     assert len(set(found)) == len(found)
 
 
@@ -52,6 +51,7 @@ def test_an_example_has_a_page_pictures_and_a_notebook(docs: Path, name: str) ->
         ("plot_3_digits", "encoder,workbench"),
         ("plot_5_two_models", "workbench"),
         ("plot_6_ratings", "workbench"),
+        ("plot_8_japanese_chinese", "pipeline,cjk"),
         ("plot_9_walkthrough_maps", "docs"),
     ],
 )
@@ -164,6 +164,31 @@ def test_two_models(docs: Path) -> None:
     assert "Ta is ahead at no size, and Ridge is ahead with 240 and 480 training rows" in text
     assert f"Ta is ahead {every}" in text
     assert f"Ridge is ahead {every}" in text
+
+
+def test_japanese_and_chinese(docs: Path) -> None:
+    text = printed(docs, "plot_8_japanese_chinese")
+    assert "words: 味 | は | 最高 |" in text
+    assert "characters: 味 | は | 最 | 高 |" in text
+    assert numbers(" 最高 # ", text)[0] > 0 > numbers(" 最悪 # は 最悪", text)[0]
+    assert numbers(" 很 好 # ", text)[0] < 0
+    (always_3,) = numbers("always says 3 stars errs by # stars", text)
+    tables = dict(zip(("ja T", "ja R", "zh T", "zh R"), text.split("low of error")[1:], strict=True))
+
+    def reading(table: str, name: str) -> list[float]:
+        return numbers(f" {name} # # # # # #", " " + tables[table].partition("On 120 rows")[0].partition(" name ")[2])
+
+    # QWK, its interval, the error and its interval.
+    for pairs in ("pairs of characters", "characters and pairs", "words and pairs"):
+        assert reading("ja T", pairs)[1] > 0
+        assert reading("ja T", pairs)[0] > reading("ja R", pairs)[0]
+    for table in ("ja T", "zh T"):
+        assert reading(table, "words and pairs")[3] > always_3
+    ahead = text.partition("always says 3")[2]
+    every = ("pairs of characters", "characters and pairs", "words and pairs")
+    assert all(f"{pairs} > {single}: by " in ahead for pairs in every for single in ("characters", "words"))
+    assert ahead.count(" > ") == 6
+    assert "words and pairs scores best, and is shown to be ahead of none of the 4 others; 0 of the 6" in tables["zh T"]
 
 
 def test_ratings_with_gaps(docs: Path) -> None:
