@@ -190,7 +190,10 @@ def attend(
     text: Annotated[str, typer.Argument(help="A sentence in any language, in quotes.", show_default=False)],
     model: Annotated[
         str,
-        typer.Option(help="bundled, a directory, or a name on the hub: an encoder (BERT) or a causal model (GPT-2)."),
+        typer.Option(
+            help="bundled, a directory, or a name on the hub: an encoder (BERT) or a causal model (GPT-2); bundled-llm "
+            "(Gemma 3 270M of the extra peers, many languages, some 40 s) or a GGUF file."
+        ),
     ] = "bundled",
     revision: Annotated[str | None, typer.Option(help="Commit of a model on the hub.")] = None,
     layer: Annotated[int | None, typer.Option(help="From 1 on; without it, the average of all layers.")] = None,
@@ -202,11 +205,31 @@ def attend(
         Path | None,
         typer.Option(help="Write a picture (.png, .svg), a page to explore (.html) or a table (.csv) instead."),
     ] = None,
+    values: Annotated[
+        bool | None,
+        typer.Option(help="The value in every cell, or none; by default where there are at most 14 tokens."),
+    ] = None,
+    special: Annotated[
+        bool | None,
+        typer.Option(
+            help="Without [CLS], [SEP] and the like, each row divided by its sum, or with them; by default only the "
+            "line below a picture leaves them out."
+        ),
+    ] = None,
+    next_token: Annotated[
+        bool, typer.Option("--next", help="Instead, how likely a causal model finds each next token, the first ten.")
+    ] = False,
 ) -> None:
     """Show which token of a sentence looks at which, by layer and head."""
     from pipeline.attention.view import attend as command
 
-    typer.echo(command.run(text, model, revision, layer, head, word, out))
+    if not next_token:
+        typer.echo(command.run(text, model, revision, layer, head, word, out, values, special))
+        return
+    given = {"--layer": layer, "--head": head, "--word": word, "--values": values, "--special": special}
+    if unused := [name for name, value in given.items() if value is not None]:
+        raise PipelineError(f"--next shows what follows the text, not its attention: leave out {' and '.join(unused)}")
+    typer.echo(command.run_next(text, model, revision, out))
 
 
 @app.command()

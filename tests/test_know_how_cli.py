@@ -63,7 +63,16 @@ def test_show_says_where_it_comes_from_and_which_words_are_strong(
 ) -> None:
     assert run_cli(monkeypatch, "know-how", "show", "sample", "--n", "3") == 0
     shown = capsys.readouterr().out
-    for part in ("BSD-3-Clause", "600 reviews", "120 x 5", "great", "rude", "n_texts", "sn_db", "text_stats: vader"):
+    for part in (
+        "BSD-3-Clause",
+        "600 reviews",
+        "120 x 5",
+        "great",
+        "rude",
+        "n_texts",
+        "sn_db",
+        "text_stats: sent",
+    ):
         assert part in shown
     up, down = shown.index("pull up"), shown.index("pull down")
     assert up < shown.index("great") < down < shown.index("rude")

@@ -1,6 +1,6 @@
 """Attention maps: the token x token weights of every layer and head of a transformer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.attention.tokens import Span, distinct, readable
+from pipeline.encoder.causal import NoHeadError, is_gguf, load_causal
 from pipeline.encoder.load import BUNDLED, check_extra, load_network
 from pipeline.errors import first_line
 
 __all__ = ["AttentionMap", "attention_map", "moved"]
 
+# Gemma 3 with 270 million parameters, a causal model that reads many languages, from the package registry.
+BUNDLED_LLM = "bundled-llm"
 # Nobody reads a larger map, and its memory grows with the square: 100 MiB for 6 layers x 12 heads x 512 tokens.
 _MAX_TOKENS = 512
 
@@ -37,6 +40,8 @@ class AttentionMap:
         Name of the model.
     unknown : tuple of str
         Words that are not in the model's vocabulary: it sees [UNK] for each of them.
+    special : tuple of int
+        Positions of the tokens that the tokenizer calls special, such as [CLS] and [SEP], counted from 0.
 
     Raises
     ------
@@ -61,6 +66,7 @@ class AttentionMap:
     weights: npt.NDArray[np.float32]
     model: str
     unknown: tuple[str, ...] = ()
+    special: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         n_tokens = len(self.tokens)
@@ -114,6 +120,37 @@ class AttentionMap:
         In a causal model early tokens are seen by more queries than late ones.
         """
         return self.frame(layer, head).mean(axis=0)
+
+    def without_special(self) -> "AttentionMap":
+        """Return the map of the other tokens: special ones are left out, and each row is divided by its sum.
+
+        So `weights` is the share of the attention that stays among these tokens, head by head. A row that gives
+        everything to special tokens has nothing left and stays at 0.
+
+        Raises
+        ------
+        ValueError
+            If there are special tokens only.
+
+        Examples
+        --------
+        >>> weights = np.array([[[[0.5, 0.5, 0], [0.6, 0.3, 0.1], [1, 0, 0]]]], dtype=np.float32)
+        >>> spans = [(0, 0), (0, 4), (5, 9)]
+        >>> attention = AttentionMap("Dogs bark", ["[CLS]", "Dogs", "bark"], spans, weights, "a toy", special=(0,))
+        >>> attention.without_special().frame().round(2)  # doctest: +NORMALIZE_WHITESPACE
+        key    Dogs  bark
+        query
+        Dogs   0.75  0.25
+        bark   0.00  0.00
+        """
+        kept = [i for i in range(len(self.tokens)) if i not in self.special]
+        if not kept:
+            raise ValueError(f"Got special tokens only ({' '.join(self.labels)}): without them no token is left.")
+        weights = self.weights[:, :, kept][:, :, :, kept].astype(np.float64)
+        sums = weights.sum(axis=3, keepdims=True)
+        shares = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0).astype(np.float32)
+        tokens, spans = [self.tokens[i] for i in kept], [self.spans[i] for i in kept]
+        return replace(self, tokens=tokens, spans=spans, weights=shares, special=())
 
     def by_layer(self, word: str, head: int | None = None) -> pd.DataFrame:
         """Return the attention that a word pays to each token: a row for each layer, a column for each key.
@@ -207,7 +244,9 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     text : str
         At least one word.
     model : str or Path, default="bundled"
-        "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`.
+        "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`; "bundled-llm", a causal
+        model that reads many languages (Gemma 3 with 270 million parameters, from the extra `peers`, some 40 s to
+        load); or the path of a GGUF file.
     revision : str, optional
         Commit on the hub.
 
@@ -218,7 +257,7 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     OSError
         If the model is not to be had.
     ImportError
-        If the extra `encoder` is not installed.
+        If the extra `encoder` is not installed, or `peers` for a GGUF file.
 
     Examples
     --------
@@ -228,29 +267,65 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
     >>> attention.weights.shape
     (6, 12, 7, 7)
     """
-    _check_text(text)
+    check_text(text)
     check_extra("attention_map")
     from pipeline.encoder.probe import check_attention
     from pipeline.encoder.spans import token_spans
 
     model = str(model)
-    tokenizer, network = load_network(model, revision)
+    tokenizer, network = _open_network(model, revision)
     check_attention(tokenizer, network, model)
     encoding = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, verbose=False)
     numbers = list(encoding["input_ids"])
-    limit = _longest(tokenizer, network.config)
+    limit = longest(tokenizer, network.config)
     if not 0 < len(numbers) <= limit:
         raise ValueError(f"The text has {len(numbers)} tokens, but 1 to {limit} are needed with {model}: shorten it.")
     spans = token_spans(tokenizer, text, encoding)
     tokens = readable(tokenizer.convert_ids_to_tokens(numbers), spans, text)
     named = zip(tokens, numbers, spans, strict=True)
     unknown = [token for token, number, (start, end) in named if number == tokenizer.unk_token_id and start < end]
+    marks = set(tokenizer.all_special_ids) - ({tokenizer.unk_token_id} if unknown else set())
+    special = tuple(i for i, number in enumerate(numbers) if number in marks)
     names = [name for name in tokenizer.model_input_names if name in encoding]
     weights = _weights(network, {name: encoding[name] for name in names}, len(numbers), model)
-    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)))
+    return AttentionMap(text, tokens, spans, weights, model, tuple(dict.fromkeys(unknown)), special)
 
 
-def _check_text(text: str) -> None:
+def _open_network(model: str, revision: str | None) -> Any:
+    """Return tokenizer and network; those of a GGUF file are taken from below its head, which `next_tokens` shares."""
+    if model == BUNDLED_LLM or is_gguf(model):
+        tokenizer, network = open_causal(model, revision)
+        return tokenizer, network.base_model
+    return load_network(model, revision)
+
+
+def open_causal(model: str | Path, revision: str | None) -> Any:
+    """Return tokenizer and network of a causal model, its head included.
+
+    Raises
+    ------
+    ValueError
+        If it predicts no next token, or cannot be loaded.
+    """
+    from pipeline.llm import models
+
+    source: str | Path = model
+    if model == BUNDLED_LLM:
+        source = models.model_path(models.BUNDLED, None)
+    elif is_gguf(model):
+        source = models.model_path(model, revision)
+    try:
+        return load_causal(source, revision)
+    except NoHeadError as error:
+        raise ValueError(no_next_token(model, str(error))) from None
+
+
+def no_next_token(model: str | Path, why: str) -> str:
+    """Return the line that names a model and why it cannot go on with a text."""
+    return f"{model} predicts no next token: {why}; use a causal model, such as GPT-2 or {BUNDLED_LLM}."
+
+
+def check_text(text: str) -> None:
     if not text.strip():
         raise ValueError(f"Got the text {text!r}: give at least one word.")
     try:
@@ -260,7 +335,7 @@ def _check_text(text: str) -> None:
         raise ValueError(f"Got {half}: leave it out.") from None
 
 
-def _longest(tokenizer: Any, config: Any) -> int:
+def longest(tokenizer: Any, config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None)
     known = [limit for limit in (tokenizer.model_max_length, positions) if isinstance(limit, int) and limit > 0]
     return min([_MAX_TOKENS, *known])

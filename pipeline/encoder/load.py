@@ -23,7 +23,7 @@ _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 # Neither pickled weights nor code ever leave the hub.
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
-_SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_encoder(model: str | Path = BUNDLED, revision: str | None = None) -> "SentenceTransformer":
@@ -91,11 +91,11 @@ def _load_encoder(model: str, revision: str | None, _stamp: Stamp) -> "SentenceT
     logging.disable_progress_bar()
     # Only the eager implementation hands out its attention weights.
     options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True}
-    with _files(model, revision) as directory:
-        encoder = SentenceTransformer(str(directory), model_kwargs=options, **_SAFE).eval()
+    with model_files(model, revision) as directory:
+        encoder = SentenceTransformer(str(directory), model_kwargs=options, **SAFE).eval()
         if isinstance(encoder.tokenizer, PreTrainedTokenizerBase):
             _let_pad(encoder.tokenizer)
-            _know_the_unknown(encoder.tokenizer)
+            know_the_unknown(encoder.tokenizer)
             _cut_to_positions(encoder)
         _check_loaded(encoder)
         return encoder
@@ -129,7 +129,7 @@ def _let_pad(tokenizer: "PreTrainedTokenizerBase") -> None:
         tokenizer.pad_token = known[0]
 
 
-def _know_the_unknown(tokenizer: "PreTrainedTokenizerBase") -> None:
+def know_the_unknown(tokenizer: "PreTrainedTokenizerBase") -> None:
     """Let a tokenizer give its unknown token for what it does not know: transformers takes id 2, which is T5's.
 
     In the models of rinna that is the end of a text.
@@ -168,16 +168,16 @@ def _load_network(model: str, revision: str | None, _stamp: Stamp) -> "tuple[Pre
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True, **_SAFE}
-    with _files(model, revision) as directory:
+    options = {"attn_implementation": "eager", "dtype": torch.float32, "use_safetensors": True, **SAFE}
+    with model_files(model, revision) as directory:
         # Where sentence-transformers used to keep the transformer of a model.
         inner = directory / "0_Transformer"
         source = str(inner if inner.is_dir() else directory)
         # transformers would list the heads that are left out, as they shall be; what is missing is checked below.
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(source, **_SAFE)
+            tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
             network, report = AutoModel.from_pretrained(source, output_loading_info=True, **options)
-        _know_the_unknown(tokenizer)
+        know_the_unknown(tokenizer)
         _check_missing(report["missing_keys"])
         return tokenizer, network.eval()
 
@@ -196,14 +196,21 @@ def quiet_transformers() -> Iterator[None]:
 
 
 @contextmanager
-def _files(model: str, revision: str | None) -> Iterator[Path]:
+def model_files(model: str, revision: str | None) -> Iterator[Path]:
     """Yield the directory of the model, and name the model where it cannot be loaded from there."""
-    from safetensors import SafetensorError
-
     directory = _directory(model, revision)
     _check_tokenizer(model, directory)
-    try:
+    with naming(model):
         yield directory
+
+
+@contextmanager
+def naming(model: str) -> Iterator[None]:
+    """Name the model where it cannot be loaded."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ValueError(
             f"The model {model!r} cannot be loaded ({first_line(error)}); code of its own is never run: "

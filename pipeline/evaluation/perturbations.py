@@ -10,8 +10,16 @@ from pipeline.text import word_spans, words
 
 _TYPO_RATE = 1 / 20
 _PUNCTUATION = regex.compile(r"\p{P}[\p{P}\p{M}]*")
-_BOILERPLATE = "Review collected from a verified visit."
-_ADDED_SENTENCE = "We sat at a table near the window."
+_BOILERPLATE = {
+    None: "Review collected from a verified visit. ",
+    "ja": "ご来店が確認されたお客様の口コミです。",
+    "zh": "本点评来自已核实的到店顾客。",
+}
+_ADDED_SENTENCE = {
+    None: " We sat at a table near the window.",
+    "ja": "窓際の席に座りました。",
+    "zh": "我们坐在靠窗的位子。",
+}
 
 
 def _typos(text: str, rng: np.random.Generator) -> str:
@@ -113,7 +121,7 @@ def _british(text: str, rng: np.random.Generator | None = None) -> str:
     return british(text)
 
 
-def _boilerplate(text: str, rng: np.random.Generator | None = None) -> str:
+def _boilerplate(text: str, rng: np.random.Generator | None = None, language: str | None = None) -> str:
     """Return the text behind a sentence that a platform may put before every review.
 
     Examples
@@ -121,10 +129,10 @@ def _boilerplate(text: str, rng: np.random.Generator | None = None) -> str:
     >>> _boilerplate("Good food.")
     'Review collected from a verified visit. Good food.'
     """
-    return f"{_BOILERPLATE} {text}"
+    return _BOILERPLATE[language] + text
 
 
-def _added_sentence(text: str, rng: np.random.Generator | None = None) -> str:
+def _added_sentence(text: str, rng: np.random.Generator | None = None, language: str | None = None) -> str:
     """Return the text and one more sentence that praises and blames nothing.
 
     Examples
@@ -132,10 +140,10 @@ def _added_sentence(text: str, rng: np.random.Generator | None = None) -> str:
     >>> _added_sentence("Good food.")
     'Good food. We sat at a table near the window.'
     """
-    return f"{text} {_ADDED_SENTENCE}"
+    return text + _ADDED_SENTENCE[language]
 
 
-_Change = Callable[[str, np.random.Generator], str]
+_Change = Callable[..., str]
 CHANGES: dict[str, _Change] = {
     "typos": _typos,
     "shouting": _shouting,
@@ -148,7 +156,22 @@ CHANGES: dict[str, _Change] = {
 }
 
 
-def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
+# These write a sentence of the reader's language; British spelling is of English alone.
+_SENTENCES = ("boilerplate", "added_sentence")
+
+
+def changes_in(language: str | None) -> list[str]:
+    """Return those of `CHANGES` that mean something in a language.
+
+    Examples
+    --------
+    >>> set(CHANGES) - set(changes_in("ja"))
+    {'british'}
+    """
+    return [change for change in CHANGES if language is None or change != "british"]
+
+
+def change_all(texts: Sequence[str], change: str, seed: int, language: str | None = None) -> list[str]:
     """Return all texts with one of `CHANGES` made to each.
 
     Parameters
@@ -161,11 +184,13 @@ def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
         platform's sentence in front; one neutral sentence behind.
     seed : int
         Decides the random changes.
+    language : {"ja", "zh"} or None, default=None
+        Of the sentence that is put in front or behind: Japanese, Chinese or English.
 
     Raises
     ------
     KeyError
-        If there is no such change.
+        If there is no such change, or no sentence in the language.
 
     Examples
     --------
@@ -173,4 +198,5 @@ def change_all(texts: Sequence[str], change: str, seed: int) -> list[str]:
     ['GOOD FOOD!!', '']
     """
     rng = np.random.default_rng(seed)
-    return [CHANGES[change](text, rng) for text in texts]
+    options = {"language": language} if change in _SENTENCES else {}
+    return [CHANGES[change](text, rng, **options) for text in texts]

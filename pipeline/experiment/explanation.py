@@ -56,7 +56,7 @@ def explain(model: Any, text: str, scale: Scale | None = None) -> pd.DataFrame:
     >>> model = make_pipeline(TextStats(), TMethodRegressor("all")).fit(texts, [1, 2, 4, 5])
     >>> table = explain(model, "A great day!")
     >>> table["item"].tolist()[:2]
-    ['base', 'vader_positive']
+    ['base', 'sentiment_positive']
     >>> round(float(table["contribution"].sum() - model.predict(["A great day!"])[0]), 9)
     0.0
     """

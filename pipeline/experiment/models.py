@@ -93,9 +93,10 @@ def _boosting() -> BaseEstimator:
     return _tuned(model, _ONE_SPLIT, min_samples_leaf=[5, 20])
 
 
-def _tfidf_ridge() -> BaseEstimator:
+def _tfidf_ridge(words: str = "auto", ngram_range: tuple[int, int] = (1, 2)) -> BaseEstimator:
+    tfidf = word_tfidf(words).set_params(ngram_range=ngram_range)
     ridge = GridSearchCV(Ridge(), {"alpha": [0.03, 0.1, 0.3, 1]}, scoring="neg_mean_absolute_error", cv=_THREE_FOLDS)
-    return make_pipeline(FunctionTransformer(check_texts), word_tfidf(), ridge)
+    return make_pipeline(FunctionTransformer(check_texts), tfidf, ridge)
 
 
 def _setfit(**settings: Any) -> SetFitClassifier:
@@ -183,7 +184,14 @@ _OTHERS: dict[str, Callable[[], Any]] = {
 MODELS = {**_TAGUCHI_FAMILY, **_OTHERS}
 
 
-BASELINES: dict[str, Callable[[], Any]] = {"mean": DummyRegressor, "TF-IDF + Ridge": _tfidf_ridge}
+BASELINES: dict[str, Callable[[], Any]] = {
+    "mean": DummyRegressor,
+    "TF-IDF + Ridge": _tfidf_ridge,
+    # Of Japanese and Chinese; where a language has words, they stand in place of characters.
+    "TF-IDF of characters + Ridge": lambda: _tfidf_ridge("characters", (1, 1)),
+    "TF-IDF of pairs of characters + Ridge": lambda: _tfidf_ridge("characters", (2, 2)),
+    "TF-IDF of characters and pairs + Ridge": lambda: _tfidf_ridge("characters"),
+}
 
 
 # What the peers stage compares: of columns that end in LocalLLM's, and of raw texts.

@@ -26,7 +26,8 @@ from pipeline.experiment.transformers import learns, make_transformer, make_tran
 from pipeline.experiment.tuned import sharing_folds
 from pipeline.files import read_manifest, read_parquet, reading, write_parquet
 from pipeline.progress import progress_bar
-from pipeline.project.conf import ScoreConfig, check_names, feature_configs, score_config
+from pipeline.project.conf import ScoreConfig, check_names, feature_configs
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 
@@ -132,7 +133,8 @@ def run_context(dataset: str) -> RunContext:
     PipelineError
         If conf/score.yaml names something unknown, or a feature is missing or of other reviews or settings.
     """
-    paths, config, where = DatasetPaths(dataset), score_config(), str(CONF / "score.yaml")
+    paths, where = DatasetPaths(dataset), str(CONF / "score.yaml")
+    config = dataset_score_config(paths)
     check_score(config)
     scale = dataset_scale(paths)
     transformers = make_transformers(config.parts, feature_configs(), where, scale)
@@ -172,7 +174,8 @@ def check_score(config: ScoreConfig) -> None:
 
 @lru_cache(maxsize=1)
 def _load_material(dataset: str, root: Path, made_from: str) -> Material:
-    paths, configs, config = DatasetPaths(dataset), feature_configs(), score_config()
+    paths, configs = DatasetPaths(dataset), feature_configs()
+    config = dataset_score_config(paths)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     tables = {part: read_parquet(paths.feature(part), made_by="features") for part in config.parts}
     scale = dataset_scale(paths)

@@ -17,7 +17,7 @@ from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
 from pipeline.scale import Scale
-from pipeline.segmentation import dictionaries, reading
+from pipeline.segmentation import READINGS, dictionaries, reading
 
 # What decides on a table beside its transformer.
 _HOW_COLUMNS_ARE_MADE = (
@@ -51,7 +51,7 @@ def make_transformer(name: str, config: FeatureConfig, scale: Scale) -> Any:
     if isinstance(transformer, LocalLLM) and transformer.scale is None:
         transformer.set_params(scale=scale)
     # What is installed decides on the table, and so belongs to its key.
-    if isinstance(transformer, WordItemsTransformer):
+    if getattr(transformer, "words", None) in READINGS:
         transformer.set_params(words=reading(transformer.words))
     return transformer
 

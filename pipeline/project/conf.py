@@ -72,6 +72,13 @@ class _AblationConfig(_Config):
     models: _SomeNames
 
 
+class _CharactersConfig(_Config):
+    """What is read character by character, on reviews in Japanese or Chinese only."""
+
+    feature_sets: dict[str, _SomeNames] = {}
+    baselines: Names = []
+
+
 class ScoreConfig(_Config):
     """conf/score.yaml."""
 
@@ -81,6 +88,24 @@ class ScoreConfig(_Config):
     models: _SomeNames
     ablations: _AblationConfig | None = None
     baselines: Names
+    characters: _CharactersConfig | None = None
+
+    def with_characters(self) -> "ScoreConfig":
+        """Return the settings for reviews in Japanese or Chinese: what reads characters stands with the rest.
+
+        Raises
+        ------
+        PipelineError
+            If it has the name of a feature set or a baseline that every language has.
+        """
+        if self.characters is None:
+            return self
+        more = self.characters
+        twice = [*(self.feature_sets.keys() & more.feature_sets), *(set(self.baselines) & set(more.baselines))]
+        if twice:
+            raise PipelineError(f"{CONF / 'score.yaml'}: characters: {min(twice)!r} stands there already: rename it")
+        sets, baselines = self.feature_sets | more.feature_sets, [*self.baselines, *more.baselines]
+        return self.model_copy(update={"feature_sets": sets, "baselines": baselines, "characters": None})
 
     @property
     def parts(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.digest import code_digest, file_digest, files_digest, is_library, value_digest
 from pipeline.files import MANIFEST, read_json, read_made_from, read_manifest, write_json
 from pipeline.project import conf
-from pipeline.project.language import dataset_sample
+from pipeline.project.language import dataset_sample, dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import TABLES, table_path
@@ -54,16 +54,16 @@ STAGES = tuple(_STAGES)
 _STAGES["peers"] = _Stage(f"peers/{MANIFEST}", ("score.yaml", "curves.yaml", "peers.yaml"), (*_FITTED, "metrics"), ())
 
 
-def _features_settings() -> Any:
-    configs, parts = conf.feature_configs(), conf.score_config().parts
+def _features_settings(paths: DatasetPaths) -> Any:
+    configs, parts = conf.feature_configs(), dataset_score_config(paths).parts
     used = [configs[part] for part in parts if part in configs]
     files = [files_digest(config.params.get("model")) for config in used]
     code = _code(config.transformer for config in used)
     return [parts, [config.model_dump() for config in used], code, files, _dictionaries()]
 
 
-def _score_settings() -> Any:
-    config = conf.score_config()
+def _score_settings(paths: DatasetPaths) -> Any:
+    config = dataset_score_config(paths)
     ablations = config.ablations.models if config.ablations else []
     return [config.model_dump(), _code([*config.models, *config.baselines, *ablations]), _dictionaries()]
 
@@ -73,14 +73,14 @@ def _dictionaries() -> dict[str, str]:
     return dictionaries() if reading("auto") == "dictionary" else {}
 
 
-_SETTINGS: dict[str, Callable[[], Any]] = {
-    "prepare.yaml": lambda: conf.prepare_config().model_dump(),
+_SETTINGS: dict[str, Callable[[DatasetPaths], Any]] = {
+    "prepare.yaml": lambda _: conf.prepare_config().model_dump(),
     "features": _features_settings,
     "score.yaml": _score_settings,
-    "curves.yaml": lambda: conf.curves_config().model_dump(),
-    "peers.yaml": lambda: conf.peers_config().model_dump(),
-    "robustness.yaml": lambda: conf.robustness_config().model_dump(),
-    "report.yaml": lambda: conf.report_config().model_dump(),
+    "curves.yaml": lambda _: conf.curves_config().model_dump(),
+    "peers.yaml": lambda _: conf.peers_config().model_dump(),
+    "robustness.yaml": lambda _: conf.robustness_config().model_dump(),
+    "report.yaml": lambda _: conf.report_config().model_dump(),
 }
 
 
@@ -101,8 +101,8 @@ def _module_digest(module: str) -> str:
 def _files(paths: DatasetPaths, name: str) -> list[Path]:
     """Return the files behind a name: a table of results, an attribute of the paths, or a group."""
     groups: dict[str, Callable[[], list[Path]]] = {
-        "parts": lambda: [paths.feature(part) for part in conf.score_config().parts],
-        "transformers": lambda: [paths.transformer(part) for part in conf.score_config().parts],
+        "parts": lambda: [paths.feature(part) for part in dataset_score_config(paths).parts],
+        "transformers": lambda: [paths.transformer(part) for part in dataset_score_config(paths).parts],
         "tokens": lambda: [paths.tokens / name for name in [read_manifest(paths.features).get("tokens")] if name],
         "models": lambda: [paths.models / name for name in read_manifest(paths.reports).get("models", [])],
         "sample": lambda: [shipped(SAMPLES[dataset_sample(paths)])],
@@ -144,7 +144,7 @@ def stage_digests(stage: str, paths: DatasetPaths, options: Mapping[str, Any]) -
     # Of what lies elsewhere the name will do, so that a project may move.
     inputs = {path.name if path.is_absolute() else str(path): path for path in files}
     inputs |= {name: value for name, value in options.items() if isinstance(value, Path)}
-    settings = {str(CONF / name): value_digest(_SETTINGS[name]()) for name in _STAGES[stage].settings}
+    settings = {str(CONF / name): value_digest(_SETTINGS[name](paths)) for name in _STAGES[stage].settings}
     settings |= {"scale": dataset_scale(paths).written} if stage in _BY_SCALE else {}
     return StageDigests(
         {"code": code_digest(f"pipeline.stages.{stage}"), "options": value_digest(dict(options)), **settings},

@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
+from pipeline.experiment.read_notes import notes
 from pipeline.files import read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale, kept_scale
@@ -229,6 +230,11 @@ class Results:
     def unescaped(self) -> dict[str, int]:
         """In how many texts the prepare stage undid an escape that an export had left, by its kind."""
         return dict(read_manifest(self.paths.prepared).get("unescaped") or {})
+
+    @cached_property
+    def reading_notes(self) -> list[str]:
+        """How the features read the texts, as far as a reader must know: unknown tokens, Japanese and Chinese."""
+        return notes(read_manifest(self.paths.features).get("read") or {})
 
     @cached_property
     def feature_configs(self) -> dict[str, dict[str, Any]]:

@@ -105,7 +105,7 @@ def _note(results: Results, upload: str) -> str:
     """Return what the user reads first, in Markdown: the verdict, the ten best lines, where to look."""
     table = long_table("", results.metrics.head(10), _NOTE_CELLS, n_names=len(_NOTE_CELLS))
     return _NOTE.format(
-        verdict="\n\n".join(results.sentences),
+        verdict="\n\n".join([*results.sentences, *results.reading_notes]),
         n_lines=len(results.lines),
         n_test=results.metrics["n_test"].iloc[0],
         # MLflow's page sets the cells of a table without a gap between them: a wide space makes one.

@@ -32,7 +32,8 @@ def render_summary(dataset: str, results: Results) -> str:
     sentences = [f"{place}. {escape_markdown(text)}" for place, text in enumerate(results.sentences, start=1)]
     title = f"# T-method vs attention: {escape_markdown(dataset)}"
     sections = [f"## {escape_markdown(table.caption)}\n\n{table.markdown(escape_markdown)}" for table in tables]
-    return "\n\n".join([title, f"Stars from {results.scale}.", *sentences, *sections]) + "\n"
+    notes = [escape_markdown(note) for note in results.reading_notes]
+    return "\n\n".join([title, f"Stars from {results.scale}.", *notes, *sentences, *sections]) + "\n"
 
 
 def _top_table(metrics: pd.DataFrame) -> Table:

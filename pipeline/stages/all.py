@@ -9,8 +9,9 @@ from typing import Any
 from pipeline.experiment.workers import kept
 from pipeline.files import MANIFEST, read_manifest
 from pipeline.progress import overall_progress
-from pipeline.project.conf import curves_config, score_config
+from pipeline.project.conf import curves_config
 from pipeline.project.fingerprint import STAGES, is_stale, mark_stale, stage_digests, write_stage_manifest
+from pipeline.project.language import dataset_score_config
 from pipeline.project.lock import alone
 from pipeline.project.paths import DatasetPaths
 
@@ -99,7 +100,7 @@ def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:
 
     reviews = read_manifest(DatasetPaths(dataset).prepared).get("kept", {})
     n_train, n = reviews.get("train", 0), sum(reviews.values())
-    config, curves = score_config(), curves_config()
+    config, curves = dataset_score_config(DatasetPaths(dataset)), curves_config()
     check_score(config)
     check_curves(curves, config)
     full = full_pieces(config, n_train)

@@ -21,7 +21,8 @@ from pipeline.experiment.line import Line
 from pipeline.experiment.pieces import Piece, PieceResult, RunContext, held_out_rows, run_context, run_pieces
 from pipeline.experiment.transformers import make_transformers
 from pipeline.files import read_json, read_manifest, read_parquet, write_json
-from pipeline.project.conf import CurvesConfig, curves_config, feature_configs, score_config
+from pipeline.project.conf import CurvesConfig, curves_config, feature_configs
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, write_table
@@ -33,7 +34,8 @@ logger = logging.getLogger(__name__)
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit all draws that are not done yet, write the tables and the verdict; return the manifest."""
     started = time.monotonic()
-    paths, config, score = DatasetPaths(dataset), curves_config(), score_config()
+    paths, config = DatasetPaths(dataset), curves_config()
+    score = dataset_score_config(paths)
     curves.check_curves(config, score)
     if "config" not in read_manifest(paths.reports):
         raise PipelineError(f"{paths.reports} holds no complete score: run the score stage first")
@@ -110,7 +112,7 @@ def _with_know_how(
         return context, []
     n_held_out = curves.n_held_out(config, len(reviews) - n_train)
     sets = {features for side in config.know_how.sides.values() for features in side.feature_sets}
-    parts = sorted({part for features in sets for part in score_config().feature_sets[features]})
+    parts = sorted({part for features in sets for part in dataset_score_config(paths).feature_sets[features]})
     transformers = make_transformers(parts, feature_configs(), str(CONF / "curves.yaml"), FIVE_STARS)
     tokens = paths.tokens / str(read_manifest(paths.features).get("tokens"))
     known = make_know_how(paths, transformers, sample, reviews["text"].to_numpy(dtype=object), tokens)

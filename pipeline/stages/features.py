@@ -10,10 +10,13 @@ import pandas as pd
 from pipeline.digest import code_digest, file_digest, value_digest
 from pipeline.experiment.columns import Costs, fit_transform, has_token_record, without_cache
 from pipeline.experiment.explained import explain_reviews
+from pipeline.experiment.read_notes import notes
+from pipeline.experiment.read_texts import what_is_read
 from pipeline.experiment.saved import save
 from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
-from pipeline.files import read_json, read_made_from, read_parquet, write_json, write_parquet
-from pipeline.project.conf import feature_configs, score_config
+from pipeline.files import read_json, read_made_from, read_manifest, read_parquet, write_json, write_parquet
+from pipeline.project.conf import feature_configs
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 
@@ -22,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: make the tables that are not up to date, each with its transformer; return the manifest."""
-    paths, configs, parts = DatasetPaths(dataset), feature_configs(), score_config().parts
+    paths, configs = DatasetPaths(dataset), feature_configs()
+    parts = dataset_score_config(paths).parts
     transformers = make_transformers(parts, configs, str(CONF / "score.yaml"), dataset_scale(paths))
     reviews = read_parquet(paths.reviews, made_by="prepare")
     made_from = table_digests(transformers, paths.reviews)
@@ -44,9 +48,16 @@ def run(dataset: str) -> dict[str, Any]:
         if part not in stale:
             logger.info("%s: up to date", part)
     _forget(paths, tokens)
+    before = read_manifest(paths.features)
+    # What is up to date is not read again: that would load the encoders.
+    read = before.get("read") if before.get("made_from") == made_from else None
+    read = read or what_is_read(transformers, reviews["text"].tolist())
+    for note in notes(read):
+        logger.warning("%s", note)
     return {
         "config": {part: configs[part].model_dump() for part in parts},
         "made_from": made_from,
+        "read": read,
         "tokens": tokens.name if tokens.exists() else None,
     }
 

@@ -14,7 +14,8 @@ from pipeline.evaluation.verdict import SURE, who_is_ahead
 from pipeline.experiment import curves, peers
 from pipeline.experiment.pieces import run_pieces
 from pipeline.files import read_manifest, read_parquet
-from pipeline.project.conf import curves_config, peers_config, score_config
+from pipeline.project.conf import curves_config, peers_config
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import CONF, DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
@@ -32,7 +33,8 @@ def run(dataset: str, model: str | None = None, base_url: str | None = None) -> 
         The language model, see `pipeline.features.LocalLLM`.
     """
     started = time.monotonic()
-    paths, config, score = DatasetPaths(dataset), peers_config(), score_config()
+    paths, config = DatasetPaths(dataset), peers_config()
+    score = dataset_score_config(paths)
     peers.check_peers(config, curves_config(), score)
     if not read_manifest(paths.robustness):
         raise PipelineError(f"{paths.reports} has no results yet: run make all (tmva all) on the same reviews first")

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.deal import stratified
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
-from pipeline.evaluation.perturbations import CHANGES, change_all
+from pipeline.evaluation.perturbations import change_all, changes_in
 from pipeline.experiment import robustness
 from pipeline.experiment.engine import spread
 from pipeline.experiment.know_how import foreign_sample
@@ -23,8 +23,8 @@ from pipeline.experiment.saved import load_transformers
 from pipeline.experiment.transformers import make_transformer
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
-from pipeline.project.conf import check_names, feature_configs, robustness_config, score_config
-from pipeline.project.language import dataset_sample
+from pipeline.project.conf import check_names, feature_configs, robustness_config
+from pipeline.project.language import dataset_language, dataset_sample, dataset_score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import read_table, table_path, write_table
@@ -35,17 +35,19 @@ logger = logging.getLogger(__name__)
 
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: change, transfer, slice, calibrate, and count the costs; return the manifest."""
-    paths, config, parts = DatasetPaths(dataset), robustness_config(), score_config().feature_sets
+    paths, config = DatasetPaths(dataset), robustness_config()
+    parts = dataset_score_config(paths).feature_sets
     sides = _read_sides(paths, parts)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews[reviews["split"] == "test"].reset_index(drop=True)
     predictions = _read_predictions(paths, held_out, sides)
-    costs, scale = _costs(paths, parts), dataset_scale(paths)
+    costs, scale, language = _costs(paths, parts), dataset_scale(paths), dataset_language(paths)
+    changes = changes_in(language)
     context = run_context(dataset)
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
 
-    with progress_bar(len(CHANGES) + 2, "robustness", "step") as bar:
+    with progress_bar(len(changes) + 2, "robustness", "step") as bar:
         reader = _read_again(context, paths, sides, parts)
         bar.update()
         tables_of_test = {
@@ -53,12 +55,12 @@ def run(dataset: str) -> dict[str, Any]:
         }
         found: dict[str, dict[Line, Array]] = {}
         for change, predicted in spread(
-            partial(_predict_changed, reader, some["text"].tolist(), config.seed), list(CHANGES)
+            partial(_predict_changed, reader, some["text"].tolist(), config.seed, language), changes
         ):
             found[change] = predicted
             bar.update()
         unchanged = reader.predict({part: table[taken] for part, table in tables_of_test.items()})
-        changed = {"none": unchanged, **{change: found[change] for change in CHANGES}}
+        changed = {"none": unchanged, **{change: found[change] for change in changes}}
         transfers = _transfers(dataset, reader, foreign_sample(dataset, reviews), some, scale)
         bar.update()
 
@@ -80,8 +82,10 @@ def run(dataset: str) -> dict[str, Any]:
     return {"config": config.model_dump(), "n_reviews": len(some)}
 
 
-def _predict_changed(reader: Reader, texts: list[str], seed: int, change: str) -> tuple[str, dict[Line, Array]]:
-    return change, reader.predict_texts(change_all(texts, change, seed))
+def _predict_changed(
+    reader: Reader, texts: list[str], seed: int, language: str | None, change: str
+) -> tuple[str, dict[Line, Array]]:
+    return change, reader.predict_texts(change_all(texts, change, seed, language))
 
 
 def _read_again(

@@ -21,7 +21,8 @@ from pipeline.experiment.refits import from_raw_text, refit
 from pipeline.experiment.saved import load_transformers, save
 from pipeline.experiment.strongest_words import words_frame
 from pipeline.files import file_name, read_parquet, write_json, write_parquet
-from pipeline.project.conf import FeatureConfig, ScoreConfig, feature_configs, score_config
+from pipeline.project.conf import FeatureConfig, ScoreConfig, feature_configs
+from pipeline.project.language import dataset_score_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale
 from pipeline.project.tables import write_table
@@ -32,7 +33,8 @@ logger = logging.getLogger(__name__)
 
 def run(dataset: str) -> dict[str, Any]:
     """Run the stage: fit and score all lines, write results and models; return the manifest."""
-    paths, config = DatasetPaths(dataset), score_config()
+    paths = DatasetPaths(dataset)
+    config = dataset_score_config(paths)
     scale = dataset_scale(paths)
     context = run_context(dataset)
     reviews = read_parquet(paths.reviews, made_by="prepare")

@@ -1,5 +1,6 @@
 """Attention maps drawn: pictures without a missing glyph, and tables that fit a terminal."""
 
+import itertools
 import re
 import sys
 import warnings
@@ -9,10 +10,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from toy_maps import CHINESE, JAPANESE, SENTENCE, random_map
+from toy_maps import CHINESE, JAPANESE, SENTENCE, random_map, toy_map
 
 from pipeline.attention.maps import AttentionMap, attention_map, moved
 from pipeline.attention.view import fonts, terminal
+from pipeline.attention.view.ink import contrast, ink
 from pipeline.attention.view.plots import heat_map, word_by_layer
 
 pytestmark = pytest.mark.slow
@@ -62,7 +64,12 @@ class TestFigures:
         assert [text.get_text() for text in upper.texts] == [f"{weight:.2f}" for weight in matrix.ravel()]
         assert [label.get_text() for label in upper.get_yticklabels()] == bundled.labels
         assert [label.get_text() for label in lower.get_xticklabels()] == bundled.labels
+        np.testing.assert_array_equal(lower.lines[0].get_xdata(), range(1, 6))
+        np.testing.assert_allclose(lower.lines[0].get_ydata(), bundled.without_special().received(3, 5))
+        assert "without" in lower.get_ylabel()
+        lower = heat_map(bundled, 3, 5, special=True).axes[1]
         np.testing.assert_allclose(lower.lines[0].get_ydata(), bundled.received(3, 5))
+        assert lower.get_ylabel() == "received\n(mean)"
         top, bottom = upper.get_ylim()[::-1]
         assert top < bottom
 
@@ -80,7 +87,35 @@ class TestFigures:
         attention = random_map(2, 1, [f"token{i}" for i in range(n_tokens)], seed=1)
         upper = drawn(heat_map(attention)).axes[0]
         assert bool(upper.texts) == (n_tokens <= 14)
-        assert len(upper.get_yticklabels()) <= 120
+        assert len(upper.get_yticklabels()) == n_tokens
+
+    @pytest.mark.parametrize("n_tokens", [20, 40])
+    def test_values_of_many_tokens_fit_their_cells(self, n_tokens: int) -> None:
+        attention = random_map(1, 1, [f"token{i}" for i in range(n_tokens)], seed=1)
+        upper = drawn(heat_map(attention, values=True)).axes[0]
+        shown = [f"{weight:.2f}" if weight else "" for weight in attention.matrix().ravel()]
+        assert [text.get_text() for text in upper.texts] == shown
+        widest = max(text.get_window_extent().width for text in upper.texts)
+        assert widest < 0.95 * upper.get_window_extent().width / n_tokens
+
+    def test_values_of_very_many_tokens_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="Got 301 tokens, but at most 300 can show values"):
+            heat_map(random_map(1, 1, [f"token{i}" for i in range(301)], seed=1), values=True)
+
+    def test_every_value_can_be_read_on_its_colour(self) -> None:
+        from matplotlib.colors import to_rgb
+
+        weights = np.linspace(0.001, 1, 196).reshape(1, 1, 14, 14)
+        upper = drawn(heat_map(toy_map(weights, [f"token{i}" for i in range(14)]))).axes[0]
+        colours = upper.collections[0].get_facecolors().reshape(-1, 4)
+        pairs = zip((to_rgb(text.get_color()) for text in upper.texts), colours[:, :3], strict=True)
+        assert min(contrast(first, second) for first, second in pairs) >= 4.5
+
+    def test_a_long_text_stands_above_in_several_lines(self) -> None:
+        attention = random_map(1, 1, [f"token{i}" for i in range(20)], seed=1)
+        above = drawn(heat_map(attention)).get_suptitle().splitlines()[:-1]
+        assert len(above) > 1
+        assert " ".join(above) == attention.text
 
     def test_a_word_shows_its_strongest_tokens_and_what_moves(self) -> None:
         attention = random_map(4, 2, [f"token{i}" for i in range(30)], seed=1)
@@ -103,7 +138,25 @@ class TestFigures:
         assert "matplotlib_fontja" not in sys.modules
 
 
+def test_black_or_white_can_be_read_on_any_colour() -> None:
+    steps = np.linspace(0, 1, 12)
+    names = {"black": (0, 0, 0), "white": (1, 1, 1)}
+    assert min(contrast(names[ink(c)], c) for c in itertools.product(steps, steps, steps)) >= 4.5
+
+
 class TestTerminal:
+    @pytest.mark.parametrize("width", [40, 80])
+    def test_all_values_of_a_long_sentence_stand_in_blocks(self, width: int) -> None:
+        attention = random_map(1, 1, [f"token{i}" for i in range(20)], seed=1)
+        lines = terminal.show(attention, width=width, values=True).splitlines()
+        assert max(map(terminal._columns, lines)) <= width
+        rows = [line.split() for line in lines if re.match(r" *token\d+  \d\.\d\d  \d\.\d\d", line)]
+        found = {label: [cell for row in rows if row[0] == label for cell in row[1:]] for label in attention.labels}
+        assert found == {
+            label: [f"{weight:.2f}" for weight in weights]
+            for label, weights in zip(attention.labels, attention.matrix(), strict=True)
+        }
+
     def test_a_short_sentence_is_a_table_within_80_columns(self, bundled: AttentionMap) -> None:
         lines = terminal.show(bundled, 3, 5, 80).splitlines()
         assert max(map(terminal._columns, lines)) <= 80

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,34 @@ class TestErrors:
     def test_weights_that_do_not_fit_the_tokens(self) -> None:
         with pytest.raises(ValueError, match=r"Got weights of shape \(1, 1, 2, 2\)"):
             toy_map(np.ones((1, 1, 2, 2)), ["a", "b", "c"])
+
+
+class TestWithoutSpecial:
+    def test_each_row_is_divided_by_its_sum(self, bundled: AttentionMap) -> None:
+        assert bundled.special == (0, 6)
+        words = bundled.without_special()
+        assert words.labels == bundled.labels[1:6]
+        kept = bundled.weights[:, :, 1:6, 1:6]
+        np.testing.assert_allclose(words.weights, kept / kept.sum(axis=3, keepdims=True), atol=1e-6)
+        assert words.received(3, 5).sum() == pytest.approx(1)
+        assert words.positions("cat") == [4]
+        assert words.without_special().labels == words.labels
+
+    def test_a_row_without_weight_stays_at_0_and_is_no_nan(self) -> None:
+        weights = np.array([[[[1, 0, 0], [1, 0, 0], [0.5, 0.25, 0.25]]]])
+        words = replace(toy_map(weights, ["<s>", "a", "b"]), special=(0,)).without_special()
+        np.testing.assert_array_equal(words.matrix(), [[0, 0], [0.5, 0.5]])
+
+    def test_special_tokens_alone_are_an_error(self) -> None:
+        attention = replace(toy_map(np.ones((1, 1, 1, 1)), ["<s>"]), special=(0,))
+        with pytest.raises(ValueError, match=r"Got special tokens only \(<s>\): without them no token is left"):
+            attention.without_special()
+
+    def test_unknown_words_are_not_special(self) -> None:
+        assert attention_map("犬が猫を追う").without_special().tokens == ["犬", "が", "猫", "を", "追", "う"]
+
+    def test_a_gpt2_has_none(self, gpt2: str) -> None:
+        assert attention_map("the dog", gpt2).special == ()
 
 
 class TestTokens:

@@ -3,13 +3,17 @@
 import base64
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from project import ROOT
 from tiny_models import save_gpt2
+from toy_maps import toy_map
 
 from pipeline.attention.maps import AttentionMap, attention_map
 from pipeline.attention.view import page as attention_page
@@ -18,6 +22,7 @@ from pipeline.attention.view.page import render
 pytestmark = pytest.mark.slow
 
 SENTENCE = "The dog chased the cat"
+LONG = " ".join(pd.read_json(ROOT / "data/sample/reviews.jsonl", lines=True).text[:20]).split()[:200]
 HOSTILE = '</script><img src=x onerror=alert(1)> & "quotes" {{ 7 * 7 }} \''
 
 
@@ -34,8 +39,27 @@ def data_of(html: str) -> dict[str, Any]:
 class TestFile:
     def test_holds_the_weights(self, attention: AttentionMap) -> None:
         data = data_of(render(attention))
-        steps = np.frombuffer(base64.b64decode(data["weights"]), dtype="<u2").reshape(attention.weights.shape)
-        np.testing.assert_allclose(steps / data["steps"], attention.weights, rtol=0, atol=1e-5)
+        steps = np.frombuffer(zlib.decompress(base64.b64decode(data["weights"])), dtype="<u2")
+        np.testing.assert_allclose(steps.reshape(attention.weights.shape) / 65535, attention.weights, rtol=0, atol=1e-5)
+        assert data["levels"] == []
+
+    def test_of_200_words_is_below_3_mb_and_holds_the_weights_within_0_003(self) -> None:
+        attention = attention_map(" ".join(LONG))
+        html = render(attention)
+        assert len(attention.tokens) > 200
+        assert len(html.encode()) < 3_000_000
+        data = data_of(html)
+        numbers = np.frombuffer(zlib.decompress(base64.b64decode(data["weights"])), dtype=np.uint8)
+        stored = np.array(data["levels"])[numbers].reshape(attention.weights.shape)
+        np.testing.assert_allclose(stored, attention.weights, rtol=0, atol=0.0031)
+        np.testing.assert_allclose(stored.mean(axis=(0, 1)), attention.matrix(), rtol=0, atol=0.0015)
+
+    @pytest.mark.parametrize("steps", [100, 50, 25])
+    def test_levels_rise_from_0_to_1_in_a_byte(self, steps: int) -> None:
+        levels = attention_page._levels(steps)
+        assert (levels[0], levels[-1]) == (0, 1)
+        assert len(levels) <= 256
+        assert 0 < np.diff(levels).min() <= np.diff(levels).max() < 0.0062
 
     def test_names_no_other_place(self, attention: AttentionMap) -> None:
         html = render(attention)
@@ -247,6 +271,34 @@ class TestTokens:
         np.testing.assert_allclose([float(text) for text in texts], attention.received(1), atol=0.0051)
 
 
+def contrast(ink: str, colour: str) -> float:
+    from pipeline.attention.view.ink import contrast as of_colours
+
+    first, second = ([int(c) / 255 for c in re.findall(r"\d+", each)[:3]] for each in (ink, colour))
+    return of_colours(first, second)
+
+
+class TestContrast:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_every_value_can_be_read_on_its_colour(self, show: Any, scheme: str) -> None:
+        weights = np.linspace(0.001, 1, 196, dtype=np.float32).reshape(1, 1, 14, 14)
+        opened = show(toy_map(weights, [f"token{i}" for i in range(14)]), media={"color_scheme": scheme}, word="token3")
+        found = opened.page.evaluate(
+            "[...document.querySelectorAll('#heat td[data-key], #values .value, #layers td[data-key]')].map(e => "
+            "{ const s = getComputedStyle(e); return [s.color, s.backgroundColor]; })"
+        )
+        assert len(found) > 200
+        assert min(contrast(*pair) for pair in found) >= 4.5
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_texts_beside_them_too(self, show: Any, scheme: str, attention: AttentionMap) -> None:
+        opened = show(attention, media={"color_scheme": scheme}, layer=3, word="cat")
+        back = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for place in ("h1", ".note", "#layers tr.current th", "#layers thead th", "#layers td.moved"):
+            ink = opened.page.eval_on_selector(place, "e => getComputedStyle(e).color")
+            assert contrast(ink, back) >= 4.5, place
+
+
 class TestAnyText:
     def test_hostile_text_stays_text(self, show: Any) -> None:
         attention = attention_map(HOSTILE)
@@ -286,6 +338,23 @@ class TestAnyText:
         opened.page.focus('#queries [data-i="1"]')
         assert len(opened.lines()) == len(attention.tokens)
         assert opened.page.locator("#queries .token").count() == len(attention.tokens)
+
+    @pytest.mark.parametrize("width", [390, 1280])
+    def test_200_words_wrap_and_their_map_scrolls(self, show: Any, width: int) -> None:
+        opened = show(attention_map(" ".join(LONG)), width, values=True)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.page.evaluate("document.querySelector('h1').scrollWidth") <= width
+        drawn = "document.getElementById('heat-canvas').toDataURL()"
+        before = opened.page.evaluate(drawn)
+        opened.page.evaluate("document.getElementById('heat').scrollTo(3000, 3000)")
+        opened.page.wait_for_timeout(100)
+        assert opened.page.evaluate(drawn) != before
+
+    def test_values_can_be_asked_for_and_left_out(self, show: Any, attention: AttentionMap) -> None:
+        long = attention_map("the " * 20)
+        assert not show(long).heat().any()
+        np.testing.assert_allclose(show(long, values=True).heat(), long.matrix(), atol=0.0051)
+        assert not show(attention, values=False).heat().any()
 
     @pytest.mark.parametrize("width", [500, 1400])
     @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -119,7 +119,7 @@ def test_a_sentence_before_or_behind_leaves_the_review_as_it_is(text: str) -> No
     assert _boilerplate(text).endswith(f". {text}")
     assert _added_sentence(text).startswith(f"{text} ")
     for sentence in (_boilerplate(""), _added_sentence("")):
-        assert TextStats().set_output(transform="pandas").transform([sentence])["vader"].tolist() == [0]
+        assert TextStats().set_output(transform="pandas").transform([sentence])["sentiment"].tolist() == [0]
 
 
 @given(TEXTS)

@@ -18,8 +18,8 @@ NAMES = TextStats().get_feature_names_out().tolist()
 GOOD, BAD = 1.9 / (1.9**2 + 15) ** 0.5, -2.5 / (2.5**2 + 15) ** 0.5
 
 
-def statistics(text):
-    return dict(zip(NAMES, TextStats().transform([text])[0].tolist(), strict=True))
+def statistics(text, words="characters"):
+    return dict(zip(NAMES, TextStats(words).transform([text])[0].tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -97,24 +97,30 @@ def test_words_that_only_look_like_negations(word):
 def test_vader_of_the_whole_text_and_of_its_sentences():
     actual = statistics("The food was good. The room was bad. We sat at a table.")
     expected = {
-        "vader_first_sentence": GOOD,
-        "vader_last_sentence": 0,
-        "vader_sentence_min": BAD,
-        "vader_sentence_max": GOOD,
-        "vader_sentence_mean": (GOOD + BAD) / 3,
-        "vader_sentence_sd": ((GOOD**2 + BAD**2) / 3 - ((GOOD + BAD) / 3) ** 2) ** 0.5,
-        "vader": -0.6 / (0.6**2 + 15) ** 0.5,
+        "sentiment_first_sentence": GOOD,
+        "sentiment_last_sentence": 0,
+        "sentiment_sentence_min": BAD,
+        "sentiment_sentence_max": GOOD,
+        "sentiment_sentence_mean": (GOOD + BAD) / 3,
+        "sentiment_sentence_sd": ((GOOD**2 + BAD**2) / 3 - ((GOOD + BAD) / 3) ** 2) ** 0.5,
+        "sentiment": -0.6 / (0.6**2 + 15) ** 0.5,
     }
     assert {name: actual[name] for name in expected} == pytest.approx(expected, abs=1e-4)
-    shares = [actual[f"vader_{name}"] for name in ("positive", "negative", "neutral")]
+    shares = [actual[f"sentiment_{name}"] for name in ("positive", "negative", "neutral")]
     assert sum(shares) == pytest.approx(1, abs=2e-3)
     assert min(shares) > 0
 
 
 def test_one_sentence_has_no_spread():
     actual = statistics("The food was good")
-    assert actual["vader_sentence_sd"] == 0
-    same = ["vader", "vader_sentence_mean", "vader_sentence_min", "vader_first_sentence", "vader_last_sentence"]
+    assert actual["sentiment_sentence_sd"] == 0
+    same = [
+        "sentiment",
+        "sentiment_sentence_mean",
+        "sentiment_sentence_min",
+        "sentiment_first_sentence",
+        "sentiment_last_sentence",
+    ]
     assert [actual[name] for name in same] == pytest.approx([GOOD] * 5, abs=1e-4)
 
 
@@ -241,8 +247,8 @@ def test_what_looks_alike_has_the_same_statistics(text, plain):
 def test_a_negation_with_any_apostrophe_is_one_and_vader_reads_it():
     actual = statistics("I don´t like it. It isn´t good.")
     assert actual["negation_share"] == pytest.approx(2 / 7)
-    assert actual["vader"] == pytest.approx(-0.5448)
-    assert statistics("The soup ❤️")["vader"] == pytest.approx(0.6369)
+    assert actual["sentiment"] == pytest.approx(-0.5448)
+    assert statistics("The soup ❤️")["sentiment"] == pytest.approx(0.6369)
 
 
 @settings(max_examples=30)
@@ -289,8 +295,8 @@ def test_60_000_characters_have_finite_statistics(text):
 
 
 def test_vader_reads_the_first_2000_words_emoji_included():
-    assert statistics("good " + "so " * 2000)["vader"] == statistics("good " + "so " * 1999)["vader"]
-    assert statistics("🍽 " * 1000 + "❤")["vader"] == 0 < statistics("🍽 " * 100 + "❤")["vader"]
+    assert statistics("good " + "so " * 2000)["sentiment"] == statistics("good " + "so " * 1999)["sentiment"]
+    assert statistics("🍽 " * 1000 + "❤")["sentiment"] == 0 < statistics("🍽 " * 100 + "❤")["sentiment"]
 
 
 ORDINARY = ["No! I'll come back, and I mean it.", "The café was great.\nWould I go again? Never!", "Don't. :D so..."]
@@ -320,8 +326,8 @@ def test_a_text_with_both_cases_or_none_stays_as_it_is(text):
 
 def test_a_word_in_capitals_is_stressed_where_others_are_not():
     stressed, plain = statistics("The food was GREAT"), statistics("The food was great")
-    assert stressed["vader"] > plain["vader"]
-    assert statistics("THE FOOD WAS GREAT")["vader"] == plain["vader"]
+    assert stressed["sentiment"] > plain["sentiment"]
+    assert statistics("THE FOOD WAS GREAT")["sentiment"] == plain["sentiment"]
     assert stressed["shouted_word_share"] == 1 / 4
 
 
@@ -330,7 +336,7 @@ def test_a_long_sentence_is_read_in_pieces_and_japanese_is_not():
     assert [part["n_sentences"] for part in parts] == [1, 2, 3]
     assert [part["max_sentence_words"] for part in parts] == [40, 21, 20]
     pieces = statistics("good " * 21 + "bad " * 21)
-    assert pieces["vader_first_sentence"] > 0 > pieces["vader_last_sentence"]
+    assert pieces["sentiment_first_sentence"] > 0 > pieces["sentiment_last_sentence"]
     assert statistics("最高" * 40)["n_sentences"] == 1
 
 
@@ -344,7 +350,7 @@ def test_a_long_sentence_is_read_in_pieces_and_japanese_is_not():
 )
 def test_vader_reads_a_word_that_repeats_letters_as_the_one_it_knows(text, plain):
     typed, usual = statistics(text), statistics(plain)
-    assert {name: typed[name] for name in NAMES if "vader" in name} == {
-        name: usual[name] for name in NAMES if "vader" in name
+    assert {name: typed[name] for name in NAMES if "sentiment" in name} == {
+        name: usual[name] for name in NAMES if "sentiment" in name
     }
     assert typed["repeated_letters"] == sum(letters in text.lower() for letters in ("ooo", "ddd"))

@@ -98,9 +98,7 @@ def test_a_docstring_and_a_comment_change_nothing(project: Path) -> None:
 
 def test_a_change_in_text_stats_remakes_its_table_and_what_stands_on_it_and_encodes_nothing(project: Path) -> None:
     features, draws = features_of(project), draws_of(project)
-    edit(
-        project, "pipeline/features/text_stats.py", lambda text: text.replace("_VADER_WORDS = 2000", "_VADER_WORDS = 9")
-    )
+    edit(project, "pipeline/features/vader.py", lambda text: text.replace("_WORDS = 2000", "_WORDS = 9"))
     assert ran(project) == list(MANIFESTS)[1:]
     again = features_of(project)
     assert [name for name in again if again[name] != features[name]] == ["text_stats"]

@@ -1,5 +1,7 @@
 """Words and columns that every drawing of an attention map needs."""
 
+import unicodedata
+
 import pandas as pd
 
 from pipeline.attention.maps import AttentionMap
@@ -9,6 +11,35 @@ def heading(attention: AttentionMap, caption: str) -> list[str]:
     """Return the lines above a drawing: the text, the caption, and the words that the model does not know."""
     unknown = [f"not in its vocabulary: {' '.join(attention.unknown)}"] if attention.unknown else []
     return [attention.text, caption, *unknown]
+
+
+def words_alone(attention: AttentionMap) -> AttentionMap:
+    """Return the map without its special tokens, or as it is where it has no others."""
+    some = len(attention.special) < len(attention.tokens)
+    return attention.without_special() if attention.special and some else attention
+
+
+def width(text: str) -> int:
+    """Return the columns that a text takes, those of Japanese and Chinese being twice as wide."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """Return lines of at most `room` columns, broken at a space where there is one.
+
+    Examples
+    --------
+    >>> wrapped("The dog chased the cat", 10), wrapped("犬が猫を追う", 8)
+    (['The dog', 'chased the', 'cat'], ['犬が猫を', '追う'])
+    """
+    lines, line = list[str](), ""
+    for character in text:
+        line += character
+        if width(line.rstrip()) > room:
+            cut = line.rfind(" ") + 1 or max(len(line) - 1, 1)
+            lines.append(line[:cut].rstrip())
+            line = line[cut:]
+    return [*lines, line.rstrip()]
 
 
 def weights_shown(attention: AttentionMap, layer: int | None, head: int | None) -> str:

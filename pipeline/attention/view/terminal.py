@@ -5,18 +5,24 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.attention.maps import AttentionMap, moved
-from pipeline.attention.view.captions import heading, one_or_mean, strongest, weights_shown
+from pipeline.attention.view.captions import heading, one_or_mean, strongest, weights_shown, wrapped
 from pipeline.errors import needs_extra
 
 _BARS = " ▏▎▍▌▋▊▉█"
 
 
 @needs_extra("terminal.show", "maps")
-def show(attention: AttentionMap, layer: int | None = None, head: int | None = None, width: int = 80) -> str:
+def show(
+    attention: AttentionMap,
+    layer: int | None = None,
+    head: int | None = None,
+    width: int = 80,
+    values: bool | None = None,
+) -> str:
     """Return the weights of a layer and head, or their average, and the attention that each token receives.
 
     The table has a row for each query and a column for each key where that fits into `width` columns; otherwise each
-    row names the keys that the token looks at most.
+    row names the keys that the token looks at most, or, with `values`, the columns stand in blocks below each other.
 
     Raises
     ------
@@ -33,11 +39,11 @@ def show(attention: AttentionMap, layer: int | None = None, head: int | None = N
     """
     frame = attention.frame(layer, head)
     table = _grid(frame)
-    if max(map(_columns, table)) > width:
-        table = _strongest_keys(frame, width)
-    above = _heading(attention, weights_shown(attention, layer, head))
-    bars = _bars(attention.received(layer, head), width)
-    return "\n".join([*above, *table, "", "attention received, mean of all queries", *bars])
+    if values is False or max(map(_columns, table)) > width:
+        table = _blocks(frame, width) if values else _strongest_keys(frame, width)
+    above = _heading(attention, f"{attention.model} · {weights_shown(attention, layer, head)}", width)
+    received = bars(attention.received(layer, head), width)
+    return "\n".join([*above, *table, "", "attention received, mean of all queries", *received])
 
 
 @needs_extra("terminal.show_word", "maps")
@@ -58,8 +64,8 @@ def show_word(attention: AttentionMap, word: str, head: int | None = None, width
     notes = ["moved: the share of its attention that goes elsewhere than in the layer above"]
     if n < len(table.columns):
         notes.append(f"the {n} tokens it looks at most, of {len(table.columns)}")
-    what = f"what {word!r} looks at, {one_or_mean('head', head, attention.n_heads)}"
-    return "\n".join([*_heading(attention, what), *lines, "", *notes])
+    what = f"{attention.model} · what {word!r} looks at, {one_or_mean('head', head, attention.n_heads)}"
+    return "\n".join([*_heading(attention, what, width), *lines, "", *notes])
 
 
 def _columns(text: str) -> int:
@@ -75,9 +81,9 @@ def _columns(text: str) -> int:
     return max(wcswidth(text), 0)
 
 
-def _heading(attention: AttentionMap, what: str) -> list[str]:
-    lines = heading(attention, f"{attention.model} · {what}")
-    return [*("".join(c if c.isprintable() else " " for c in line) for line in lines), ""]
+def _heading(attention: AttentionMap, what: str, width: int) -> list[str]:
+    lines = ("".join(c if c.isprintable() else " " for c in line) for line in heading(attention, what))
+    return [*(part for line in lines for part in wrapped(line, width)), ""]
 
 
 def _grid(table: pd.DataFrame, last: Sequence[str] = ()) -> list[str]:
@@ -88,6 +94,18 @@ def _grid(table: pd.DataFrame, last: Sequence[str] = ()) -> list[str]:
     widths = [max(map(_columns, part)) for part in parts]
     rows = zip(*parts, strict=True)
     return ["  ".join(_fit(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _blocks(frame: pd.DataFrame, width: int) -> list[str]:
+    """Return the whole table, as many columns side by side as fit, the next ones below."""
+    lines, start, n_columns = list[str](), 0, len(frame.columns)
+    while start < n_columns:
+        end = start + 1
+        while end < n_columns and max(map(_columns, _grid(frame.iloc[:, start : end + 1]))) <= width:
+            end += 1
+        lines += [*([""] if lines else []), *_grid(frame.iloc[:, start:end])]
+        start = end
+    return lines
 
 
 def _strongest_keys(frame: pd.DataFrame, width: int) -> list[str]:
@@ -105,13 +123,13 @@ def _strongest_keys(frame: pd.DataFrame, width: int) -> list[str]:
     return lines
 
 
-def _bars(received: "pd.Series[float]", width: int) -> list[str]:
+def bars(shares: "pd.Series[float]", width: int) -> list[str]:
     """Return a line for each token: its name, its value and a bar."""
-    name = max(map(_columns, received.index))
+    name = max(map(_columns, shares.index))
     room = max(width - name - 8, 8)
-    most = max(float(received.max()), 1e-9)
+    most = max(float(shares.max()), 1e-9)
     lines = []
-    for label, share in received.items():
+    for label, share in shares.items():
         eighths = round(share / most * room * 8)
         bar = "█" * (eighths // 8) + _BARS[eighths % 8].strip()
         lines.append(f"{_fit(str(label), name)}  {share:.2f}  {bar}".rstrip())
