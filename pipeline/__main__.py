@@ -192,7 +192,7 @@ def attend(
         str,
         typer.Option(
             help="bundled, a directory, or a name on the hub: an encoder (BERT) or a causal model (GPT-2); bundled-llm "
-            "(Gemma 3 270M of the extra peers, many languages, some 40 s) or a GGUF file."
+            "(Gemma 3 270M of the extra peers, many languages, about a minute to load) or a GGUF file."
         ),
     ] = "bundled",
     revision: Annotated[str | None, typer.Option(help="Commit of a model on the hub.")] = None,

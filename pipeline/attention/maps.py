@@ -245,7 +245,7 @@ def attention_map(text: str, model: str | Path = BUNDLED, revision: str | None =
         At least one word.
     model : str or Path, default="bundled"
         "bundled", a directory, or a name on the hub, as in `pipeline.encoder.load_encoder`; "bundled-llm", a causal
-        model that reads many languages (Gemma 3 with 270 million parameters, from the extra `peers`, some 40 s to
+        model that reads many languages (Gemma 3 with 270 million parameters, from the extra `peers`, a minute to
         load); or the path of a GGUF file.
     revision : str, optional
         Commit on the hub.

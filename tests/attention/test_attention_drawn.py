@@ -150,7 +150,7 @@ class TestTerminal:
         attention = random_map(1, 1, [f"token{i}" for i in range(20)], seed=1)
         lines = terminal.show(attention, width=width, values=True).splitlines()
         assert max(map(terminal._columns, lines)) <= width
-        rows = [line.split() for line in lines if re.match(r" *token\d+  \d\.\d\d  \d\.\d\d", line)]
+        rows = [line.split() for line in lines if re.match(r" *token\d+ +\d\.\d\d +\d\.\d\d", line)]
         found = {label: [cell for row in rows if row[0] == label for cell in row[1:]] for label in attention.labels}
         assert found == {
             label: [f"{weight:.2f}" for weight in weights]

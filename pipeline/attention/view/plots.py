@@ -194,7 +194,8 @@ def _cells(axes: "Axes", weights: npt.NDArray[np.float32], values: bool, size: f
 def _name(axes: "Axes", side: Literal["x", "y"], labels: list[str], text: str, top: bool = False) -> None:
     """Write the tokens along an axis."""
     shown = [drawable(label) for label in labels]
-    if side == "x":
+    upright = len(labels) <= 100
+    if side == "x" and upright:
         # A character that is as wide as high stands upright over its number.
         shown = [label.replace(" ", "\n") if _stands(label) else label for label in shown]
     axis = axes.xaxis if side == "x" else axes.yaxis
@@ -204,7 +205,7 @@ def _name(axes: "Axes", side: Literal["x", "y"], labels: list[str], text: str, t
     if top:
         axes.tick_params("x", top=False, bottom=False, labeltop=True, labelbottom=False)
     for label in axis.get_ticklabels(which="both") if side == "x" else []:
-        label.set_rotation(0 if _stands(label.get_text()) else 90)
+        label.set_rotation(0 if upright and _stands(label.get_text()) else 90)
 
 
 def _stands(label: str) -> bool:
