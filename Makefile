@@ -107,7 +107,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "error: Python 3.11 or newer is needed, got $$($(PYTHON) --version 2>&1): use make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[pipeline]'
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[pipeline,cjk]'
 	@touch $@
 
 $(VENV)/.ray: $(VENV)/.run
