@@ -248,18 +248,8 @@ print(dict(zip(names, judged.round(2).tolist(), strict=True)))
 # ----------------------
 #
 # One walk-through has no query at all: a word's weight is its number of letters over the letters of the sentence.
-sentence = [
-    "Awareness",
-    "is",
-    "power",
-    "in",
-    "a",
-    "world",
-    "where",
-    "knowledge",
-    "is",
-    "everywhere",
-]
+text = "Awareness is power in a world where knowledge is everywhere"
+sentence = text.split()
 lengths = np.array([len(word) for word in sentence])
 by_length = lengths / lengths.sum()
 

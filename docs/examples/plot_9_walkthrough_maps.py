@@ -15,7 +15,9 @@ where a model takes its numbers from, as a table of S/N ratios does. It does not
 *To run it:* ``pip install "t-method-vs-attention[docs]"``; the Japanese model is 253 MB.
 """
 
+import contextlib
 import functools
+import io
 from unittest import mock
 
 import gguf
@@ -126,21 +128,21 @@ print(" | ".join(cutter(japanese.text)(japanese.text)))
 # I love natural language processing!
 # -----------------------------------
 #
-# A heat map (ヒートマップ, 热力图) of the last layer, over all heads, and below it the curve that the walk-throughs
-# draw as a line plot: the attention that each token receives.
+# A heat map (ヒートマップ, 热力图) of the last layer, over all heads, and below it the curve that walk-throughs draw
+# as a line plot: the attention that each token receives, here without the special tokens.
 love = attention_map("I love natural language processing!")
 _ = plt.figure(plots.heat_map(love, layer=6))
 
 # %%
-# What is odd: the curve is the peak of [CLS] and nearly flat behind it. A head that finds nothing of its kind looks at
-# [CLS], because its weights have to sum to 1. So leave the special tokens out, and divide each row by what is left.
-frame = love.frame(layer=6).iloc[1:-1, 1:-1]
-words_only = frame.div(frame.sum(axis=1), axis=0)
-received = love.received(6).to_frame("with special").assign(without=words_only.mean())
+# What is odd in the printed line plots: they have the special tokens, so that the curve is the peak of [CLS] and
+# nearly flat behind it. A head that finds nothing of its kind looks at [CLS], because its weights have to sum to 1.
+# ``without_special`` leaves these tokens out and divides each row of each head by what is left.
+received = love.received(6).to_frame("with special")
+received["without"] = love.without_special().received(6)
 print(received.round(2).to_string(na_rep="-"))
 
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-received.loc[words_only.columns].plot(ax=ax, marker="o", ylim=(0, None))
+received.plot(ax=ax, marker="o", ylim=(0, None))
 _ = ax.set(xlabel="key: the token looked at", ylabel="received (mean)")
 
 # %%
@@ -151,8 +153,11 @@ _ = ax.set(xlabel="key: the token looked at", ylabel="received (mean)")
 # use a Japanese GPT-2 from a hub. Without a network we take Gemma 3 with 270 million parameters in 4 bits, which was
 # trained on Japanese and many other languages. Reading its file takes most of this page's time.
 text = "今日はカレーライスを食べました。明日はラーメンを食べようと思います。"
-# transformers parses the file several times, which takes some 10 s each; here it is parsed once.
-with mock.patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader)):
+# transformers parses the file several times, which takes some 10 s each; here it is parsed once, without its bars.
+with (
+    mock.patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader)),
+    contextlib.redirect_stderr(io.StringIO()),
+):
     curry = attention_map(text, "bundled-llm")
 print(f"{curry.n_layers} layers of {curry.n_heads} heads; causal: {curry.causal}")
 

@@ -183,6 +183,9 @@ def test_the_maps_of_the_walkthroughs(docs: Path) -> None:
     text = printed(docs, "plot_9_walkthrough_maps")
     assert numbers(r"\[CLS\]: # of 72", text)[0] > 36
     assert "18 layers of 4 heads; causal: True" in text
+    assert "it/s" not in text
+    assert numbers(r"\[CLS\] # -", text)[0] > 0.5
+    assert numbers(" processing # #", text) == pytest.approx([0.12, 0.30], abs=0.03)
     assert numbers("received by <bos>: #", text)[0] > 0.5
     layer, head, weight = numbers(r"layer #, head #: を食べ \(2\) → ラーメン #", text)
     assert (layer, head) == (5, 2)
