@@ -14,24 +14,70 @@ they are a softmax of scores.
 The terms
 ---------
 
-===================  =====================  ==============  ==============================================
-English              日本語                 中文            in one clause
-===================  =====================  ==============  ==============================================
-attention            注意機構               注意力机制      a mean whose weights come from the data
-self-attention       自己注意               自注意力        the tokens of one text weigh each other
-token                トークン               词元            a word or a piece of one
-embedding            埋め込み               嵌入            the row of numbers that stands for a token
-query                クエリ                 查询            what a token looks for
-key                  キー                   键              what a token is found by
-value                バリュー               值              what a token hands over
-score                スコア                 得分            query times key
-softmax              ソフトマックス         softmax         makes positive weights with sum 1 of scores
-weight               重み                   权重            the share of a value in the mean
-scaled dot product   スケール化内積         缩放点积        scores divided by the root of their length
-head                 ヘッド                 头              one set of query, key and value matrices
-mask                 マスク                 掩码            forbids some keys
-sliding window       スライディング窓       滑动窗口        a mask that leaves the neighbours
-===================  =====================  ==============  ==============================================
+.. list-table::
+   :header-rows: 1
+   :widths: 24 30 18 28
+
+   * - English
+     - 日本語
+     - 中文
+     - in one clause
+   * - attention
+     - 注意機構
+     - 注意力机制
+     - a mean whose weights come from the data
+   * - self-attention
+     - 自己注意
+     - 自注意力
+     - the tokens of one text weigh each other
+   * - token
+     - トークン
+     - 词元
+     - a word or a piece of one
+   * - embedding
+     - 埋め込み
+     - 嵌入
+     - the row of numbers that stands for a token
+   * - query
+     - クエリ
+     - 查询
+     - what a token looks for
+   * - key
+     - キー
+     - 键
+     - what a token is found by
+   * - value
+     - バリュー
+     - 值
+     - what a token hands over
+   * - score
+     - スコア
+     - 得分
+     - query times key
+   * - softmax
+     - ソフトマックス
+     - softmax
+     - makes positive weights with sum 1 of scores
+   * - weight
+     - 重み
+     - 权重
+     - the share of a value in the mean
+   * - scaled dot product
+     - スケール化内積
+     - 缩放点积
+     - scores divided by the root of their length
+   * - head
+     - ヘッド
+     - 头
+     - one set of query, key and value matrices
+   * - mask
+     - マスク
+     - 掩码
+     - forbids some keys
+   * - sliding window
+     - スライディング窓
+     - 滑动窗口
+     - a mask that leaves the neighbours
 
 Two functions serve the whole page: ``beside`` prints our number with as many digits as theirs, and ``softmax`` is the
 definition.
@@ -194,7 +240,7 @@ print("What the T-method thinks of each word, in units of its error:")
 print(dict(zip(names, judged.round(2).tolist(), strict=True)))
 
 # %%
-# The random weights are nearly even and mean nothing. The given ones are sharp and mean nothing either: they follow
+# The random weights are fairly even and mean nothing. The given ones are sharp and mean nothing either: they follow
 # from a seed. Those of the T-method can be read: w1 occurs in reviews of many stars, w2 in those of few, so w2
 # attends to itself and not to w1.
 #
@@ -202,18 +248,8 @@ print(dict(zip(names, judged.round(2).tolist(), strict=True)))
 # ----------------------
 #
 # One walk-through has no query at all: a word's weight is its number of letters over the letters of the sentence.
-sentence = [
-    "Awareness",
-    "is",
-    "power",
-    "in",
-    "a",
-    "world",
-    "where",
-    "knowledge",
-    "is",
-    "everywhere",
-]
+text = "Awareness is power in a world where knowledge is everywhere"
+sentence = text.split()
 lengths = np.array([len(word) for word in sentence])
 by_length = lengths / lengths.sum()
 

