@@ -24,7 +24,8 @@ _CLAUSE_END = regex.compile(r"[\p{P}\p{S}\s]")
 _SENTENCE_END = regex.compile(r"[。！？!?…\n]")
 _LATIN = regex.compile(r"[a-z][a-z']{2,}")
 _READ = regex.compile(r"[\p{L}\p{N}]")
-_CHARACTERS_A_WORD = 2
+CHARACTERS_A_WORD = 2
+_VALUED = {"word", "fixed", "mixed"}
 
 
 class _Entry(NamedTuple):
@@ -79,6 +80,7 @@ def _lengths(language: str) -> dict[str, list[int]]:
 
 @lru_cache(maxsize=1)
 def _simplified() -> dict[int, str]:
+    # The pairs come from OpenCC's table of characters (Apache License 2.0), for the characters of the lexicon.
     rows = csv.DictReader(_lines("traditional.tsv"), delimiter="\t")
     return {ord(row["traditional"]): row["simplified"] for row in rows}
 
@@ -129,8 +131,24 @@ def lexicon_sentiment(text: str, language: str) -> dict[str, float]:
             values.append(weight * hit.value)
             n_matched += hit.end - hit.start
         start = end
-    n_left = max(len(_READ.findall(text)) - n_matched, 0) / _CHARACTERS_A_WORD
+    n_left = max(len(_READ.findall(text)) - n_matched, 0) / CHARACTERS_A_WORD
     return _scores(values, n_left, min(text.count("!"), _MOST_MARKS) * _MARK)
+
+
+def judged_characters(text: str, language: str) -> int:
+    """Return how many characters of a text are of words to which the lexicon gives a value.
+
+    Parameters
+    ----------
+    text, language
+        As in `lexicon_sentiment`. Words in Latin letters and emoji do not count.
+
+    Examples
+    --------
+    >>> judged_characters("料理最高", "ja"), judged_characters("料理最高", "zh")
+    (2, 0)
+    """
+    return _Reader(_as_written(text, language), language).n_judged()
 
 
 def _as_written(text: str, language: str) -> str:
@@ -179,6 +197,16 @@ class _Reader:
             place += len(word)
         return self.hits, self.contrasts
 
+    def n_judged(self) -> int:
+        """Return how many characters are of words of the lexicon that have a value."""
+        known, place, n_characters = entries(self.language), 0, 0
+        while place < len(self.text):
+            word, entry = self._longest(place)
+            if entry is not None and word in known and entry.kind in _VALUED:
+                n_characters += len(word)
+            place += len(word)
+        return n_characters
+
     def _longest(self, place: int) -> tuple[str, _Entry | None]:
         """Return the longest entry at a place; else a Latin word, or one character."""
         known = entries(self.language)
@@ -192,7 +220,7 @@ class _Reader:
         return self.text[place], None
 
     def _take(self, entry: _Entry, start: int, end: int) -> None:
-        if entry.kind in {"word", "fixed", "mixed"}:
+        if entry.kind in _VALUED:
             self._take_word(entry, start, end)
         elif entry.kind == "booster":
             self._keep(start, end)

@@ -24,6 +24,7 @@ from pipeline.project.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
 from pipeline.project.store import sqlite_uri
 from pipeline.report.results import Results, of_line
 from pipeline.report.runs import Run, files_of, registered_name, runs_of
+from pipeline.segmentation import used_dictionaries
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -256,8 +257,7 @@ class _Upload:
             input_example=self.example,
             # It would load the model and run it.
             validate_serving_input=False,
-            # A local version such as 2.13.0+cpu is not to be had from a registry.
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _MODEL_REQUIREMENTS],
+            pip_requirements=_requirements(),
             code_paths=[_code_of(package) for package in ("pipeline", *packages)],
         )
         return str(info.model_id)
@@ -299,6 +299,13 @@ def _datasets(results: Results) -> list[DatasetInput]:
         about = from_pandas(rows, source=source, targets="stars", name=name, digest=digest).to_dict()
         inputs.append(DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", context)]))
     return inputs
+
+
+def _requirements() -> list[str]:
+    # A local version such as 2.13.0+cpu is not to be had from a registry.
+    needed = {name: version(name).split("+")[0] for name in _MODEL_REQUIREMENTS}
+    # Where the dictionaries are installed, what reads words asks for them, whatever the language of a text.
+    return [f"{name}=={found}" for name, found in (needed | used_dictionaries()).items()]
 
 
 def _code_of(package: str) -> str:

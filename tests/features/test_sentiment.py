@@ -15,12 +15,13 @@ from scipy.stats import spearmanr
 
 from pipeline.experiment.transformers import make_transformer
 from pipeline.features import TextStats
-from pipeline.features.lexicon import entries
+from pipeline.features.lexicon import entries, lexicon_sentiment
 from pipeline.features.sentiment import known_share, poorly_read, sentiment
 from pipeline.features.vader import vader_sentiment
 from pipeline.project.conf import FeatureConfig
 from pipeline.scale import FIVE_STARS
-from pipeline.segmentation import reading
+from pipeline.segmentation import language, reading
+from pipeline.text import sentences
 
 DATA = Path(__file__).parents[2] / "data"
 KINDS = {"word", "fixed", "mixed", "booster", "after", "negator", "contrast", "none"}
@@ -120,6 +121,34 @@ def test_what_is_mostly_not_japanese_or_chinese_is_read_by_vader(text):
     assert sentiment(text) == vader_sentiment(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("最高!!!", 1),
+        ("😡最悪", -1),
+        ("料理最高", 1),
+        ("大満足", 1),
+        ("味普通、接客最悪", -1),
+        ("態度悪", -1),
+        ("很好", 1),
+        ("服務很差", -1),
+        ("便宜", 1),
+        ("不便宜", -1),
+        ("味道普通", -1),
+        ("这家店价格最高", 0),
+    ],
+)
+def test_a_text_without_kana_is_read_by_the_lexicon_that_knows_more_of_it(text, sign):
+    assert np.sign(compound(text)) == sign
+
+
+def test_chinese_reviews_are_read_as_chinese_and_nearly_all_their_sentences_alone():
+    texts = reviews("sample-zh")[0]
+    assert all(sentiment(text) == lexicon_sentiment(text, "zh") for text in texts)
+    alone = [part for text in texts for part in sentences(text) if language(part)]
+    assert np.mean([sentiment(part) == lexicon_sentiment(part, "zh") for part in alone]) > 0.99
+
+
 @given(TEXTS | OF_THE_LEXICONS)
 def test_any_text_has_finite_numbers_in_their_range(text):
     scores = sentiment(text)
@@ -129,9 +158,9 @@ def test_any_text_has_finite_numbers_in_their_range(text):
     assert 0 <= known_share(text) <= 1
 
 
-@pytest.mark.parametrize("language", ["ja", "zh"])
-def test_entries_of_a_lexicon(language):
-    lexicon = entries(language)
+@pytest.mark.parametrize("name", ["ja", "zh"])
+def test_entries_of_a_lexicon(name):
+    lexicon = entries(name)
     assert len(lexicon) > 700
     assert {entry.kind for entry in lexicon.values()} <= KINDS
     for word, (kind, value) in lexicon.items():
@@ -148,9 +177,22 @@ def test_sentiment_ranks_the_reviews_of_a_sample(sample):
 
 
 class TestPoorlyRead:
-    @pytest.mark.parametrize("sample", ["sample", "sample-ja", "sample-zh"])
-    def test_reviews_of_the_samples_are_read(self, sample):
-        assert poorly_read(reviews(sample)[0]) == 0
+    # The samples of Japanese and Chinese tell in facts what they judge: some reviews have no word of the lexicon.
+    @pytest.mark.parametrize(("sample", "n_poor"), [("sample", 0), ("sample-ja", 5), ("sample-zh", 7)])
+    def test_reviews_of_the_samples_are_read(self, sample, n_poor):
+        texts = reviews(sample)[0]
+        assert poorly_read(texts) == pytest.approx(n_poor / len(texts))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "昨日、駅の前にあるビルの三階の窓から道路と信号を見ていた。",
+            "合同自双方签字之日起生效，一式两份，双方各执一份。",
+        ],
+    )
+    def test_a_text_in_which_a_lexicon_finds_nothing_is_not(self, text):
+        assert (known_share(text), known_share(text[:8])) == (0, 1)
+        assert compound(text) == 0
 
     def test_languages_without_a_lexicon_are_not(self):
         assert poorly_read(FOREIGN) == 1
