@@ -233,8 +233,10 @@ def test_the_legend_lies_within_the_picture_and_takes_no_room_from_the_axes(name
     figure.draw_without_rendering()
     (legend,) = figure.legends
     where = legend.get_window_extent()
-    assert figure.bbox.x0 <= where.x0 and where.x1 <= figure.bbox.x1
-    assert where.y0 >= figure.bbox.y0 and where.y1 <= axes.get_window_extent().y0
+    assert where.x0 >= figure.bbox.x0
+    assert where.x1 <= figure.bbox.x1
+    assert where.y0 >= figure.bbox.y0
+    assert where.y1 <= axes.get_window_extent().y0
     assert axes.get_window_extent().height / figure.dpi > 2.9
     assert len({round(text.get_window_extent().y0) for text in legend.get_texts()}) == rows
 
