@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.format import interval, p_text, short
-from pipeline.report.figure import INK, Look, Picture, looks, new_axes, new_figure, picture
+from pipeline.report.figure import INK, Look, Picture, legend_below, looks, new_axes, new_figure, picture
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
@@ -117,7 +117,7 @@ def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     found = crossovers[crossovers["n"].notna()]
     few = sides["side"].nunique() <= _MOST_BANDS
     strip = 0.55 * len(found)
-    figure = new_figure(5.1, 4.1 + strip)
+    figure = new_figure(5.1, 3.6 + strip)
     heights = [4, strip] if len(found) else [4]
     axes, *below = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for side, look in looks(sides["side"].tolist()).items():
@@ -131,7 +131,7 @@ def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     for strip_axes in below:
         _lead_changes(strip_axes, found)
     (below or [axes])[-1].set_xlabel("training reviews (log scale)")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3 if few else 2)
+    legend_below(figure, axes)
     return figure
 
 

@@ -82,6 +82,18 @@ def new_axes(width: float, height: float, title: str = "") -> tuple[Figure, Axes
     return figure, axes
 
 
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Name what the axes show below them, in as many columns as fit, and make the figure taller by these lines."""
+    named: Any = axes.get_legend_handles_labels()
+    for n_columns in (3, 2, 1):
+        legend = figure.legend(*named, loc="outside lower center", ncols=n_columns)
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width or n_columns == 1:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
+
+
 def star_ticks(scale: Scale) -> npt.NDArray[np.float64]:
     """Return the stars that an axis names: all, or every second one where there are many.
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.format import interval, number
-from pipeline.report.figure import INK, Picture, looks, new_axes, picture, star_ticks
+from pipeline.report.figure import INK, Picture, legend_below, looks, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table, wide_table
 from pipeline.scale import FIVE_STARS, Scale
@@ -113,7 +113,7 @@ def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS) -> Figure
     bins : DataFrame with columns side, predicted, true
     scale : Scale, default=1 to 5
     """
-    figure, axes = new_axes(5.1, 4.4)
+    figure, axes = new_axes(5.1, 3.9)
     ends, edge = (scale.low, scale.high), 0.05 * (scale.high - scale.low)
     axes.plot(ends, ends, color=INK, alpha=0.5, linewidth=1)
     for side, look in looks(bins["side"].tolist()).items():
@@ -122,5 +122,5 @@ def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS) -> Figure
     axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars")
     axes.set(ylim=(scale.low - edge, scale.high + edge), yticks=star_ticks(scale))
     if len(bins):
-        figure.legend(loc="outside lower center", ncols=2 if len(bins["side"].unique()) > 6 else 3)
+        legend_below(figure, axes)
     return figure

@@ -216,6 +216,31 @@ def test_any_number_of_calibration_bins_can_be_drawn(n):
     assert len(drawn(_calibration_curves(bins)).lines) == 1 + (n > 0)
 
 
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (["T-method", "both"], 1),
+        (["T(1) on trained_attention+words+text_stats"] * 6, 6),
+        (["words+text_stats"] * 13, 7),
+    ],
+    ids=["short", "long", "many"],
+)
+def test_the_legend_lies_within_the_picture_and_takes_no_room_from_the_axes(names, rows):
+    names = [f"{name}{i}" for i, name in enumerate(names)]
+    bins = pd.DataFrame({"side": names, "predicted": 3.0, "true": 3.0})
+    axes = drawn(_calibration_curves(bins))
+    figure = axes.get_figure()
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    where = legend.get_window_extent()
+    assert where.x0 >= figure.bbox.x0
+    assert where.x1 <= figure.bbox.x1
+    assert where.y0 >= figure.bbox.y0
+    assert where.y1 <= axes.get_window_extent().y0
+    assert axes.get_window_extent().height / figure.dpi > 2.9
+    assert len({round(text.get_window_extent().y0) for text in legend.get_texts()}) == rows
+
+
 def test_what_is_drawn_in_ink_follows_the_scheme():
     svg = _to_svg(side_curves(sides(), crossings(1)), "Curves")
     assert INK not in svg.split("</style>")[1]
