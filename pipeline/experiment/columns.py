@@ -18,7 +18,7 @@ from pipeline.encoder.layers import check_layer
 from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.engine import encode_together, pinned
 from pipeline.experiment.text_columns import text_columns
-from pipeline.experiment.transformers import naming_conf, pools_tokens
+from pipeline.experiment.transformers import naming_conf, pools_tokens, without_warning_of_sentiment
 from pipeline.features.encoded import EncoderTransformer, encoder_of
 from pipeline.project.paths import FEATURES_CONF
 
@@ -31,6 +31,7 @@ _N_TIMED = 16  # held-out reviews by which the seconds of a transformer are meas
 Costs = dict[str, dict[str, float]]
 
 
+@without_warning_of_sentiment()
 def fit_transform(
     transformers: Mapping[str, Any], reviews: pd.DataFrame, cache: Path, tokens: Path
 ) -> tuple[dict[str, pd.DataFrame], Costs]:

@@ -18,6 +18,7 @@ from pipeline.experiment.fitting import one_thread, quiet
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import make_model
 from pipeline.experiment.pieces import RunContext
+from pipeline.experiment.transformers import without_warning_of_sentiment
 from pipeline.features import transform_together
 
 Array = npt.NDArray[np.float64]
@@ -73,7 +74,9 @@ class Reader:
 
     def predict_texts(self, texts: list[str]) -> dict[Line, Array]:
         """Return the predictions of each line from raw texts, by one forward pass for all features."""
-        return self.predict(transform_together(self.transformers, texts))
+        with without_warning_of_sentiment():
+            columns = transform_together(self.transformers, texts)
+        return self.predict(columns)
 
 
 def _side_by_side(parts: list[str], columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.experiment.engine import in_parallel
 from pipeline.experiment.fitting import one_thread
-from pipeline.experiment.transformers import learns, naming_conf
+from pipeline.experiment.transformers import learns, naming_conf, without_warning_of_sentiment
 from pipeline.progress import progress_bar
 
 _AT_ONCE = 5_000  # reviews for which a worker is asked, of a transformer that learns nothing
@@ -75,7 +75,7 @@ def text_columns(
 
 def _run(job: _Job) -> tuple[str, int, TextColumns]:
     started = time.perf_counter()
-    with naming_conf(job.name), one_thread():
+    with naming_conf(job.name), one_thread(), without_warning_of_sentiment():
         if learns(job.transformer):
             columns, seconds = _learned(job, started)
         else:

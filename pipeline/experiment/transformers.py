@@ -1,5 +1,6 @@
 """From names in conf/features to transformers, and which of them learn, pool token states or explain themselves."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.errors import PipelineError, first_line
 from pipeline.experiment.named import estimator_digest, imported
 from pipeline.features import AttentionPooling, LocalLLM, TEstimates
 from pipeline.features.encoded import EncoderTransformer
+from pipeline.features.text_stats import SAYS_LITTLE
 from pipeline.features.word_items import WordItemsTransformer
 from pipeline.project.conf import FeatureConfig, check_names
 from pipeline.project.paths import FEATURES_CONF
@@ -104,6 +106,14 @@ def table_digests(transformers: Mapping[str, Any], reviews: Path) -> dict[str, s
 
 def _looks_words_up(transformer: Any) -> bool:
     return getattr(transformer, "words", None) == "dictionary"
+
+
+@contextmanager
+def without_warning_of_sentiment() -> Iterator[None]:
+    """Silence what each of several transforms would say anew: the notes of the features stage say it once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", SAYS_LITTLE)
+        yield
 
 
 @contextmanager

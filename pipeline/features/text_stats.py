@@ -24,6 +24,7 @@ _NEGATION = re.compile(
 _PUNCTUATION = regex.compile(r"[^\p{L}\p{N}\p{Mn}\p{Mc}\s\x1c-\x1f]")
 # From this share of texts on, and this many, that the sentiment lexicon hardly knows, a warning says so.
 _MANY, _LEAST_TEXTS = 0.1, 5
+SAYS_LITTLE = "Sentiment says little here"
 # More capitals than this, and they are how the text is typed, not what it stresses.
 _ALL_CAPITALS = 0.9
 # The letters that are capital in any English text.
@@ -144,10 +145,11 @@ class TextStats(TransformerMixin, BaseEstimator):
 
 
 def _warn_of_other_languages(texts: list[str]) -> None:
+    texts = [text for text in texts if words(text)]
     share = poorly_read(texts)
     if share >= _MANY and (n_poor := round(share * len(texts))) >= _LEAST_TEXTS:
         warnings.warn(
-            f"Sentiment says little here: its lexicon knows under a tenth of the words in {share:.0%} of"
+            f"{SAYS_LITTLE}: its lexicon knows under a tenth of the words in {share:.0%} of"
             f" {len(texts)} texts (about {n_poor}); it reads English, Japanese and Chinese. Use TMetrics, which learns"
             " words from stars.",
             UserWarning,

@@ -1,5 +1,6 @@
 """Columns of many reviews: the numbers are those of one process, whatever is taken at a time."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.base import clone
 from pipeline.errors import PipelineError
 from pipeline.experiment import columns, text_columns
 from pipeline.features import SentenceMetrics, TextStats, TMetrics
+from pipeline.features.text_stats import SAYS_LITTLE
 
 WORDS = ["ramen", "cold", "kind", "never", "again", "great.", "slow.", "!"]
 
@@ -46,6 +48,20 @@ def test_many_reviews_have_the_columns_of_few(tmp_path: Path, monkeypatch: pytes
         texts = reviews["text"].tolist()
         np.testing.assert_array_equal(many[name].transform(texts), few[name].transform(texts))
         assert costs[name]["learn_seconds"] > 0
+
+
+@pytest.mark.usefixtures("in_one_process")
+@pytest.mark.parametrize("many", [1, 1000])
+def test_what_the_notes_say_once_no_transform_says_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    reviews = made_up_reviews(60).assign(text="Das Essen war kalt")
+    monkeypatch.setattr(columns, "_MANY", many)
+    with pytest.warns(UserWarning, match=SAYS_LITTLE):
+        TextStats().transform(reviews["text"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        columns.fit_transform({"stats": TextStats()}, reviews, tmp_path / "shards", tmp_path / "tokens")
 
 
 class _Refuses(TextStats):

@@ -47,6 +47,7 @@ from pipeline.project.paths import DatasetPaths
 from pipeline.project.store import sqlite_uri
 from pipeline.project.tables import table_path
 from pipeline.report.results import lines_of
+from pipeline.segmentation import used_dictionaries
 from pipeline.stages import log as tracking
 
 pytestmark = pytest.mark.slow
@@ -436,6 +437,13 @@ class TestModels:
         settings = environment(MLFLOW_TRACKING_URI=f"sqlite:///{again / 'mlflow.db'}")
         result = subprocess.run([sys.executable, "-c", code, uri], env=settings, capture_output=True, text=True)
         assert result.stdout.strip() == "[2.5]", result.stderr
+
+    def test_a_model_names_the_dictionaries_that_read_words(self, root: Path) -> None:
+        files = list(root.rglob("requirements.txt"))
+        assert files
+        for file in files:
+            named = dict(line.split("==") for line in file.read_text().splitlines())
+            assert used_dictionaries().items() <= named.items()
 
     def test_a_file_with_a_type_from_elsewhere_is_not_loaded(self, tmp_path: Path) -> None:
         skops.io.dump(Strange(), tmp_path / "model.skops")
