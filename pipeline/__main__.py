@@ -212,8 +212,8 @@ def attend(
     special: Annotated[
         bool | None,
         typer.Option(
-            help="Without [CLS], [SEP] and the like, each row divided by its sum, or with them; by default only the "
-            "line below a picture leaves them out."
+            help="With [CLS], [SEP] and the like, or without, each row divided by its sum; by default only the line "
+            "below a picture leaves them out."
         ),
     ] = None,
     next_token: Annotated[

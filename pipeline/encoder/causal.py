@@ -1,7 +1,9 @@
 """Load a causal model with its head, which predicts the next token: from safetensors or from a GGUF file."""
 
 import os
+from contextlib import redirect_stderr
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +61,8 @@ def _load_causal(model: str, revision: str | None, _stamp: Stamp) -> "tuple[PreT
     with needs_extra(f"The GGUF file {model!r}", "peers"):
         import gguf  # noqa: F401 - transformers reads the file with it
     path = Path(model).absolute()
-    with naming(model):
+    # transformers draws a bar while it unpacks the weights, which none of its settings turns off.
+    with naming(model), redirect_stderr(StringIO()):
         return _loaded(model, str(path.parent), gguf_file=path.name)
 
 

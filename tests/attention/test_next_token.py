@@ -44,9 +44,13 @@ def test_the_end_that_a_tokenizer_appends_is_left_out(tmp_path: Path) -> None:
     assert next_tokens("犬が猫", model).probability[0] == pytest.approx(float(expected.max()), abs=1e-5)
 
 
-def test_a_gguf_file_is_read_for_attention_and_the_next_token(tmp_path: Path) -> None:
+def test_a_gguf_file_is_read_for_attention_and_the_next_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write_gguf(tmp_path / "tiny.gguf")
+    capsys.readouterr()
     attention = attention_map("the dog", path)
+    assert capsys.readouterr() == ("", "")
     assert attention.causal
     np.testing.assert_allclose(attention.weights.sum(axis=3), 1, atol=1e-5)
     tokens = next_tokens("the dog", path)
