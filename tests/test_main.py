@@ -131,7 +131,11 @@ PREPARE_FILE = ["prepare", "--data", "file", "--file"]
         (lambda project: None, ["score", "--dataset", "-"], "'-' cannot be a dataset's name"),
         (lambda project: None, ["log", "--dataset=-x"], "neither - nor . first"),
         (lambda project: None, [*PREPARE_FILE, "-mine.csv"], "'-mine' cannot be a dataset's name"),
-        (lambda project: None, ["prepare", "--data", "foo"], "'foo' is not one of 'sample', 'sample-ja', 'sample-zh', 'yelp', 'file'"),
+        (
+            lambda project: None,
+            ["prepare", "--data", "foo"],
+            "'foo' is not one of 'sample', 'sample-ja', 'sample-zh', 'yelp', 'file'",
+        ),
         (lambda project: None, ["prepare", "--limit", "5"], "Invalid value for '--limit'"),
         (lambda project: None, ["prepare", "--bogus"], "No such option: --bogus"),
         (lambda project: None, ["nonsense"], "No such command 'nonsense'"),
