@@ -30,9 +30,11 @@ def notes(read: Mapping[str, Any]) -> list[str]:
         )
     if languages := read.get("languages"):
         names = " and ".join(_LANGUAGES[each] for each in sorted(languages))
-        if "dictionary" in read.get("words", []):
+        words = read.get("words", [])
+        if "dictionary" in words:
             versions = ", ".join(f"{name} {version}" for name, version in read["dictionaries"].items())
-            found.append(f"{names} was read in words by dictionary ({versions}).")
-        if "characters" in read.get("words", []):
-            found.append(f"{names} was read as characters and pairs of them; for words: {_EXTRA}.")
+            beside = "; features with words: characters read characters" if "characters" in words else ""
+            found.append(f"{names} texts were read in words by dictionary ({versions}){beside}.")
+        elif words:
+            found.append(f"{names} texts were read as characters and pairs of them; for words: {_EXTRA}.")
     return found

@@ -49,7 +49,7 @@ def test_japanese_is_noted_in_manifest_and_report(
     said = Results(DatasetPaths("sample")).reading_notes
     assert said == notes(read)
     assert f"{share['tokens']:.0%} of the tokens" in said[0]
-    assert said[-1].startswith("Japanese was read")
+    assert said[-1].startswith("Japanese texts were read")
     assert ("[cjk]" in said[-1]) == bool(MISSING)
     # What is up to date is not counted again, and says so as before.
     manifest = Path("data/features/sample/manifest.json")
@@ -74,6 +74,15 @@ def test_english_has_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_characters_are_noted_with_how_to_get_words() -> None:
     (note,) = notes({"languages": {"ja": 3, "zh": 1}, "words": ["characters"]})
     assert note == (
-        "Japanese and Chinese was read as characters and pairs of them; "
+        "Japanese and Chinese texts were read as characters and pairs of them; "
         'for words: pip install "t-method-vs-attention[cjk]".'
+    )
+
+
+def test_words_beside_characters_are_one_note_without_advice() -> None:
+    read = {"languages": {"zh": 1}, "words": ["characters", "dictionary"], "dictionaries": {"rjieba": "0.2.2"}}
+    (note,) = notes(read)
+    assert note == (
+        "Chinese texts were read in words by dictionary (rjieba 0.2.2); "
+        "features with words: characters read characters."
     )
