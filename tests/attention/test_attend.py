@@ -109,6 +109,7 @@ class TestCommand:
             ([SENTENCE, "--word", "zebra"], "'zebra', which is not in the text"),
             ([SENTENCE, "--word", "cat", "--layer", "2"], "leave out --layer 2"),
             ([SENTENCE, "--word", "cat", "--no-values"], "--word always shows its values: leave out --no-values"),
+            ([SENTENCE, "--out", "map.csv", "--values"], "a .csv file always shows its values: leave out --values"),
             ([SENTENCE, "--out", "map.pdf"], "--out ends in .png, .svg, .html or .csv, got 'map.pdf'"),
             ([SENTENCE, "--out", "/dev/null/map.png"], "/dev/null"),
             ([SENTENCE, "--model", "/nowhere/at all"], "is neither a directory nor can it be had from the hub"),

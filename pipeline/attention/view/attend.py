@@ -39,8 +39,10 @@ def run(
     _check_suffix(out)
     if word is not None and layer is not None:
         raise PipelineError(f"--word shows every layer beside the others: leave out --layer {layer}")
-    if values is not None and word is not None and (out is None or out.suffix.lower() != ".html"):
-        raise PipelineError(f"--word always shows its values: leave out {'--values' if values else '--no-values'}")
+    kind = None if out is None else out.suffix.lower()
+    if values is not None and (kind == ".csv" or (word is not None and kind != ".html")):
+        always = "a .csv file" if kind == ".csv" else "--word"
+        raise PipelineError(f"{always} always shows its values: leave out {'--values' if values else '--no-values'}")
     try:
         attention = attention_map(text, model, revision)
         if special is False:
