@@ -10,7 +10,7 @@ from pipeline.experiment.curves import contrasts_frame, crossovers_frame, sides_
 from pipeline.experiment.line import Line
 
 SIZES = [10, 100, 1000]
-PAIRS = [["T-method", "attention"], ["both", "attention"]]
+PAIRS = [["T-method", "attention"], ["combined", "attention"]]
 SECONDS = {"T-method": 4.2, "attention": 250.0}
 
 
@@ -33,7 +33,7 @@ def sentences(levels: dict[str, list[float]], n_test: int = 1250, spread: float 
     )
 
 
-CROSSING = {"T-method": [0.7, 0.75, 0.8], "attention": [0.5, 0.7, 0.9], "both": [0.6, 0.7, 0.9]}
+CROSSING = {"T-method": [0.7, 0.75, 0.8], "attention": [0.5, 0.7, 0.9], "combined": [0.6, 0.7, 0.9]}
 
 
 def test_the_first_sentence_gives_both_sides_their_lines_the_difference_and_who_is_ahead() -> None:
@@ -53,13 +53,13 @@ def test_the_second_sentence_says_at_which_sizes_each_is_surely_ahead_and_where_
 
 def test_the_third_sentence_gives_the_other_contrasts_and_the_costs() -> None:
     third = sentences(CROSSING)[2]
-    assert third.startswith("With all of them, too: both against attention, difference +0.000 (")
+    assert third.startswith("With all of them, too: combined against attention, difference +0.000 (")
     assert "so neither is shown to be ahead; " in third
     assert third.endswith("training from raw texts takes 4.2 s for T-method and 4 min for attention.")
 
 
 def test_a_lead_that_stays_is_said_to_stay() -> None:
-    second = sentences({"T-method": [0.7, 0.8, 0.9], "attention": [0.4, 0.5, 0.6], "both": [0.5, 0.5, 0.5]})[1]
+    second = sentences({"T-method": [0.7, 0.8, 0.9], "attention": [0.4, 0.5, 0.6], "combined": [0.5, 0.5, 0.5]})[1]
     assert "with 10, 100 and 1,000 training reviews" in second
     assert "attention is ahead at no size" in second
     ends = "T-method has the higher estimate at both ends, and in 0% of the resamples only one of them."
@@ -67,7 +67,7 @@ def test_a_lead_that_stays_is_said_to_stay() -> None:
 
 
 def test_equal_sides_neither_lead_nor_cross() -> None:
-    second = sentences({"T-method": [0.5, 0.5, 0.5], "attention": [0.5, 0.5, 0.5], "both": [0.5, 0.5, 0.5]})[1]
+    second = sentences({"T-method": [0.5, 0.5, 0.5], "attention": [0.5, 0.5, 0.5], "combined": [0.5, 0.5, 0.5]})[1]
     assert "T-method is ahead at no size, and attention is ahead at no size" in second
     assert "the estimates do not cross, and in " in second
 

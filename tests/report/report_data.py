@@ -31,9 +31,9 @@ SIZES = {10: 30, 30: 30, 100: 30, 384: 5, 1000: 5, 3000: 1}
 SIDES = {
     "T-method": Line("t_metrics+text_stats", "unit spaces (chosen shrinkage)"),
     "attention": Line("attention_pooling+text_stats", "Ridge"),
-    "both": Line("attention_pooling+text_stats", "T(1)"),
+    "combined": Line("attention_pooling+text_stats", "T(1)"),
 }
-CONTRASTS = [("T-method", "attention"), ("both", "attention")]
+CONTRASTS = [("T-method", "attention"), ("combined", "attention")]
 SENTENCES = [
     "With 30 training reviews the T-method is ahead of attention by +0.08 QWK (95% interval +0.02 to +0.13).",
     "With all 3000 attention is ahead by +0.05 (+0.01 to +0.09); the lead changes at about 140 reviews (60 to 320).",
@@ -186,7 +186,7 @@ def _curves(
     crossovers = [
         {"a": t_name, "b": "attention", "found": 0.93, "n": 140, "n_low": 60, "n_high": 320}
         | {"ahead_small": t_name, "ahead_large": "attention"},
-        {"a": "both", "b": "attention", "found": 0.12, "ahead_small": "both", "ahead_large": "both"},
+        {"a": "combined", "b": "attention", "found": 0.12, "ahead_small": "combined", "ahead_large": "combined"},
     ]
     known = [row | {"n_train": size} for row in measured for size in (0, 30) if row["n_train"] == 100]
     differences = [row | {"n_train": size} for row in contrasts for size in (0, 30) if row["n_train"] == 100]

@@ -15,7 +15,7 @@ from pipeline.report.results import Results
 from pipeline.report.runs import files_of, runs_of
 from pipeline.stages import report
 
-SIDES = {"T-method": "T-method", "LLM <b>2 examples</b>": "attention", "SetFit": "both"}
+SIDES = {"T-method": "T-method", "LLM <b>2 examples</b>": "attention", "SetFit": "combined"}
 SENTENCE = "Of the sizes from 10 to 100 training reviews, T-method is ahead with 10 & SetFit is ahead at no size."
 
 

@@ -219,7 +219,7 @@ def test_any_number_of_calibration_bins_can_be_drawn(n):
 @pytest.mark.parametrize(
     ("names", "rows"),
     [
-        (["T-method", "both"], 1),
+        (["T-method", "combined"], 1),
         (["T(1) on trained_attention+words+text_stats"] * 6, 6),
         (["words+text_stats"] * 13, 7),
     ],

@@ -26,7 +26,7 @@ CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12)
 SIDES = {
     "T-method": Line("text_stats", "T(1)"),
     "attention": Line("attention_pooling+text_stats", "Ridge"),
-    "both": Line("attention_pooling+text_stats", "Ta"),
+    "combined": Line("attention_pooling+text_stats", "Ta"),
 }
 SIDES_CSV = "reports/sample/curves/sides.csv"
 NAMES = [name for name, table in TABLES.items() if table.stage == "robustness"]
