@@ -1,19 +1,33 @@
 """Learning curves of sides and models, by how much the sides differ, and where the lead changes."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.format import interval, p_text, short
-from pipeline.report.figure import INK, Look, Picture, legend_below, looks, new_axes, new_figure, picture
+from pipeline.report.figure import (
+    INK,
+    Look,
+    Picture,
+    hint_bands,
+    legend_below,
+    looks,
+    new_axes,
+    new_figure,
+    picture,
+    switchable,
+)
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
 _TICKS = [base * 10**power for power in range(7) for base in (1, 3)]
 _CONTRAST = "{a} against {b}".format_map
+_SURE = 0.05  # p-values after Holm's correction below it
 _MOST_BANDS = 7  # more of them would hide each other
 _DASHES = {"Taguchi": "-", "other": "--", "baseline": ":"}
 
@@ -86,7 +100,7 @@ def pictures(results: Results) -> Iterator[Picture]:
     final = results.final
     ends = "; ".join(f"{line['side']} {QWK(line)}" for line in final.to_dict("records"))
     text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
-    yield picture("sides", "learning_curves", text, side_curves(results.sides, results.crossovers))
+    yield picture("sides", "learning_curves", text, side_curves(results.sides, _sure_changes(results)))
 
     curves = results.curves
     families = {line.model: results.family(line) for line in results.lines}
@@ -105,8 +119,24 @@ def pictures(results: Results) -> Iterator[Picture]:
         yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
 
 
+def _sure_changes(results: Results) -> pd.DataFrame:
+    """Return the changes of the lead with one side surely ahead before, and the other one surely ahead after."""
+    sure = results.contrasts[results.contrasts["p_holm"] < _SURE]
+
+    def is_sure(change: dict[Any, Any]) -> bool:
+        of_pair = sure[(sure["a"] == change["a"]) & (sure["b"] == change["b"])]
+        before = set(np.sign(of_pair.loc[of_pair["n_train"] <= change["n"], "difference"]))
+        after = set(np.sign(of_pair.loc[of_pair["n_train"] >= change["n"], "difference"]))
+        return {1, -1} <= before | after and before != after and bool(before and after)
+
+    changes = results.crossovers
+    return changes[[is_sure(change) for change in changes.to_dict("records")]]
+
+
 def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     """Draw the learning curve of each side, and below it where the lead changes; few sides have their 95% bands.
+
+    On the page each size shows its values, and sides can be switched off.
 
     Parameters
     ----------
@@ -124,15 +154,28 @@ def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
         curve = sides[sides["side"] == side].sort_values("n_train")
         band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
         if few:
-            axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
-        axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5)
+            switchable([axes.fill_between(*band, color=look.color, alpha=0.08, linewidth=0)], side)
+        switchable(axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5), side)
     _reviews_axis(axes, sides["n_train"])
     axes.set(ylabel="QWK on held-out reviews")
+    hint_bands(axes, *_values_by_size(sides))
     for strip_axes in below:
         _lead_changes(strip_axes, found)
     (below or [axes])[-1].set_xlabel("training reviews (log scale)")
     legend_below(figure, axes)
+    (legend,) = figure.legends
+    for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        switchable([artist for artist in (handle, text) if artist], text.get_text())
     return figure
+
+
+def _values_by_size(sides: pd.DataFrame) -> tuple[list[int], list[str]]:
+    """Return the sizes, and for each the values of all sides, the highest first."""
+    ordered = sides.sort_values(["n_train", "qwk"], ascending=[True, False])
+    sizes = sorted(set(ordered["n_train"].tolist()))
+    values = ordered.assign(value=[f"{row['side']}: {QWK(row)}" for row in ordered.to_dict("records")])
+    at = [values.loc[values["n_train"] == size, "value"] for size in sizes]
+    return sizes, ["\n".join([f"{size} training reviews", *of_size]) for size, of_size in zip(sizes, at, strict=True)]
 
 
 def _lead_changes(axes: Axes, found: pd.DataFrame) -> None:
