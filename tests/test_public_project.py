@@ -1,6 +1,7 @@
 """What a public project has beside its code: a citation, how to report, forms, and a workflow that runs its tests."""
 
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def test_a_file_for_the_code_host_can_be_read(path: Path) -> None:
     if path.parent.name == "workflows":
         assert content["permissions"] == {"contents": "read"}
         assert all(job["timeout-minutes"] <= 90 for job in content["jobs"].values())
+        for step in (step for job in content["jobs"].values() for step in job["steps"] if "run" in step):
+            subprocess.run(["bash", "-n", "-c", step["run"]], check=True)
         return
     if path.stem == "config":
         return

@@ -2,17 +2,21 @@
 
 import json
 import re
+import runpy
+import shutil
 from collections.abc import Iterable
 from functools import cache
 from html import unescape
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from claims import Sentence, Table, unclaimed, without_code, wrong
 from project import ROOT
 
+from pipeline.errors import PipelineError
 from pipeline.project.paths import DatasetPaths
-from pipeline.project.tables import read_table
+from pipeline.project.tables import TABLES, read_table
 
 YELP = DatasetPaths.of_reports(ROOT / "docs/results/yelp-5000")
 SAMPLE = DatasetPaths.of_reports(ROOT / "docs/results/sample")
@@ -254,3 +258,28 @@ def test_the_rendered_report_of_the_sample_says_what_its_tables_say() -> None:
     assert re.search(rf"{re.escape(best['model'])}.{{,200}}?{re.escape(qwk)}", shown)
     summary = SAMPLE.summary.read_text(encoding="utf-8")
     assert qwk in summary
+
+
+# The files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_files_hold_numbers_alone_and_a_second_copy_is_equal(tmp_path: Path) -> None:
+    renew = runpy.run_path(str(ROOT / "docs/results/renew.py"))
+    tables = {table.file for name, table in TABLES.items() if name not in renew["LEFT_OUT"]}
+    allowed = tables | {"summary.md", "curves/verdict.json", "manifest.json"}
+    allowed |= {f"{stage}/manifest.json" for stage in renew["STAGES"]}
+    for paths in (SAMPLE, YELP):
+        files = {path.relative_to(paths.reports).as_posix() for path in paths.reports.rglob("*") if path.is_file()}
+        assert files <= allowed
+    assert not YELP.summary.exists()
+    renew["main"](str(YELP.reports), str(tmp_path))
+    for path in tmp_path.rglob("*.*"):
+        assert path.read_bytes() == (YELP.reports / path.relative_to(tmp_path)).read_bytes()
+
+
+def test_a_file_that_names_a_place_of_this_machine_is_refused(tmp_path: Path) -> None:
+    renew = runpy.run_path(str(ROOT / "docs/results/renew.py"))
+    (tmp_path / "manifest.json").write_text(json.dumps({"inputs": {"/" + "tmp/reviews.csv": "0"}}))
+    shutil.copy(YELP.reports / "metrics.csv", tmp_path)
+    with pytest.raises(PipelineError, match="a place of this machine: run the stage with relative paths"):
+        renew["main"](str(tmp_path), str(tmp_path / "copy"), "score")
