@@ -90,6 +90,40 @@ def know_how_sentence(
     )
 
 
+def sure_leads(contrasts: pd.DataFrame, n_test: int) -> list[tuple[str, str, list[int]]]:
+    """Return who is surely ahead of whom, and at which sizes.
+
+    Parameters
+    ----------
+    contrasts : DataFrame
+        With columns a, b, n_train, difference, p_holm.
+    n_test : int
+        Number of held-out reviews; with few of them nobody is ahead.
+
+    Returns
+    -------
+    list of (str, str, list of int)
+        Who is ahead, who is behind, and the numbers of training reviews in ascending order; pairs in their order.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"a": "T-method", "b": "attention", "n_train": [10, 20, 30]})
+    >>> table = table.assign(difference=[0.2, 0.1, -0.1], p_holm=[0.01, 0.3, 0.01])
+    >>> sure_leads(table, n_test=400)
+    [('T-method', 'attention', [10]), ('attention', 'T-method', [30])]
+    >>> sure_leads(table, n_test=12)
+    []
+    """
+    leads: dict[tuple[str, str], list[int]] = {}
+    if n_test >= ENOUGH and len(contrasts):
+        for row in contrasts[contrasts["p_holm"] < SURE].sort_values("n_train").to_dict("records"):
+            pair = (row["a"], row["b"]) if row["difference"] > 0 else (row["b"], row["a"])
+            leads.setdefault(pair, []).append(row["n_train"])
+    pairs = list(zip(contrasts["a"], contrasts["b"], strict=True)) if leads else []
+    in_order = dict.fromkeys(ends for a, b in pairs for ends in ((a, b), (b, a)))
+    return [(*pair, leads[pair]) for pair in in_order if pair in leads]
+
+
 def _reached(sides: pd.DataFrame, name: str, n_train: int) -> str:
     side = sides[(sides["side"] == name) & (sides["n_train"] == n_train)].iloc[0]
     interval = f"95% interval {side['qwk_low']:.3f} to {side['qwk_high']:.3f}"
