@@ -221,17 +221,26 @@ def _without_reviews(results: Results) -> list[str]:
             f"With no review at all, take {the(ahead)} with know-how from other reviews "
             f"(agreement {number(agreement[ahead])})."
         ]
-    reached = " and ".join(f"{the(side)} (agreement {number(agreement[side])})" for side in (a, b))
-    return [f"With no review at all, know-how from other reviews helps; no sure winner between {reached}."]
+    reached = ", ".join(f"{number(agreement[side])} with {the(side)}" for side in (a, b))
+    return [f"With no review at all, take know-how from other reviews (agreement {reached}; no sure winner)."]
 
 
 def _also(results: Results) -> list[str]:
     """Name every sure lead of the other pairs, and those of all pairs with know-how."""
-    contrasts, known = results.contrasts, results.know_how_contrasts
+    contrasts = results.contrasts
     a, b = contrasts.iloc[0][["a", "b"]]
     others = contrasts[(contrasts["a"] != a) | (contrasts["b"] != b)]
+    tables = [(others, results.n_held_out, "")]
+    if len(results.know_how):
+        tables.append((results.know_how_contrasts, results.n_held_out, ", both with know-how"))
+    if results.peers and results.peers_are_current:
+        tables.append((results.peer_contrasts, int(results.peers["n_held_out"]), ""))
     return [
-        f"{the(ahead)} ahead of {behind} with {spans(sizes, sorted(set(table['n_train'])))} reviews{beside}"
-        for table, beside in ((others, ""), (known, ", both with know-how"))
-        for ahead, behind, sizes in sure_leads(table, results.n_held_out)
+        f"{the(ahead)} ahead of {the(behind)} with {_spans_of(sizes, table)} reviews{beside}"
+        for table, n_held_out, beside in tables
+        for ahead, behind, sizes in sure_leads(table, n_held_out)
     ]
+
+
+def _spans_of(sizes: Sequence[int], contrasts: pd.DataFrame) -> str:
+    return spans(sizes, sorted(set(contrasts["n_train"])))
