@@ -15,7 +15,7 @@ from pipeline.report.results import Results
 from pipeline.report.table import cell
 
 _WIDEST = 40  # columns of a side's name
-_AXIS = 60  # characters that fit below the axis
+_AXIS = 56  # characters that fit below the axis
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -44,7 +44,7 @@ def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
     leads : dict of str to list of int
         At which sizes a side is surely ahead.
     """
-    figure, axes = new_axes(5.1, 2.3)
+    figure, axes = new_axes(4.6, 2.2)
     a, b = at.iloc[0][["a", "b"]]
     above, below = (cut(side, _WIDEST) for side in (a, b))
     axes.axhline(0, color=INK, linewidth=1)
