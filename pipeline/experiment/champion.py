@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +74,6 @@ def find_model(dataset: str | None, file: Path | None) -> SavedModel:
     return _saved(paths, known) if known else SavedModel(file.name, file)
 
 
-@lru_cache(maxsize=1)
 def load_model(saved: SavedModel) -> BoundedRegressor:
     """Read a model, whose types are checked before.
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ _AT_ONCE, _AT_ONCE_EXPLAINED = 512, 16
 _MOST_WORDS = 8
 _DECIMALS = 4
 _NO_TEXT = "text empty or not a string"
+# A worker reads its model once.
+_loaded = lru_cache(maxsize=1)(load_model)
 
 
 def run(
@@ -75,13 +77,14 @@ def run(
     started = time.perf_counter()
     rows = read_files(file, columns, encoding, with_stars=False)
     saved = find_model(dataset, model)
-    regressor = load_model(saved)
-    # A model that cannot read is found before the work, too.
+    # A model of before may have been under the same name.
+    _loaded.cache_clear()
+    # A model that cannot read is found before the work.
     with reading_texts(saved.about):
-        regressor.predict(["?"])
+        _loaded(saved).predict(["?"])
     read = partial(_read, saved, explain)
     left_out = ["file"] * file.is_file() + ["text"] * (not with_text)
-    # What is damaged further on is found before the work, not after it.
+    # So is what is damaged further on.
     n, counted = sum(map(len, rows.parts())), _Counts()
     with progress_bar(n, "predict", " reviews") as bar, no_bars(), kept(), _writer(out) as write:
         for table in _tables(rows, read, explain, bar):
@@ -150,7 +153,7 @@ def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.Data
     usable = [row for row, reason in enumerate(reasons) if reason is None]
     texts = [block.texts[row] for row in usable]
     with one_thread(), reading_texts(saved.about):
-        model = load_model(saved)
+        model = _loaded(saved)
         table = _rated(model, texts)
         if explain:
             words = map(_words, word_contributions_of_texts(model.predict, texts))
