@@ -48,6 +48,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_show_sourcelink = False
 html_static_path = ["_static"]
+# The rendered report of the embedded sample, as it is.
+html_extra_path = ["sample-report.html"]
 html_css_files = ["style.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {
@@ -109,7 +111,10 @@ def link(app: Sphinx, page: str, source: list[str]) -> None:
 
     def linked(found: re.Match[str]) -> str:
         path, _, anchor = found["target"].partition("#")
-        target = page_of(posixpath.normpath(posixpath.join(posixpath.dirname(file), path)))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
+        target = page_of(path)
+        if (extra := path.removeprefix("docs/")) in html_extra_path:
+            return f'<a href="{posixpath.relpath(extra, posixpath.dirname(page) or ".")}">{found["text"]}</a>'
         if target not in app.env.found_docs:
             return found["text"]
         kind = ".rst" if target.startswith("gallery/") else ".md"
