@@ -107,7 +107,7 @@ def link(app: Sphinx, page: str, source: list[str]) -> None:
         return
     file = OF_ROOT.get(page, f"docs/{page}.md")
     if page in OF_ROOT:
-        source[0] = (ROOT / file).read_text(encoding="utf-8")
+        source[0] = (ROOT / file).read_text(encoding="utf-8").replace("](docs/pictures/", "](pictures/")
 
     def linked(found: re.Match[str]) -> str:
         path, _, anchor = found["target"].partition("#")
@@ -134,6 +134,9 @@ LABELS = {
     "first-steps-nlp": {"ja": "最初の10分（言語処理）", "zh": "最初十分钟（语言处理）"},
     "t-method": {"ja": "T法", "zh": "T法"},
     "attention": {"ja": "注意機構", "zh": "注意力"},
+    "comparison": {"ja": "比較", "zh": "比较"},
+    "parts": {"ja": "部品", "zh": "组件"},
+    "extend": {"ja": "追加", "zh": "扩展"},
 }
 
 
