@@ -1,14 +1,14 @@
 """Learning curves of sides and models, by how much the sides differ, and where the lead changes."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
 from pipeline.format import interval, p_text, short
 from pipeline.report.figure import (
     INK,
@@ -27,7 +27,6 @@ from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
 _TICKS = [base * 10**power for power in range(7) for base in (1, 3)]
 _CONTRAST = "{a} against {b}".format_map
-_SURE = 0.05  # p-values after Holm's correction below it
 _MOST_BANDS = 7  # more of them would hide each other
 _DASHES = {"Taguchi": "-", "other": "--", "baseline": ":"}
 
@@ -63,26 +62,46 @@ def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     return long_table(f"The sides with all {final['n_train'].max()} training reviews", measured, cells, n_names=2)
 
 
+def same_lines(final: pd.DataFrame) -> list[str]:
+    """Return a sentence for each line that more than one side has chosen.
+
+    Examples
+    --------
+    >>> final = pd.DataFrame({"side": ["combined", "T", "A"], "features": ["f", "g", "f"], "model": ["Ta", "Ta", "Ta"]})
+    >>> same_lines(final)
+    ['combined and A have the same best line: Ta on f.']
+    """
+    return [
+        f"{' and '.join(', '.join(sides).rsplit(', ', 1))} have the same best line: {model} on {features}."
+        for (features, model), sides in final.groupby(["features", "model"], sort=False)["side"]
+        if len(sides) > 1
+    ]
+
+
 def sides_by_size(sides: pd.DataFrame, beside: str = "") -> Table:
-    """Return QWK with its interval: sides as rows, training reviews as columns; `beside` names what they have, too."""
+    """Return QWK with its interval: training reviews as rows, sides as columns; `beside` names what they have, too."""
     caption = f"QWK (95% interval){beside} by number of training reviews"
-    return wide_table(caption, sides.sort_values("n_train", kind="stable"), "side", "n_train", QWK)
+    table = sides.sort_values("n_train", kind="stable").rename(columns={"n_train": "training reviews"})
+    return wide_table(caption, table, "training reviews", "side", QWK)
 
 
-def contrast_table(contrasts: pd.DataFrame, beside: str = "") -> Table:
-    """Return the QWK differences between sides; `beside` names what they have, too."""
+def contrast_table(contrasts: pd.DataFrame, n_held_out: int, beside: str = "") -> Table:
+    """Return the QWK differences between sides, and who is surely ahead; `beside` names what they have, too."""
+    ahead = [surely_ahead(row, n_held_out) or "–" for row in contrasts.to_dict("records")]
     cells = {
         "contrast": _CONTRAST,
         "training reviews": cell(str, "n_train"),
         "QWK difference (95%)": cell(interval, "difference", "low", "high", digits=3, sign=True),
         "p": cell(p_text, "p"),
         "p after Holm": cell(p_text, "p_holm"),
+        "surely ahead": cell(str, "ahead"),
     }
-    return long_table(f"QWK of the first side less the second{beside}", contrasts, cells)
+    table = long_table(f"QWK of the first side less the second{beside}", contrasts.assign(ahead=ahead), cells)
+    return replace(table, sure={place for place, winner in enumerate(ahead) if winner != "–"})
 
 
-def crossover_table(crossovers: pd.DataFrame) -> Table:
-    """Return where the lead changes, and in how many of the bootstrap resamples it does so."""
+def crossover_table(crossovers: pd.DataFrame, contrasts: pd.DataFrame, n_held_out: int) -> Table:
+    """Return where the lead changes, in how many of the bootstrap resamples it does so, and whether that is sure."""
     at = cell(interval, "n", "n_low", "n_high", digits=0)
     cells = {
         "contrast": _CONTRAST,
@@ -90,7 +109,12 @@ def crossover_table(crossovers: pd.DataFrame) -> Table:
         "ahead with all": cell(str, "ahead_large"),
         "lead changes at (95%)": lambda row: at(row) if pd.notna(row["n"]) else "none found",
         "resamples with a change": "{found:.0%}".format_map,
+        "sure": cell(str, "sure"),
     }
+    changes = crossovers.to_dict("records")
+    sure = ["yes" if lead_surely_changes(change, contrasts, n_held_out) else "no" for change in changes]
+    crossovers = crossovers.assign(sure=sure)
+    crossovers.loc[crossovers["n"].isna(), "sure"] = "–"
     crossovers = crossovers.fillna({"ahead_small": "–", "ahead_large": "–"})
     return long_table("Training reviews at which the lead changes", crossovers, cells, n_names=3)
 
@@ -121,16 +145,8 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def _sure_changes(results: Results) -> pd.DataFrame:
     """Return the changes of the lead with one side surely ahead before, and the other one surely ahead after."""
-    sure = results.contrasts[results.contrasts["p_holm"] < _SURE]
-
-    def is_sure(change: dict[Any, Any]) -> bool:
-        of_pair = sure[(sure["a"] == change["a"]) & (sure["b"] == change["b"])]
-        before = set(np.sign(of_pair.loc[of_pair["n_train"] <= change["n"], "difference"]))
-        after = set(np.sign(of_pair.loc[of_pair["n_train"] >= change["n"], "difference"]))
-        return {1, -1} <= before | after and before != after and bool(before and after)
-
-    changes = results.crossovers
-    return changes[[is_sure(change) for change in changes.to_dict("records")]]
+    changes, n_held_out = results.crossovers, results.n_held_out
+    return changes[[lead_surely_changes(row, results.contrasts, n_held_out) for row in changes.to_dict("records")]]
 
 
 def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
