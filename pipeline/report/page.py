@@ -20,7 +20,7 @@ from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
 from pipeline.report import costs, curves, headline_figure, items, peers, predictions, robustness
 from pipeline.report.attention import explained_reviews
-from pipeline.report.figure import Picture, drawing
+from pipeline.report.figure import Picture, drawing, live
 from pipeline.report.headline import headline
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
@@ -134,6 +134,7 @@ def _environment() -> jinja2.Environment:
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
         "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
+        "live": lambda one: Markup(live(one)),  # noqa: S704
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }
