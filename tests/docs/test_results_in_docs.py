@@ -17,6 +17,8 @@ from project import ROOT
 from pipeline.errors import PipelineError
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import TABLES, read_table
+from pipeline.report.headline import headline
+from pipeline.report.results import Results
 
 YELP = DatasetPaths.of_reports(ROOT / "docs/results/yelp-5000")
 SAMPLE = DatasetPaths.of_reports(ROOT / "docs/results/sample")
@@ -251,8 +253,10 @@ def test_the_rendered_report_of_the_sample_says_what_its_tables_say() -> None:
     shown = " ".join(
         unescape(re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", "", page, flags=re.DOTALL)).split()
     )
-    for sentence in json.loads(SAMPLE.verdict.read_text(encoding="utf-8"))["sentences"]:
-        assert sentence in shown
+    found = Results(SAMPLE)
+    first = headline(found)
+    assert [sentence for sentence in (first.sentence, *first.advice, *found.sentences) if sentence not in shown] == []
+    assert first.sentence in SAMPLE.summary.read_text(encoding="utf-8")
     best = results(SAMPLE, "metrics").iloc[0]
     first_row = re.split(r"</tr>", page[page.index('id="leaderboard"') :])[1]
     assert best["model"] in first_row
