@@ -18,8 +18,7 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, items, peers, predictions, robustness
-from pipeline.report.attention import explained_reviews
+from pipeline.report import costs, curves, peers, predictions, robustness, words
 from pipeline.report.figure import Picture, drawing
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
@@ -37,7 +36,6 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
             *(robustness.pictures(results) if complete else ()),
             *(peers.pictures(results) if complete and results.peers else ()),
-            *items.pictures(results, config.n_items),
         ]
 
 
@@ -55,7 +53,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         results=results,
         lines=_leaderboard(results),
         pictures=pictures,
-        reviews=explained_reviews(results.explained),
+        words=words.section(results, config.n_items, complete),
         mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),
