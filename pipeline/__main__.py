@@ -249,6 +249,49 @@ def rate(
     typer.echo(command.run(text, model, base_url, know_how, examples, n_examples, scale, revision))
 
 
+@app.command()
+def predict(
+    review: Annotated[str | None, typer.Argument(help="A review, in quotes.", show_default=False)] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Reviews, with or without stars: Parquet, CSV or JSON, also compressed (.gz, .zst), or a directory of "
+            "such files."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --file, what to write: .csv, .jsonl or .parquet.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell the words that made a star.")] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="Whose best model predicts, by default that of the last run.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Another model, a file of reports/<dataset>/models.")] = None,
+    text: _Text = None,
+    id: _Id = None,  # noqa: A002 - the option's name
+    encoding: _Encoding = None,
+    with_text: Annotated[bool, typer.Option("--with-text", help="With --file, repeat the texts.")] = False,
+) -> None:
+    """Predict the star of a review, or of each review in a file, by the best model of the last run."""
+    name = None if dataset is None else _dataset_name(dataset)
+    of_file = {"--out": out, "--text": text, "--id": id, "--encoding": encoding, "--with-text": with_text or None}
+    if file is None:
+        if unused := [option for option, value in of_file.items() if value is not None]:
+            raise PipelineError(f"{unused[0]} goes with --file (FILE=): name the file of reviews")
+        if review is None:
+            raise PipelineError('give a review, in quotes (TEXT="..."), or a file of reviews by --file (FILE=)')
+        from pipeline.experiment import predict as command
+
+        typer.echo(command.run(review, name, model, explain))
+        return
+    if review is not None:
+        raise PipelineError(f"got a review and --file {file}: give one of them")
+    if out is None:
+        raise PipelineError(f"--file {file} needs --out (OUT=), such as --out stars.csv")
+    from pipeline.experiment import predict_file
+
+    columns = ColumnNames(text, None, id, None)
+    typer.echo(predict_file.run(file, out, name, model, columns, encoding, explain, with_text))
+
+
 _know_how = typer.Typer(help="What reviews teach, as a file of sums: make it, add several, show what one holds.")
 app.add_typer(_know_how, name="know-how")
 _Out = Annotated[Path, typer.Option(help="The file to write, such as mine.safetensors.")]

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.champion import champion
 from pipeline.experiment.line import Line
 from pipeline.experiment.saved import types_in
 from pipeline.files import git_commit, read_json, write_json
@@ -188,8 +189,9 @@ class _Upload:
             # After an error too, no run may come into being later.
             pool.shutdown(cancel_futures=True)
         self.client.set_terminated(parent_id)
-        if champion := next((line for line in lines if line in models), None):
-            self._register(champion, lines[champion], ids[champion], models[champion])
+        if best := champion(self.results.lines.values()):
+            line = Line(best["features"], best["model"])
+            self._register(line, lines[line], ids[line], models[line])
         return {"parent": parent_id, "children": {str(line): run_id for line, run_id in ids.items()}}
 
     def _send_line(self, parent_id: str, line: Line, run: Run, started: int) -> tuple[Line, str, str | None]:

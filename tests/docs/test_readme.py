@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from doc_blocks import check_blocks, python_blocks
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from project import ROOT, make_project, run_cli
@@ -16,25 +17,47 @@ from project import ROOT, make_project, run_cli
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+# Each block of these pages has a test of its own here.
+PARTED = ("comparison", "parts", "extend")
+TEXT = "\n".join((ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in PARTED)
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+TESTED = ("@champion", "train = load_sample()", "GridSearchCV", "class QuestionMarks", "def scaled_svr")
 
 
 def code_with(part: str) -> str:
+    assert part in TESTED
     (block,) = [block for block in PYTHON_BLOCKS if part in block]
     return block
 
 
-def test_the_first_30_lines_show_what_it_is_the_commands_and_the_leaderboard() -> None:
-    top = "\n".join(README.splitlines()[:30])
-    assert "make all" in top
-    assert "make test" in top
-    for model in ("T(1)", "Ta", "Ridge", "LogisticRegression", "HistGradientBoosting", "TF-IDF + Ridge", "mean"):
-        assert re.search(rf"^\| \d+ \| .*{re.escape(model)}", top, flags=re.MULTILINE), model
+def test_every_block_of_the_pages_that_the_readme_leads_to_is_tested() -> None:
+    assert len({code_with(part) for part in TESTED}) == len(PYTHON_BLOCKS)
+
+
+def test_the_readme_goes_from_what_it_is_by_pictures_and_five_lines_to_one_table() -> None:
+    order = ["T-method**", "](docs/pictures/curves.svg)", "quadratic weighted kappa", "](docs/pictures/review.svg)"]
+    order += ["pip install .", "```python", "make all ", "](docs/sample-report.html)", "\n|---|", "\n## Two schools"]
+    places = [README.index(part) for part in order]
+    assert places == sorted(places)
+    assert README.count("\n|---|") == 1
+    first, *_ = README.partition("![")[0].strip().split("\n\n")[1:]
+    said = first.partition(" [日本語]")[0]
+    assert len(re.findall(r"[.?!](?:\s|$)", said)) == 2
+    assert len(README.splitlines()) < 120
+
+
+def test_the_five_lines_print_words_with_their_sn_ratios() -> None:
+    check_blocks(ROOT / "README.md")
+    ((code, shown),) = python_blocks(ROOT / "README.md")
+    assert len([line for line in code.splitlines() if line]) == 5
+    assert "sn_db" in shown
+    (sentence,) = re.findall(r'Reviews with "(\w+)" have (\d\.\d) stars more', README)
+    assert re.search(r"^ *{} +{} ".format(*sentence), shown, flags=re.MULTILINE)
 
 
 # Other tests run all blocks of these, with what they print: test_know_how_doc.py and its like.
 WITH_OUTPUT = ("first-steps-quality", "first-steps-nlp", "know-how", "llm", "statistics", "workbench")
-ELSEWHERE = {ROOT / f"docs/{name}.md" for name in WITH_OUTPUT}
+ELSEWHERE = {ROOT / f"docs/{name}.md" for name in (*WITH_OUTPUT, *PARTED)}
 # These two only lead to the files in the root, which the site shows in their place.
 PAGES = sorted(set((ROOT / "docs").glob("*.md")) - ELSEWHERE - {ROOT / "docs/README.md", ROOT / "docs/changelog.md"})
 
@@ -55,8 +78,8 @@ def test_an_extractor_is_reused_in_five_lines_in_an_empty_directory(
     code = code_with("train = load_sample()")
     assert len([line for line in code.splitlines() if line]) == 5
     names: dict[str, object] = {}
-    exec(compile(code, "README", "exec"), names)
-    use = re.search(r"`(model\.predict\(.*?)` gives the stars", README).group(1)
+    exec(compile(code, "docs", "exec"), names)
+    use = re.search(r"`(model\.predict\(.*?)` gives the stars", TEXT).group(1)
     assert 4 < eval(use, names) <= 5
     assert eval(use.replace("Good food, lovely people.", "Awful, rude, never again!"), names) < 2
 
@@ -64,7 +87,7 @@ def test_an_extractor_is_reused_in_five_lines_in_an_empty_directory(
 def test_a_grid_search_behind_an_encoder_keeps_the_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(compile(code_with("GridSearchCV"), "README", "exec"), names)
+    exec(compile(code_with("GridSearchCV"), "docs", "exec"), names)
     assert names["search"].best_params_["ridge__alpha"] in (0.1, 1, 10)
     assert list((tmp_path / "vectors").iterdir())
 
@@ -80,10 +103,10 @@ def test_feature_and_model_of_the_readme_run_through_the_pipeline_and_the_model_
     monkeypatch.syspath_prepend(project)
     (project / "my_features.py").write_text(code_with("class QuestionMarks"))
     (project / "my_models.py").write_text(code_with("def scaled_svr"))
-    (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: [\w.]+)`", README).group(1))
-    model = re.search(r"`- (my_models\.\w+)`", README).group(1)
+    (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: [\w.]+)`", TEXT).group(1))
+    model = re.search(r"`- (my_models\.\w+)`", TEXT).group(1)
     score = yaml.safe_load((project / "conf/score.yaml").read_text())
-    score["feature_sets"] = yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", README).group(1))
+    score["feature_sets"] = yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", TEXT).group(1))
     score |= {"models": [model], "baselines": []}
     score.pop("ablations", None)
     (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
@@ -97,7 +120,7 @@ def test_feature_and_model_of_the_readme_run_through_the_pipeline_and_the_model_
     assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", model, 40]]
 
     capsys.readouterr()
-    exec(compile(code_with("@champion"), "README", "exec"), {})
+    exec(compile(code_with("@champion"), "docs", "exec"), {})
     assert 1 <= float(capsys.readouterr().out.strip("[]\n")) <= 5
     mlflow.end_run()
 

@@ -49,6 +49,7 @@ from pipeline.project.tables import table_path
 from pipeline.report.results import lines_of
 from pipeline.segmentation import used_dictionaries
 from pipeline.stages import log as tracking
+from pipeline.text import words
 
 pytestmark = pytest.mark.slow
 
@@ -351,6 +352,25 @@ class TestModels:
             {"instances": texts},
         ):
             np.testing.assert_allclose(post(server, content)["predictions"], expected)
+
+    def test_the_model_server_tells_the_words_where_they_are_asked_for(
+        self, server: str, predictions: pd.DataFrame
+    ) -> None:
+        texts = [*predictions["text"].tolist()[:2], "Xyzzy."]
+        stars = post(server, {"inputs": texts})["predictions"]
+        asked = {"inputs": texts, "params": {"explain": True}}
+        explained = post(server, asked)["predictions"]
+        assert [row["star"] for row in explained] == stars
+        for row in explained:
+            assert row["base"] + sum(word["contribution"] for word in row["words"]) == pytest.approx(row["star"])
+        assert [word["word"] for word in explained[0]["words"]] == words(texts[0])
+        model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
+        table = model.predict(pd.DataFrame({"text": texts}), params={"explain": True})
+        assert table.to_dict("records") == explained
+        assert post(server, asked | {"params": {"explain": False}})["predictions"] == stars
+        with pytest.raises(HTTPError) as refusal:
+            post(server, asked | {"inputs": [None]})
+        assert "Expected str, got NoneType (None) at position 0." in refusal.value.read().decode()
 
     @pytest.mark.parametrize(
         ("content", "reason"),
