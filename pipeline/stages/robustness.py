@@ -67,7 +67,7 @@ def run(dataset: str) -> dict[str, Any]:
         changed = {"none": unchanged, **{change: found[change] for change in changes}}
         transfers = _transfers(dataset, reader, foreign_sample(dataset, reviews), some, scale)
         bar.update()
-        readings = _readings(pair, reader, reviews, predictions, scale)
+        readings = _readings(pair, reader, reviews, predictions, scale, config.n_readings)
         bar.update()
 
     spreads, bins = robustness.calibration_frames(
@@ -129,10 +129,11 @@ def _readings(
     reviews: pd.DataFrame,
     predictions: Mapping[Line, Array],
     scale: Scale,
+    n: int,
 ) -> pd.DataFrame:
     """Return some held-out reviews as both sides read them, word by word."""
     train, held_out = (reviews[reviews["split"] == split] for split in ("train", "test"))
-    chosen = chosen_reviews(held_out, {side: predictions[line] for side, line in pair.items()}, scale)
+    chosen = chosen_reviews(held_out, {side: predictions[line] for side, line in pair.items()}, scale)[:n]
     shown = held_out.iloc[[row for _, row in chosen]]
     mean, known = float(train["stars"].mean()), known_words(train["text"])
     models = {

@@ -25,7 +25,7 @@ from pipeline.text import word_spans
 
 pytestmark = pytest.mark.slow
 
-CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12)
+CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12, n_readings=3)
 SIDES = {
     "T-method": Line("text_stats", "T(1)"),
     "attention": Line("attention_pooling+text_stats", "Ridge"),
