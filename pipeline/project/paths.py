@@ -88,7 +88,3 @@ class DatasetPaths:
     def known(self, name: str) -> Path:
         """Return the columns of one feature for the embedded reviews, as know-how for this dataset."""
         return self.features / f"{name}.know_how.parquet"
-
-    def explained(self, name: str) -> Path:
-        """Return the tokens of some held-out reviews with their attention, where the feature learns it by T-method."""
-        return self.features / f"{name}.explained.parquet"
