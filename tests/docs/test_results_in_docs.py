@@ -90,6 +90,9 @@ def readme() -> list[Sentence | Table]:
     return [
         Table(CURVES, by_training_reviews),
         Sentence(
+            "With {} to {} training reviews the T-method is ahead of attention", span(against["n_train"].tolist())
+        ),
+        Sentence(
             "With {} to {} training reviews it is ahead of attention, by up to {} (95% interval {} to {})",
             (*span(against["n_train"].tolist()), *interval(against.loc[against["difference"].idxmax()], "difference")),
         ),
