@@ -1,12 +1,14 @@
 """Learning curves of sides and models, by how much the sides differ, and where the lead changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
 from pipeline.format import interval, p_text, short
 from pipeline.report.figure import INK, Look, Picture, legend_below, looks, new_axes, new_figure, picture
 from pipeline.report.results import Results
@@ -49,26 +51,46 @@ def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     return long_table(f"The sides with all {final['n_train'].max()} training reviews", measured, cells, n_names=2)
 
 
+def same_lines(final: pd.DataFrame) -> list[str]:
+    """Return a sentence for each line that more than one side has chosen.
+
+    Examples
+    --------
+    >>> final = pd.DataFrame({"side": ["combined", "T", "A"], "features": ["f", "g", "f"], "model": ["Ta", "Ta", "Ta"]})
+    >>> same_lines(final)
+    ['combined and A have the same best line: Ta on f.']
+    """
+    return [
+        f"{' and '.join(', '.join(sides).rsplit(', ', 1))} have the same best line: {model} on {features}."
+        for (features, model), sides in final.groupby(["features", "model"], sort=False)["side"]
+        if len(sides) > 1
+    ]
+
+
 def sides_by_size(sides: pd.DataFrame, beside: str = "") -> Table:
-    """Return QWK with its interval: sides as rows, training reviews as columns; `beside` names what they have, too."""
+    """Return QWK with its interval: training reviews as rows, sides as columns; `beside` names what they have, too."""
     caption = f"QWK (95% interval){beside} by number of training reviews"
-    return wide_table(caption, sides.sort_values("n_train", kind="stable"), "side", "n_train", QWK)
+    table = sides.sort_values("n_train", kind="stable").rename(columns={"n_train": "training reviews"})
+    return wide_table(caption, table, "training reviews", "side", QWK)
 
 
-def contrast_table(contrasts: pd.DataFrame, beside: str = "") -> Table:
-    """Return the QWK differences between sides; `beside` names what they have, too."""
+def contrast_table(contrasts: pd.DataFrame, n_held_out: int, beside: str = "") -> Table:
+    """Return the QWK differences between sides, and who is surely ahead; `beside` names what they have, too."""
+    ahead = [surely_ahead(row, n_held_out) or "–" for row in contrasts.to_dict("records")]
     cells = {
         "contrast": _CONTRAST,
         "training reviews": cell(str, "n_train"),
         "QWK difference (95%)": cell(interval, "difference", "low", "high", digits=3, sign=True),
         "p": cell(p_text, "p"),
         "p after Holm": cell(p_text, "p_holm"),
+        "surely ahead": cell(str, "ahead"),
     }
-    return long_table(f"QWK of the first side less the second{beside}", contrasts, cells)
+    table = long_table(f"QWK of the first side less the second{beside}", contrasts.assign(ahead=ahead), cells)
+    return replace(table, sure={place for place, winner in enumerate(ahead) if winner != "–"})
 
 
-def crossover_table(crossovers: pd.DataFrame) -> Table:
-    """Return where the lead changes, and in how many of the bootstrap resamples it does so."""
+def crossover_table(crossovers: pd.DataFrame, contrasts: pd.DataFrame, n_held_out: int) -> Table:
+    """Return where the lead changes, in how many of the bootstrap resamples it does so, and whether that is sure."""
     at = cell(interval, "n", "n_low", "n_high", digits=0)
     cells = {
         "contrast": _CONTRAST,
@@ -76,7 +98,12 @@ def crossover_table(crossovers: pd.DataFrame) -> Table:
         "ahead with all": cell(str, "ahead_large"),
         "lead changes at (95%)": lambda row: at(row) if pd.notna(row["n"]) else "none found",
         "resamples with a change": "{found:.0%}".format_map,
+        "sure": cell(str, "sure"),
     }
+    changes = crossovers.to_dict("records")
+    sure = ["yes" if lead_surely_changes(change, contrasts, n_held_out) else "no" for change in changes]
+    crossovers = crossovers.assign(sure=sure)
+    crossovers.loc[crossovers["n"].isna(), "sure"] = "–"
     crossovers = crossovers.fillna({"ahead_small": "–", "ahead_large": "–"})
     return long_table("Training reviews at which the lead changes", crossovers, cells, n_names=3)
 

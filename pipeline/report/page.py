@@ -18,9 +18,10 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, items, peers, predictions, robustness
+from pipeline.report import costs, curves, headline_figure, items, peers, predictions, robustness
 from pipeline.report.attention import explained_reviews
-from pipeline.report.figure import Picture, drawing
+from pipeline.report.figure import Picture, drawing, live
+from pipeline.report.headline import headline
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
 from pipeline.sources.formats import dataset_name
@@ -32,6 +33,7 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
     """Draw every figure of the report; until it is complete, those of the scores."""
     with drawing():
         return [
+            *(headline_figure.pictures(results) if complete else ()),
             *(curves.pictures(results) if complete else ()),
             *(costs.pictures(results) if complete else ()),
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
@@ -72,6 +74,8 @@ def _looked_into(results: Results, complete: bool) -> pd.DataFrame:
 def _found_later(results: Results) -> dict[str, Any]:
     """Return what the stages after score have found."""
     return {
+        "headline": headline(results),
+        "same_lines": curves.same_lines(results.final),
         "tables": _tables(results),
         "draws": curves.draws_in_words(results.curves),
         "best": next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
@@ -92,8 +96,8 @@ def _tables(results: Results) -> dict[str, Any]:
     return {
         "sides": curves.sides_now(results.final, results.costs),
         "sizes": curves.sides_by_size(results.sides),
-        "crossovers": curves.crossover_table(results.crossovers),
-        "contrasts": curves.contrast_table(results.contrasts),
+        "crossovers": curves.crossover_table(results.crossovers, results.contrasts, results.n_held_out),
+        "contrasts": curves.contrast_table(results.contrasts, results.n_held_out),
         **_know_how_tables(results),
         **(peers.tables(results) if results.peers else {}),
         "frontier": costs.frontier_table(results.costs),
@@ -112,7 +116,7 @@ def _know_how_tables(results: Results) -> dict[str, Any]:
     beside = ", each side with know-how,"
     return {
         "known_sizes": curves.sides_by_size(results.know_how, beside),
-        "known_contrasts": curves.contrast_table(results.know_how_contrasts, beside.rstrip(",")),
+        "known_contrasts": curves.contrast_table(results.know_how_contrasts, results.n_held_out, beside.rstrip(",")),
     }
 
 
@@ -130,6 +134,7 @@ def _environment() -> jinja2.Environment:
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
         "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
+        "live": lambda one: Markup(live(one)),  # noqa: S704
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }

@@ -199,7 +199,8 @@ class Results:
     @cached_property
     def n_held_out(self) -> int:
         """How many of the held-out reviews the curves are measured on."""
-        return int(self.manifests.get("curves", {}).get("n_held_out", len(self.predictions)))
+        found = self.manifests.get("curves", {}).get("n_held_out")
+        return len(self.predictions) if found is None else int(found)
 
     @cached_property
     def final(self) -> pd.DataFrame:

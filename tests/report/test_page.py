@@ -17,6 +17,7 @@ from pipeline.experiment.line import Line
 from pipeline.files import MANIFEST, read_manifest, write_json, write_parquet
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.report.headline import headline
 from pipeline.report.page import _facts, draw, render
 from pipeline.report.results import Results
 from pipeline.report.runs import runs_of
@@ -127,13 +128,18 @@ def test_the_command_names_what_is_not_usual(
     assert _facts(Results(paths))["Command"] == command
 
 
-def test_figures_of_another_time_are_removed(paths: DatasetPaths) -> None:
+def test_figures_of_another_time_are_removed_and_the_answer_is_told(
+    paths: DatasetPaths, results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     stale = [paths.figures / "stale.svg", paths.figures / "older.png"]
     for path in stale:
         path.write_text("old")
-    report.run(paths.dataset)
+    with caplog.at_level("INFO"):
+        report.run(paths.dataset)
     assert not any(path.exists() for path in stale)
     assert (paths.figures / "learning_curves.svg").exists()
+    found = headline(results)
+    assert caplog.messages == [found.sentence, *found.advice, *results.sentences]
 
 
 @pytest.mark.parametrize("name", ["T | pipes", "<b>T</b>", "T *method* $x$", "Ｔ法 犬"])
