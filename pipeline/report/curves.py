@@ -10,7 +10,18 @@ from matplotlib.lines import Line2D
 
 from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
 from pipeline.format import interval, p_text, short
-from pipeline.report.figure import INK, Look, Picture, legend_below, looks, new_axes, new_figure, picture
+from pipeline.report.figure import (
+    INK,
+    Look,
+    Picture,
+    hint_bands,
+    legend_below,
+    looks,
+    new_axes,
+    new_figure,
+    picture,
+    switchable,
+)
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
@@ -113,7 +124,7 @@ def pictures(results: Results) -> Iterator[Picture]:
     final = results.final
     ends = "; ".join(f"{line['side']} {QWK(line)}" for line in final.to_dict("records"))
     text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
-    yield picture("sides", "learning_curves", text, side_curves(results.sides, results.crossovers))
+    yield picture("sides", "learning_curves", text, side_curves(results.sides, _sure_changes(results)))
 
     curves = results.curves
     families = {line.model: results.family(line) for line in results.lines}
@@ -132,8 +143,16 @@ def pictures(results: Results) -> Iterator[Picture]:
         yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
 
 
+def _sure_changes(results: Results) -> pd.DataFrame:
+    """Return the changes of the lead with one side surely ahead before, and the other one surely ahead after."""
+    changes, n_held_out = results.crossovers, results.n_held_out
+    return changes[[lead_surely_changes(row, results.contrasts, n_held_out) for row in changes.to_dict("records")]]
+
+
 def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     """Draw the learning curve of each side, and below it where the lead changes; few sides have their 95% bands.
+
+    On the page each size shows its values, and sides can be switched off.
 
     Parameters
     ----------
@@ -151,15 +170,28 @@ def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
         curve = sides[sides["side"] == side].sort_values("n_train")
         band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
         if few:
-            axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
-        axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5)
+            switchable([axes.fill_between(*band, color=look.color, alpha=0.08, linewidth=0)], side)
+        switchable(axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5), side)
     _reviews_axis(axes, sides["n_train"])
     axes.set(ylabel="QWK on held-out reviews")
+    hint_bands(axes, *_values_by_size(sides))
     for strip_axes in below:
         _lead_changes(strip_axes, found)
     (below or [axes])[-1].set_xlabel("training reviews (log scale)")
     legend_below(figure, axes)
+    (legend,) = figure.legends
+    for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        switchable([artist for artist in (handle, text) if artist], text.get_text())
     return figure
+
+
+def _values_by_size(sides: pd.DataFrame) -> tuple[list[int], list[str]]:
+    """Return the sizes, and for each the values of all sides, the highest first."""
+    ordered = sides.sort_values(["n_train", "qwk"], ascending=[True, False])
+    sizes = sorted(set(ordered["n_train"].tolist()))
+    values = ordered.assign(value=[f"{row['side']}: {QWK(row)}" for row in ordered.to_dict("records")])
+    at = [values.loc[values["n_train"] == size, "value"] for size in sizes]
+    return sizes, ["\n".join([f"{size} training reviews", *of_size]) for size, of_size in zip(sizes, at, strict=True)]
 
 
 def _lead_changes(axes: Axes, found: pd.DataFrame) -> None:

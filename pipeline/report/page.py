@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shlex
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.report import costs, curves, headline_figure, items, peers, predic
 from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing, live
 from pipeline.report.headline import headline
+from pipeline.report.outline import sections, tables_beside
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
 from pipeline.sources.formats import dataset_name
@@ -61,6 +63,8 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),
+        day=results.day,
+        files=tables_beside(results.paths, (*stages, *(("peers",) if complete and results.peers else ()))),
         sample_scale=FIVE_STARS,
         **(_found_later(results) if complete else {}),
     )
@@ -128,17 +132,33 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "number": number,
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
         "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
+        "sections": sections,
+        "stacked": _stacked,
         "live": lambda one: Markup(live(one)),  # noqa: S704
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }
+    environment.filters |= filters
     return environment
+
+
+def _stacked(text: str) -> Markup:
+    """Return a figure with its interval as HTML, the interval apart from it.
+
+    Examples
+    --------
+    >>> str(_stacked("0.67 (0.56 to 0.74)")), str(_stacked("–"))
+    ('<b>0.67</b> <small>0.56 to 0.74</small>', '<b>–</b>')
+    """
+    value, _, interval = text.partition(" (")
+    beside = Markup(" <small>{}</small>").format(interval.rstrip(")")) if interval else ""
+    return Markup("<b>{}</b>{}").format(value, beside)
 
 
 def _facts(results: Results) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.experiment.read_notes import notes
-from pipeline.files import read_manifest, read_parquet, reading
+from pipeline.files import MANIFEST, read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale, kept_scale
 from pipeline.project.tables import read_table, table_path
@@ -158,6 +159,12 @@ class Results:
     def reviews_sha256(self) -> str | None:
         """Digest of the prepared reviews that were scored, None where the score stage has not kept it."""
         return self.manifest("score").get("inputs", {}).get(str(self.paths.reviews))
+
+    @property
+    def day(self) -> date | None:
+        """The day on which the score stage came to its end; None where no file tells it."""
+        manifest = self.paths.reports / MANIFEST
+        return date.fromtimestamp(manifest.stat().st_mtime) if manifest.exists() else None
 
     def check_current(self) -> None:
         """Stop where what was scored are not the prepared reviews, on their scale.

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.slow
 def pictures_of(page: str) -> dict[str, str]:
     """The SVG of every picture on the page by its alternative text."""
     found = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"', page)
-    return {text: base64.b64decode(content).decode() for content, text in found}
+    live = re.findall(r'<figure class="live[^>]*>(<svg role="group" aria-label="([^"]*)".*?</svg>)', page, re.DOTALL)
+    return {text: svg for svg, text in live} | {text: base64.b64decode(content).decode() for content, text in found}
 
 
 def test_the_three_sentences_of_the_verdict_come_first(page: str) -> None:
@@ -39,19 +41,29 @@ def test_the_three_sentences_of_the_verdict_come_first(page: str) -> None:
     assert max(places) < page.index('<table id="leaderboard"')
 
 
-def test_the_page_needs_nothing_beside_it(page: str) -> None:
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\(|@import|https?://""", page)
+def test_the_page_needs_nothing_beside_it(page: str, paths: DatasetPaths) -> None:
+    # Links to the tables beside it are for a click; nothing is loaded from there.
+    tables = re.findall(r'<a href="([\w/]+\.csv)">', page)
+    assert {"metrics.csv", "curves/contrasts.csv", "robustness/costs.csv"} <= set(tables)
+    assert all((paths.reports / table).is_file() for table in tables)
+    rest = re.sub(r'<a href="[\w/]+\.csv">|xmlns(:xlink)?="[^"]+"', "", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\((?!#)|@import|https?://""", rest)
     for svg in pictures_of(page).values():
         assert not re.findall(r"""href\s*=\s*["'](?!data:|#)|url\((?!#)|@import""", svg)
 
 
 def test_every_picture_is_whole_says_what_it_shows_and_is_a_file_too(page: str, paths: DatasetPaths) -> None:
     pictures = pictures_of(page)
-    assert page.count("<img") == len(pictures)
+    live = re.findall(r'<figure class="live[^>]* data-file="([^"]+)"', page)
+    assert live
+    assert page.count("<img") + len(live) == len(pictures)
     assert min(map(len, pictures)) > 40
-    files = {path.read_text(encoding="utf-8") for path in paths.figures.glob("*.svg")}
-    assert files == set(pictures.values())
-    for svg in files:
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths.figures.glob("*.svg")}
+    assert {svg for name, svg in files.items() if name not in live} <= set(pictures.values())
+    assert len(files) == len(pictures)
+    for name in live:
+        assert page.count(f'id="{name.removesuffix(".svg")}-figure_1"') == 1
+    for svg in files.values():
         root = ElementTree.fromstring(svg)
         assert root[0].tag.endswith("title")
         assert "prefers-color-scheme:dark" in svg
@@ -80,6 +92,11 @@ def test_the_leaderboard_holds_every_line_with_its_numbers_in_full(page: str, re
         assert float(values[4]) == line["mae"]
         assert re.search(r'data-family="(\w+)"', row)[1] == results.family(Line(line["features"], line["model"]))  # type: ignore[index]
         assert ("shrinkage = 0.3" in row) == ("chosen" in line["model"])
+
+
+def test_it_tells_the_day_of_the_run(page: str, results: Results) -> None:
+    assert results.day == datetime.now().astimezone().date()
+    assert f'<time datetime="{results.day}">{results.day.day} {results.day:%B %Y}</time>' in page
 
 
 def test_text_of_reviews_stays_text(page: str) -> None:

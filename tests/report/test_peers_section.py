@@ -64,7 +64,7 @@ def peer_paths(with_peers: tuple[Path, DatasetPaths], monkeypatch: pytest.Monkey
 
 def test_the_section_has_sentences_curves_differences_costs_and_the_model(peer_paths: DatasetPaths) -> None:
     page = peer_paths.page.read_text(encoding="utf-8")
-    section = page[page.index('<section aria-labelledby="peers">') :]
+    section = page[page.index('<section aria-labelledby="peers-title"') :]
     section = section[: section.index("</section>")]
     for shown in ("10 &amp; SetFit is ahead", "LLM &lt;b&gt;2 examples&lt;/b&gt;", "61.5", "171", "412", "small.gguf"):
         assert shown in section

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.project.paths import DatasetPaths
 from pipeline.report.costs import _pareto, frontier
-from pipeline.report.curves import _legend, _model_curves, side_curves
+from pipeline.report.curves import _legend, _model_curves, _sure_changes, side_curves
 from pipeline.report.figure import INK, _to_svg, drawing, looks
 from pipeline.report.items import _strongest_items
 from pipeline.report.predictions import _confusion, _predicted_against_true
+from pipeline.report.results import Results
 from pipeline.report.robustness import _calibration_curves
 from pipeline.scale import Scale
 
@@ -172,6 +174,24 @@ def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
     assert len(axes.lines) == 2
     texts = [text.get_text() for strip in figure.axes[1:] for text in strip.texts]
     assert texts == ["attention overtakes T at about 50"] * n_crossings
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "differences", "is_drawn"),
+    [
+        ([0.01, 0.9, 0.01], [0.2, 0.1, -0.2], True),
+        ([0.01, 0.9, 0.2], [0.2, 0.1, -0.2], False),
+        ([0.2, 0.9, 0.01], [0.2, 0.1, -0.2], False),
+        ([0.01, 0.9, 0.01], [0.2, 0.1, 0.2], False),
+    ],
+    ids=["both ends sure", "only the first", "only the last", "no change"],
+)
+def test_a_change_of_the_lead_is_drawn_only_where_both_sides_of_it_are_sure(p_holm, differences, is_drawn):
+    results = Results(DatasetPaths("nowhere"))
+    found = pd.DataFrame({"a": "T", "b": "attention", "n_train": [10, 100, 1000], "difference": differences})
+    crossovers = crossings(1).assign(ahead_small="T")
+    vars(results).update(n_held_out=400, contrasts=found.assign(p_holm=p_holm, p=0.01), crossovers=crossovers)
+    assert len(side_curves(sides(), _sure_changes(results)).axes) == 1 + is_drawn
 
 
 def test_a_lead_that_does_not_change_is_not_drawn():
