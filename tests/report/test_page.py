@@ -22,7 +22,7 @@ from pipeline.report.headline import headline
 from pipeline.report.page import _facts, draw, render
 from pipeline.report.readings import readings
 from pipeline.report.results import Results
-from pipeline.report.runs import runs_of
+from pipeline.report.runs import NOTE, runs_of
 from pipeline.report.summary import render_summary
 from pipeline.stages import report
 
@@ -227,7 +227,7 @@ def test_page_summary_and_log_say_which_tokens_are_unknown_only_if_there_are_som
         assert len(noted.reading_notes) == 1
         assert f'<p class="note">{said}' in render("d", noted, [], report_config())
         assert said in render_summary("d", noted)
-        assert said in runs_of(noted, "tag")[0].tags["mlflow.note.content"]
+        assert said in runs_of(noted).parent.tags[NOTE]
     finally:
         write_json(results.paths.features / MANIFEST, manifest)
 
