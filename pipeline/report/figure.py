@@ -34,7 +34,7 @@ _STYLE = (
 _NOTHING = dict.fromkeys(["Date", "Creator", "Format", "Type"])
 
 
-_Kind = Literal["sides", "models", "pareto", "predictions", "confusion", "calibration", "items", "peers"]
+_Kind = Literal["sides", "models", "pareto", "predictions", "confusion", "calibration", "items", "peers", "data"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, items, peers, predictions, robustness
+from pipeline.report import alerts, costs, curves, data, items, peers, predictions, robustness
 from pipeline.report.attention import explained_reviews
 from pipeline.report.figure import Picture, drawing
 from pipeline.report.results import Results, lines_of
@@ -38,6 +38,7 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
             *(robustness.pictures(results) if complete else ()),
             *(peers.pictures(results) if complete and results.peers else ()),
             *items.pictures(results, config.n_items),
+            *data.pictures(results),
         ]
 
 
@@ -59,6 +60,8 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),
+        alerts=alerts.checks(results, complete),
+        data=data.section(results),
         sample_scale=FIVE_STARS,
         **(_found_later(results) if complete else {}),
     )
@@ -66,7 +69,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
 
 def _looked_into(results: Results, complete: bool) -> pd.DataFrame:
     """Return the lines whose predictions are looked into: that of each side, or until they are known of each family."""
-    return results.final if complete else results.best_of_families
+    return predictions.by_line(results.final if complete else results.best_of_families)
 
 
 def _found_later(results: Results) -> dict[str, Any]:
@@ -74,7 +77,6 @@ def _found_later(results: Results) -> dict[str, Any]:
     return {
         "tables": _tables(results),
         "draws": curves.draws_in_words(results.curves),
-        "best": next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
     }
 
 
@@ -128,7 +130,6 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
-        "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
