@@ -272,7 +272,9 @@ def predict(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --file, what to write: .csv, .jsonl or .parquet.")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Tell the words that made a star.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell the words that made a star: up to a second for each review.")
+    ] = False,
     dataset: Annotated[
         str | None, typer.Option(help="Whose best model predicts, by default that of the last run.")
     ] = None,

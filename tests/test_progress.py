@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies
 
 from pipeline import progress
-from pipeline.progress import Overall, one_bar, overall_progress, progress_bar
+from pipeline.progress import Overall, no_bars, one_bar, overall_progress, progress_bar
 
 EXPECTED = {"features": {"rest": 30.0}, "score": {"rest": 10.0, "work": 40.0}, "curves": {"rest": 15.0, "work": 5.0}}
 
@@ -157,3 +157,16 @@ def test_pieces_of_work_advance_one_bar_in_common() -> None:
         assert (bar.n, bar.initial) == (10, 5)
     with progress_bar(3, "alone", "review") as alone:
         assert alone is not bar
+
+
+def test_pieces_of_work_beside_another_bar_show_and_move_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar(10, "all", "review") as bar, no_bars():
+        with progress_bar(4, "a piece", "review") as piece:
+            piece.update(4)
+            piece.skip(1)
+        bar.update(5)
+        assert bar.n == 5
+    with progress_bar(4, "later", "review") as later:
+        later.update(1)
+        assert later.n == 1
+    assert "a piece" not in capsys.readouterr().err
