@@ -9,6 +9,8 @@ import pytest
 from pipeline.attention.maps import attention_map
 from pipeline.encoder import load_encoder
 
+pytestmark = pytest.mark.slow
+
 CODE = "from pathlib import Path\n\nPath({marker!r}).touch()\n\n\nclass Mine:\n    pass\n"
 
 

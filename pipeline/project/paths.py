@@ -7,6 +7,7 @@ CONF = Path("conf")
 FEATURES_CONF = CONF / "features"
 MLFLOW_DB = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlruns")
+REPORTS = Path("reports")
 
 
 class DatasetPaths:
@@ -56,7 +57,7 @@ class DatasetPaths:
         self.tokens = self.features / "tokens"
         self.shared = self.features / "shared"
         self.answers = self.features / "answers"
-        self.reports = reports or Path("reports", dataset)
+        self.reports = reports or REPORTS / dataset
         self.predictions = self.reports / "predictions.parquet"
         self.lines = self.reports / "lines.json"
         self.models = self.reports / "models"

@@ -72,6 +72,18 @@ def headline(results: Results) -> Headline:
     -------
     Headline
         Plain text: names of sides are as in the configuration, so HTML and Markdown have to escape it.
+
+    Raises
+    ------
+    PipelineError
+        If a stage has not run; it names the stage.
+
+    Examples
+    --------
+    >>> from pipeline.project.paths import DatasetPaths
+    >>> headline(Results(DatasetPaths("nowhere")))
+    Traceback (most recent call last):
+    pipeline.errors.PipelineError: reports/nowhere/curves/contrasts.csv is missing: run the curves stage first
     """
     question = _question(results)
     hurt = _hurt(results.changes, question.sides)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from pipeline.evaluation.verdict import sure_leads
 from pipeline.format import cut, interval
-from pipeline.report.figure import BLUE, INK, ORANGE, Picture, legend_below, new_axes, picture
+from pipeline.report.figure import BLUE, INK, ORANGE, Picture, hint_bands, legend_below, new_axes, picture
 from pipeline.report.headline import spans
 from pipeline.report.results import Results
 from pipeline.report.table import cell
@@ -32,6 +32,17 @@ def pictures(results: Results) -> Iterator[Picture]:
         f"Agreement of {a} less that of {b}, with 95% intervals, by training reviews: {values}."
     )
     yield picture("headline", "headline", text, _differences(at, leads))
+
+
+def _values(at: pd.DataFrame, leads: dict[str, list[int]]) -> list[str]:
+    """Return what a reader who points at a size is told."""
+    ahead = {size: side for side, sizes in leads.items() for size in sizes}
+    shown = cell(interval, "difference", "low", "high", sign=True)
+    return [
+        f"{row['n_train']:,} training reviews\n{row['a']} less {row['b']}: {shown(row)}\n"
+        + (f"{ahead[row['n_train']]} surely ahead" if row["n_train"] in ahead else "could be chance")
+        for row in at.to_dict("records")
+    ]
 
 
 def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
@@ -67,6 +78,7 @@ def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
     # Room for the names of the halves, clear of every bar.
     room = 0.22 * (high - low) or 0.1
     axes.set(ylim=(low - room, high + room), xlim=(-0.5, len(at) - 0.5))
+    hint_bands(axes, at["place"].tolist(), _values(at, leads))
     corner: dict[str, Any] = {"x": 0.99, "transform": axes.transAxes, "ha": "right", "fontsize": 11}
     axes.text(**corner, y=0.98, s=f"{above} ahead ↑", va="top")
     axes.text(**corner, y=0.02, s=f"{below} ahead ↓", va="bottom")

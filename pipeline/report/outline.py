@@ -8,9 +8,9 @@ from markupsafe import Markup
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import TABLES, table_path
 
-_SECTION = re.compile(r'<section aria-labelledby="([^"]+)">\s*<h2 id="\1">(.*?)</h2>(.*?)</section>', re.DOTALL)
+_SECTION = re.compile(r'<section aria-labelledby="([^"]+)"[^>]*>\s*<h2 id="\1">(.*?)</h2>(.*?)</section>', re.DOTALL)
 # Paper gets what the comparison found and where it comes from, and stays below ten pages.
-_ON_PAPER = {"alerts", "curves", "words", "items", "attention", "differences", "verdict", "board", "predictions"}
+_ON_PAPER = {"alerts", "curves", "words", "differences", "verdict", "board", "predictions"}
 
 
 class Section(NamedTuple):

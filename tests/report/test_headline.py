@@ -231,7 +231,7 @@ def test_any_name_of_a_side_is_a_name() -> None:
     assert third == "1 trains nine times as fast."
 
 
-def test_page_summary_and_terminal_start_with_it(results: Results, page: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_page_and_summary_start_with_it(results: Results, page: str) -> None:
     said = headline(results)
     shown = page.index(said.sentence)
     assert page.index("<h1>") < shown < page.index(said.advice[0]) < page.index('<nav aria-label="Contents">')

@@ -18,10 +18,11 @@ from pipeline.experiment.line import Line
 from pipeline.files import MANIFEST, read_manifest, write_json, write_parquet
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.report.headline import headline
 from pipeline.report.page import _facts, draw, render
 from pipeline.report.readings import readings
 from pipeline.report.results import Results
-from pipeline.report.runs import runs_of
+from pipeline.report.runs import NOTE, runs_of
 from pipeline.report.summary import render_summary
 from pipeline.stages import report
 
@@ -150,13 +151,18 @@ def test_the_command_names_what_is_not_usual(
     assert _facts(Results(paths))["Command"] == command
 
 
-def test_figures_of_another_time_are_removed(paths: DatasetPaths) -> None:
+def test_figures_of_another_time_are_removed_and_the_answer_is_told(
+    paths: DatasetPaths, results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     stale = [paths.figures / "stale.svg", paths.figures / "older.png"]
     for path in stale:
         path.write_text("old")
-    report.run(paths.dataset)
+    with caplog.at_level("INFO"):
+        report.run(paths.dataset)
     assert not any(path.exists() for path in stale)
     assert (paths.figures / "learning_curves.svg").exists()
+    found = headline(results)
+    assert caplog.messages == [found.sentence, *found.advice, *results.sentences]
 
 
 @pytest.mark.parametrize("name", ["T | pipes", "<b>T</b>", "T *method* $x$", "Ｔ法 犬"])
@@ -219,9 +225,9 @@ def test_page_summary_and_log_say_which_tokens_are_unknown_only_if_there_are_som
         write_json(results.paths.features / MANIFEST, {**manifest, "read": {"unknown_tokens": shares}})
         noted = Results(results.paths)
         assert len(noted.reading_notes) == 1
-        assert f'<p class="note">{said}' in render("d", noted, [], report_config())
+        assert said in render("d", noted, [], report_config())
         assert said in render_summary("d", noted)
-        assert said in runs_of(noted, "tag")[0].tags["mlflow.note.content"]
+        assert said in runs_of(noted).parent.tags[NOTE]
     finally:
         write_json(results.paths.features / MANIFEST, manifest)
 

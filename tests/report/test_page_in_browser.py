@@ -232,7 +232,9 @@ class TestAnyReader:
 class TestContents:
     def test_a_link_opens_its_section_and_marks_it(self, show: Any) -> None:
         page = show(unfold=False)
-        assert page.locator("nav [aria-current]").inner_text() == "Learning curves"
+        assert page.locator("nav [aria-current]").count() == 0
+        page.evaluate("document.getElementById('curves').scrollIntoView()")
+        page.wait_for_function("document.querySelector('nav [aria-current]')?.textContent === 'Learning curves'")
         assert not page.is_visible("#robustness table")
         page.click("nav a:text-is('Robustness')")
         page.wait_for_function("document.querySelector('nav [aria-current]').textContent === 'Robustness'")
@@ -290,7 +292,7 @@ class TestCurvesToPointAt:
         page = show(unfold=False)
         readout = page.locator(".live output").last
         assert readout.inner_text().splitlines() == ["3000 training reviews", *self.values(sides, 3000)]
-        page.locator(".live .hint", has_not_text="?").nth(-6).hover()
+        page.locator(".live .hint").nth(-6).hover()
         assert readout.inner_text().splitlines() == ["10 training reviews", *self.values(sides, 10)]
         page.locator(".live .hint").last.click()
         assert page.evaluate("document.activeElement.tabIndex") == 0
@@ -300,6 +302,15 @@ class TestCurvesToPointAt:
         page.keyboard.press("End")
         page.keyboard.press("ArrowRight")
         assert readout.inner_text().splitlines()[0] == "3000 training reviews"
+
+    def test_the_answer_tells_its_difference_at_each_size(self, show: Any, sides: pd.DataFrame) -> None:
+        page = show(390, unfold=False, has_touch=True)
+        contrasts = pd.read_csv("reports/d/curves/contrasts.csv")
+        first = contrasts[contrasts["n_train"] == 10].iloc[0]
+        page.locator("header .live .hint").first.tap()
+        said = page.locator("header .live output").inner_text()
+        assert said.startswith("10 training reviews")
+        assert f"T-method less attention: {first.difference:+.2f} ({first.low:+.2f} to {first.high:+.2f})" in said
 
     def test_a_side_is_switched_off_and_on(self, show: Any, sides: pd.DataFrame) -> None:
         page = show(unfold=False)

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.project.paths import DatasetPaths
 from pipeline.report.costs import _pareto, frontier
-from pipeline.report.curves import _legend, _model_curves, side_curves
+from pipeline.report.curves import _legend, _model_curves, _sure_changes, side_curves
 from pipeline.report.figure import INK, _to_svg, drawing, looks
 from pipeline.report.predictions import _confusion, _predicted_against_true
+from pipeline.report.results import Results
 from pipeline.report.robustness import _calibration_curves
 from pipeline.scale import Scale
 
@@ -138,6 +140,24 @@ def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
     assert texts == ["attention overtakes T at about 50"] * n_crossings
 
 
+@pytest.mark.parametrize(
+    ("p_holm", "differences", "is_drawn"),
+    [
+        ([0.01, 0.9, 0.01], [0.2, 0.1, -0.2], True),
+        ([0.01, 0.9, 0.2], [0.2, 0.1, -0.2], False),
+        ([0.2, 0.9, 0.01], [0.2, 0.1, -0.2], False),
+        ([0.01, 0.9, 0.01], [0.2, 0.1, 0.2], False),
+    ],
+    ids=["both ends sure", "only the first", "only the last", "no change"],
+)
+def test_a_change_of_the_lead_is_drawn_only_where_both_sides_of_it_are_sure(p_holm, differences, is_drawn):
+    results = Results(DatasetPaths("nowhere"))
+    found = pd.DataFrame({"a": "T", "b": "attention", "n_train": [10, 100, 1000], "difference": differences})
+    crossovers = crossings(1).assign(ahead_small="T")
+    vars(results).update(n_held_out=400, contrasts=found.assign(p_holm=p_holm, p=0.01), crossovers=crossovers)
+    assert len(side_curves(sides(), _sure_changes(results)).axes) == 1 + is_drawn
+
+
 def test_a_lead_that_does_not_change_is_not_drawn():
     none = crossings(1).assign(n=np.nan, n_low=np.nan, n_high=np.nan)
     assert len(side_curves(sides(), none).axes) == 1
@@ -161,7 +181,7 @@ def test_a_model_looks_the_same_in_its_panel_and_in_the_legend():
 
 def cost_rows(qwk):
     seconds = [0.1, 0.11, 5.0, 0.0][: len(qwk)]
-    table = pd.DataFrame({"total_seconds": seconds, "qwk": qwk})
+    table = pd.DataFrame({"features": "words", "model": "Ridge", "total_seconds": seconds, "qwk": qwk})
     return table.assign(qwk_low=table["qwk"] - 0.05, qwk_high=table["qwk"] + 0.05)
 
 
@@ -169,7 +189,9 @@ def cost_rows(qwk):
 def test_quality_against_cost_numbers_the_frontier(qwk):
     axes = drawn(_pareto(cost_rows(qwk), ["Taguchi", "other", "other", "baseline"][: len(qwk)]))
     numbers = [text.get_text() for text in axes.texts if text.get_text().isdigit()]
-    assert numbers == [str(place) for place in range(1, len(frontier(cost_rows(qwk))) + 1)]
+    # What is not shown has no number.
+    best = frontier(cost_rows(qwk))
+    assert numbers == [str(place) for place in best.loc[best["qwk"] >= max(best["qwk"]) - 0.5, "place"]]
     left_out = [text.get_text() for text in axes.texts if "not shown" in text.get_text()]
     assert left_out == (["1 line below 0.20 not shown"] if 0.0 in qwk else [])
 

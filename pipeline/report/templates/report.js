@@ -14,9 +14,11 @@
     (target.closest("section") && target.matches(".fold > div") ? target.closest("section") : target).scrollIntoView();
   };
 
-  /* The current section is the last one whose start has come to the upper third of the window. */
+  /* The current section is the last one whose start has come to the upper third of the window, or at the end the last. */
   const mark = () => {
-    const last = targets.findLastIndex((each) => each.closest("section").getBoundingClientRect().top < innerHeight / 3);
+    const root = document.documentElement;
+    const end = scrollY > 0 && scrollY + innerHeight >= root.scrollHeight - 2 ? innerHeight : innerHeight / 3;
+    const last = targets.findLastIndex((each) => each.closest("section").getBoundingClientRect().top < end);
     links.forEach((link, place) => (place === last ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
   };
 
