@@ -20,7 +20,7 @@ from pipeline.project.tables import TABLES, read_table, table_path
 SAMPLE_REPORT = Path(__file__).parents[1] / "sample-report.html"
 STAGES = ("score", "curves", "robustness", "peers")
 # Words and items of reviews, and what metrics.csv has already.
-LEFT_OUT = {"words", "items", "leaderboard"}
+LEFT_OUT = {"words", "items", "readings", "leaderboard"}
 DIGITS = 6
 
 

@@ -43,8 +43,6 @@ _Kind = Literal[
     "predictions",
     "confusion",
     "calibration",
-    "items",
-    "words",
     "data",
     "peers",
 ]

@@ -10,7 +10,7 @@ from pipeline.project.tables import TABLES, table_path
 
 _SECTION = re.compile(r'<section aria-labelledby="([^"]+)"[^>]*>\s*<h2 id="\1">(.*?)</h2>(.*?)</section>', re.DOTALL)
 # Paper gets what the comparison found and where it comes from, and stays below ten pages.
-_ON_PAPER = {"alerts", "curves", "words", "items", "attention", "differences", "verdict", "board", "predictions"}
+_ON_PAPER = {"alerts", "curves", "words", "differences", "verdict", "board", "predictions"}
 
 
 class Section(NamedTuple):

@@ -109,7 +109,7 @@ def _expected_seconds(dataset: str) -> dict[str, dict[str, float]]:
         "features": {"rest": 5 + 0.004 * n_train, "encode": 0.007 * n, "text statistics": 0.001 * n},
         "score": {"rest": 8 + 0.006 * n_train, "score": seconds(full)},
         "curves": {"rest": 6, "learning curves": seconds(drawn)},
-        "robustness": {"rest": 3 + 0.004 * n_train, "robustness": 5},
+        "robustness": {"rest": 3 + 0.004 * n_train, "robustness": 12},
         "report": {"rest": 2},
         "log": {"rest": 4, "log to MLflow": 0.03 * sum(len(piece.models) for piece in full)},
     }
