@@ -130,8 +130,8 @@ LANGUAGES = {"en": "English", "ja": "日本語", "zh": "中文"}
 # What the bar above a translated page calls its neighbours, in this order.
 LABELS = {
     "README": {"ja": "はじめに", "zh": "从这里开始"},
-    "first-steps-quality": {"ja": "最初の10分（品質工学）", "zh": "最初十分钟（质量工程）"},
-    "first-steps-nlp": {"ja": "最初の10分（言語処理）", "zh": "最初十分钟（语言处理）"},
+    "first-steps-quality": {"ja": "入門（品質工学）", "zh": "入门（质量工程）"},
+    "first-steps-nlp": {"ja": "入門（言語処理）", "zh": "入门（语言处理）"},
     "t-method": {"ja": "T法", "zh": "T法"},
     "attention": {"ja": "注意機構", "zh": "注意力"},
     "comparison": {"ja": "比較", "zh": "比较"},

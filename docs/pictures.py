@@ -3,6 +3,7 @@
 python docs/pictures.py
 """
 
+import re
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,8 @@ REVIEW = "sample-0159"  # short, with praise and blame in it
 DARK = "@media screen and (prefers-color-scheme:dark)"
 # A dark page may show a picture made for a light one, and the other way round: the picture brings its paper along.
 PAPER = f"svg{{background:#fff}}{DARK}{{svg{{background:#16161a}}}}"
-WIDTH, MARGIN, SIZE, LINE = 480, 16, 17, 34  # of the review, in pixels
+WIDTH = 408  # pixels: two pictures stand side by side in a README, one fits a telephone
+MARGIN, SIZE, LINE = 14, 17, 34
 
 
 def curves() -> str:
@@ -40,7 +42,13 @@ def curves() -> str:
     text = f"Learning curves on 5,000 Yelp reviews. QWK with all training reviews: {ends}."
     with drawing(), matplotlib.rc_context({"font.size": 12}):
         svg = picture("sides", "curves", text, side_curves(sides, changes)).svg
-    return svg.replace("<style type", f"<style>{PAPER}</style><style type", 1).replace("<svg ", '<svg role="img" ', 1)
+    svg = re.sub(r'width="([\d.]+)pt" height="([\d.]+)pt"', _as_wide, svg, count=1)
+    return svg.replace("<defs>", f"<style>{PAPER}</style>\n <defs>", 1).replace("<svg ", '<svg role="img" ', 1)
+
+
+def _as_wide(size: re.Match[str]) -> str:
+    width, height = map(float, size.groups())
+    return f'width="{WIDTH}" height="{WIDTH * height / width:.0f}"'
 
 
 def read_review() -> tuple[pd.Series, WordContributions]:
@@ -66,7 +74,7 @@ def review() -> str:
         words.append(_word(text, (x, y, width), stars / added.abs().max()))
         x += width + 9
     raised, lowered = (abs(added[sign * added > 0].sum()) for sign in (1, -1))
-    result = f"True: {given['stars']} stars. Predicted by the T-method: {found.prediction:.1f}"
+    result = f"True: {given['stars']} stars. T-method: {found.prediction:.1f}"
     blue, orange = (f'<tspan fill="{colour}">■</tspan>' for colour in (BLUE, ORANGE))
     height = y + 56
     return "\n".join(

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -105,6 +106,8 @@ def run_all(
         stages.run(dataset, options, until)
     if STAGES.index(until) >= STAGES.index("report"):
         typer.echo(DatasetPaths(dataset).page.resolve())
+    if until == "log":
+        _say_where_to_look(dataset)
 
 
 @app.command()
@@ -146,6 +149,15 @@ def _run_stage(context: typer.Context, dataset: _Dataset = "sample", engine: _En
         stages.run_stage(stage, _dataset_name(dataset))
     if stage == "report":
         typer.echo(DatasetPaths(dataset).page.resolve())
+    if stage == "log":
+        _say_where_to_look(dataset)
+
+
+def _say_where_to_look(dataset: str) -> None:
+    from pipeline.report.links import where_to_look
+
+    if where := where_to_look(dataset):
+        typer.echo(where, err=True)
 
 
 for _stage, _help in _STAGES.items():
@@ -340,14 +352,37 @@ def show_know_how(
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
-    """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
-    if not MLFLOW_DB.exists():
-        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
-    from pipeline.project.store import sqlite_uri
+    """Print the links to the comparisons and open the MLflow UI over this project's runs; stop it with Ctrl+C."""
+    from pipeline.project.store import is_server, shown, sqlite_uri, tracking_uri
+    from pipeline.report.links import links_to_all, local
 
-    store = sqlite_uri(MLFLOW_DB)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
+    store = tracking_uri()
+    if is_server(store):
+        typer.echo(f"The runs are on a server, which MLFLOW_TRACKING_URI names:\n{links_to_all(shown(store))}")
+        return
+    if store == sqlite_uri(MLFLOW_DB) and not MLFLOW_DB.exists():
+        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
+    _check_free(port)
+    typer.echo(f"{links_to_all(local(port))}\nOpen a link as soon as the server has started; Ctrl+C stops it.")
+    sys.stdout.flush()
+    # One worker is enough for one person, and starts sooner than MLflow's four.
+    options = ["--backend-store-uri", store, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", *options]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
+
+
+def _check_free(port: int) -> None:
+    """Stop where another program listens at a port of this machine."""
+    with socket.socket() as probe:
+        # What a server that has just ended leaves behind is no server.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PipelineError(
+                f"port {port} of this machine cannot be used ({error.strerror}): choose another, such as make ui "
+                f"PORT={port + 1} (--port {port + 1})"
+            ) from None
 
 
 def _source(

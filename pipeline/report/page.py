@@ -19,8 +19,7 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, headline_figure, items, peers, predictions, robustness
-from pipeline.report.attention import explained_reviews
+from pipeline.report import costs, curves, headline_figure, peers, predictions, robustness, words
 from pipeline.report.figure import Picture, drawing, live
 from pipeline.report.headline import headline
 from pipeline.report.outline import sections, tables_beside
@@ -41,7 +40,6 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
             *(robustness.pictures(results) if complete else ()),
             *(peers.pictures(results) if complete and results.peers else ()),
-            *items.pictures(results, config.n_items),
         ]
 
 
@@ -59,7 +57,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         results=results,
         lines=_leaderboard(results),
         pictures=pictures,
-        reviews=explained_reviews(results.explained),
+        words=words.section(results, config.n_items, complete),
         mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),

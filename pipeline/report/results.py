@@ -62,7 +62,7 @@ class Results:
     calibration, calibration_bins : DataFrame
         How the predictions of each side, and of some other lines, are spread; mean predicted and true stars of reviews
         with about the same prediction.
-    items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
+    items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs, readings : DataFrame
         The other tables of `pipeline.project.tables`.
     peer_sides, peer_contrasts, peer_costs : DataFrame
         What the peers stage has found, where it has run.
@@ -99,6 +99,7 @@ class Results:
     calibration = _table("calibration", _with_lines_as_sides)
     calibration_bins = _table("calibration_bins", _with_lines_as_sides)
     costs = _table("costs")
+    readings = _table("readings")
     peer_sides = _table("peer_sides")
     peer_contrasts = _table("peer_contrasts")
     peer_costs = _table("peer_costs")
@@ -248,14 +249,6 @@ class Results:
     def feature_configs(self) -> dict[str, dict[str, Any]]:
         """Transformer and params of each feature by its name."""
         return dict(read_manifest(self.paths.features).get("config", {}))
-
-    @cached_property
-    def explained(self) -> pd.DataFrame | None:
-        """The tokens of some held-out reviews with their attention, where a feature makes it of sums over reviews."""
-        for name, config in self.feature_configs.items():
-            if config["params"].get("weights") in {"sn-ratio", "t-method"}:
-                return read_parquet(self.paths.explained(name), made_by="features")
-        return None
 
     def _check(self, source: Path, names: Iterable[str], predictions: pd.DataFrame, stage: str) -> None:
         if missing := set(names) - set(predictions):

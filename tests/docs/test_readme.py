@@ -1,6 +1,7 @@
 """The README and its code do what they say."""
 
 import re
+import shutil
 import subprocess
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -35,8 +36,8 @@ def test_every_block_of_the_pages_that_the_readme_leads_to_is_tested() -> None:
 
 
 def test_the_readme_goes_from_what_it_is_by_pictures_and_five_lines_to_one_table() -> None:
-    order = ["T-method**", "](docs/pictures/curves.svg)", "quadratic weighted kappa", "](docs/pictures/review.svg)"]
-    order += ["pip install .", "```python", "make all ", "](docs/sample-report.html)", "\n|---|", "\n## Two schools"]
+    order = ["T-method**", "](docs/pictures/curves.svg)", "](docs/pictures/review.svg)", "quadratic weighted kappa"]
+    order += ["pip install .", "```python", "make all ", "](docs/sample-report.html)", "make predict", "\n|---|"]
     places = [README.index(part) for part in order]
     assert places == sorted(places)
     assert README.count("\n|---|") == 1
@@ -46,6 +47,22 @@ def test_the_readme_goes_from_what_it_is_by_pictures_and_five_lines_to_one_table
     assert len(README.splitlines()) < 120
 
 
+def test_the_output_of_predict_is_that_of_the_best_line_of_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = pd.read_csv(ROOT / "docs/results/sample/metrics.csv").iloc[0]
+    project = make_project(tmp_path, n_per_star=120)
+    shutil.copy(ROOT / "data/sample/reviews.jsonl", project / "data/sample")
+    parts = yaml.safe_load((ROOT / "conf/score.yaml").read_text(encoding="utf-8"))["feature_sets"]
+    score_alone(project, {best["features"]: parts[best["features"]]}, best["model"])
+    monkeypatch.chdir(project)
+    assert run_cli(monkeypatch, "all", "--until", "score") == 0, capsys.readouterr().err
+    ((review, shown),) = re.findall(r"make predict TEXT=\"(.*)\"\n```\n\n```text\n(.*?)```", README, flags=re.DOTALL)
+    capsys.readouterr()
+    assert run_cli(monkeypatch, "predict", review, "--explain") == 0
+    assert capsys.readouterr().out == shown
+
+
 def test_the_five_lines_print_words_with_their_sn_ratios() -> None:
     check_blocks(ROOT / "README.md")
     ((code, shown),) = python_blocks(ROOT / "README.md")
@@ -53,6 +70,18 @@ def test_the_five_lines_print_words_with_their_sn_ratios() -> None:
     assert "sn_db" in shown
     (sentence,) = re.findall(r'Reviews with "(\w+)" have (\d\.\d) stars more', README)
     assert re.search(r"^ *{} +{} ".format(*sentence), shown, flags=re.MULTILINE)
+
+
+def score_alone(project: Path, feature_sets: dict[str, list[str]], model: str) -> None:
+    """Leave one model on these feature sets in the configuration of a project."""
+    score = yaml.safe_load((project / "conf/score.yaml").read_text())
+    score |= {"feature_sets": feature_sets, "models": [model], "baselines": []}
+    score.pop("ablations", None)
+    (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
+    curves = yaml.safe_load((project / "conf/curves.yaml").read_text())
+    side = {"feature_sets": list(feature_sets), "models": [model]}
+    curves |= {"feature_sets": list(feature_sets), "sides": {"T-method": side, "attention": side}}
+    (project / "conf/curves.yaml").write_text(yaml.safe_dump(curves))
 
 
 # Other tests run all blocks of these, with what they print: test_know_how_doc.py and its like.
@@ -105,16 +134,7 @@ def test_feature_and_model_of_the_readme_run_through_the_pipeline_and_the_model_
     (project / "my_models.py").write_text(code_with("def scaled_svr"))
     (project / "conf/features/questions.yaml").write_text(re.search(r"`(transformer: [\w.]+)`", TEXT).group(1))
     model = re.search(r"`- (my_models\.\w+)`", TEXT).group(1)
-    score = yaml.safe_load((project / "conf/score.yaml").read_text())
-    score["feature_sets"] = yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", TEXT).group(1))
-    score |= {"models": [model], "baselines": []}
-    score.pop("ablations", None)
-    (project / "conf/score.yaml").write_text(yaml.safe_dump(score))
-
-    curves = yaml.safe_load((project / "conf/curves.yaml").read_text())
-    side = {"feature_sets": list(score["feature_sets"]), "models": [model]}
-    curves |= {"feature_sets": list(score["feature_sets"]), "sides": {"T-method": side, "attention": side}}
-    (project / "conf/curves.yaml").write_text(yaml.safe_dump(curves))
+    score_alone(project, yaml.safe_load(re.search(r"`(questions\+text_stats: .*?)`", TEXT).group(1)), model)
     assert run_cli(monkeypatch, "all") == 0, capsys.readouterr().err
     leaderboard = pd.read_csv(project / "reports/sample/leaderboard.csv")
     assert leaderboard[["features", "model", "n_features"]].to_numpy().tolist() == [["questions+text_stats", model, 40]]

@@ -14,6 +14,7 @@ import pytest
 from claims import Sentence, Table, unclaimed, without_code, wrong
 from project import ROOT
 
+from pipeline import load_sample
 from pipeline.errors import PipelineError
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import TABLES, read_table
@@ -22,6 +23,7 @@ from pipeline.report.results import Results
 
 YELP = DatasetPaths.of_reports(ROOT / "docs/results/yelp-5000")
 SAMPLE = DatasetPaths.of_reports(ROOT / "docs/results/sample")
+N = len(load_sample())
 
 
 @cache
@@ -89,8 +91,18 @@ def readme() -> list[Sentence | Table]:
     without = results(YELP, "know_how").query("n_train == 0").set_index("side")["qwk"]
     changes = results(YELP, "changes").query("side in ['T-method', 'attention']").set_index("change")
     losses = -changes["difference"]
+    n_train, n_held_out = results(YELP, "metrics")[["n_train", "n_test"]].iloc[0]
+    sizes = results(YELP, "sides")["n_train"]
     return [
         Table(CURVES, by_training_reviews),
+        Sentence("true stars of {} held-out Yelp reviews", (n_held_out,)),
+        Sentence("QWK on the {} held-out reviews of {} Yelp reviews", (n_held_out, n_train + n_held_out)),
+        Sentence("Training on {} raw texts", (n_train,)),
+        Sentence("one of the {} embedded ones, read by a T-method that learned from the other {}", (N, N - 1)),
+        Sentence("From {} on neither is shown to be ahead", (sizes[sizes > against["n_train"].max()].min(),)),
+        Sentence(
+            "With {} to {} training reviews the T-method is ahead of attention", span(against["n_train"].tolist())
+        ),
         Sentence(
             "With {} to {} training reviews it is ahead of attention, by up to {} (95% interval {} to {})",
             (*span(against["n_train"].tolist()), *interval(against.loc[against["difference"].idxmax()], "difference")),
@@ -129,6 +141,13 @@ def test_bold_numbers_of_the_readme_are_the_sizes_at_which_a_side_is_ahead_of_at
         _, contrasts, side = ROWS[beginning(first.strip("*"), ROWS)]
         bold = {int(size) for size, cell in zip(sizes, cells, strict=True) if cell.startswith("**")}
         assert bold == set(ahead(side, "attention", contrasts)["n_train"]), first
+
+
+def test_at_no_size_is_attention_ahead_of_the_t_method() -> None:
+    assert "At no size is attention shown to be ahead" in (ROOT / "README.md").read_text(encoding="utf-8")
+    for table in ("contrasts", "know_how_contrasts"):
+        found = results(YELP, table).query("a == 'T-method' and b == 'attention' and p_holm < 0.05")
+        assert (found["difference"] > 0).all()
 
 
 # docs/llm.md ----------------------------------------------------------------------------------------------------------

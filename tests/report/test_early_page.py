@@ -42,7 +42,7 @@ def test_it_holds_the_leaderboard_and_no_link_to_what_is_left_out(early: Dataset
     links = re.findall(r'href="#([^"]+)"', page)
     assert set(links) <= set(re.findall(r'id="([^"]+)"', page))
     sections = re.findall(r'<section aria-labelledby="([^"]+?)(?:-title)?"', page)
-    assert sections == ["items", "attention", "board", "predictions", "mistakes", "glossary", "again"]
+    assert sections == ["words", "board", "predictions", "mistakes", "glossary", "again"]
 
 
 def test_its_pictures_are_those_of_the_scores_and_files_too(early: DatasetPaths) -> None:

@@ -20,8 +20,9 @@ from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.headline import headline
 from pipeline.report.page import _facts, draw, render
+from pipeline.report.readings import readings
 from pipeline.report.results import Results
-from pipeline.report.runs import runs_of
+from pipeline.report.runs import NOTE, runs_of
 from pipeline.report.summary import render_summary
 from pipeline.stages import report
 
@@ -105,9 +106,14 @@ def test_text_of_reviews_stays_text(page: str) -> None:
     assert escape(HOSTILE) in re.sub(r"</?span[^>]*>", "", page)
 
 
-def test_explained_reviews_are_coloured_by_contribution(page: str) -> None:
-    assert '<span class="up" style="--share: 0.25" title="estimate +1.00, contribution +0.100">alert</span>' in page
-    assert 'class="down" style="--share: 1.0" title="estimate -2.00, contribution -0.400"' in page
+def test_words_of_reviews_are_coloured_by_what_they_add(page: str, results: Results) -> None:
+    found = readings(results)
+    assert found is not None
+    spans = [span for one in found["both_right"] for read in one.sides for span in read.spans if span.note]
+    assert {span.text for span in spans} > {"script", "alert"}
+    for span in spans:
+        way = "up" if span.share > 0 else "down"
+        assert f'<span class="{way}" style="--share: {abs(span.share)}" title="{span.note}">{span.text}</span>' in page
 
 
 def test_the_box_says_how_to_run_it_again(page: str, paths: DatasetPaths) -> None:
@@ -221,7 +227,7 @@ def test_page_summary_and_log_say_which_tokens_are_unknown_only_if_there_are_som
         assert len(noted.reading_notes) == 1
         assert f'<p class="note">{said}' in render("d", noted, [], report_config())
         assert said in render_summary("d", noted)
-        assert said in runs_of(noted, "tag")[0].tags["mlflow.note.content"]
+        assert said in runs_of(noted).parent.tags[NOTE]
     finally:
         write_json(results.paths.features / MANIFEST, manifest)
 

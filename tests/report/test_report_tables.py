@@ -7,7 +7,6 @@ from report_data import SIDES
 from pipeline.project.conf import ReportConfig
 from pipeline.report.costs import frontier
 from pipeline.report.curves import contrast_table, crossover_table, same_lines, sides_by_size
-from pipeline.report.items import _item_lines
 from pipeline.report.page import render
 from pipeline.report.results import Results
 from pipeline.report.robustness import change_table, slice_tables
@@ -91,11 +90,3 @@ def test_no_line_is_both_better_and_cheaper_than_one_on_the_frontier(results: Re
     for line in best.itertuples():
         cheaper = results.costs["total_seconds"] <= line.total_seconds
         assert results.costs[cheaper]["qwk"].max() == line.qwk
-
-
-def test_the_strongest_item_comes_first_and_the_best_t_method_too(results: Results) -> None:
-    (best, items), (plain, _) = _item_lines(results)
-    assert best["qwk"] >= plain["qwk"]
-    assert plain["features"] == "text_stats"
-    assert items["eta"].is_monotonic_decreasing
-    assert (items["eta"] > 0).all()
