@@ -80,6 +80,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min"
 
 
+def listed(parts: list[str]) -> str:
+    """Return parts as a list in a sentence.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
 def escape_markdown(text: str) -> str:
     r"""Return text that Markdown shows as it is, on one line.
 

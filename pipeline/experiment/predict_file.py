@@ -79,9 +79,8 @@ def run(
     saved = find_model(dataset, model)
     # A model of before may have been under the same name.
     _loaded.cache_clear()
-    # A model that cannot read is found before the work.
-    with reading_texts(saved.about):
-        _loaded(saved).predict(["?"])
+    # A model that is damaged is found before the work.
+    _loaded(saved)
     read = partial(_read, saved, explain)
     left_out = ["file"] * file.is_file() + ["text"] * (not with_text)
     # So is what is damaged further on.

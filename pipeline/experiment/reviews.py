@@ -43,6 +43,8 @@ class Prepared(NamedTuple):
         How many of the reviews held what, before it was undone.
     largest_group : int
         How many reviews the largest group of nearly identical texts holds.
+    n_alike : int
+        How many reviews have a nearly identical one.
     """
 
     reviews: pd.DataFrame
@@ -51,6 +53,7 @@ class Prepared(NamedTuple):
     rating: Rating
     unescaped: dict[str, int]
     largest_group: int
+    n_alike: int
 
 
 def _reviews_schema(scale: Scale) -> Any:
@@ -150,7 +153,8 @@ def prepare(source: Source, config: PrepareConfig, limit: int | None = None, sca
     reviews = schema.validate(reviews[[name for name in schema.columns if name in reviews]])
     unescaped = sum((counts for _, counts in read), Counter())
     n_read = sum(each.n_read for each in usable)
-    return Prepared(reviews, rejected, n_read, rating, dict(unescaped.most_common()), int(sizes.max()))
+    n_alike = int(sizes[sizes > 1].sum())
+    return Prepared(reviews, rejected, n_read, rating, dict(unescaped.most_common()), int(sizes.max()), n_alike)
 
 
 def _draw(stars: npt.NDArray[np.float64], n: int | None, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

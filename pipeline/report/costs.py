@@ -1,20 +1,28 @@
 """Quality against cost: the frontier, its figure, and what each line costs."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from pipeline.format import short
 from pipeline.report.figure import BLUE, GREEN, INK, ORANGE, Picture, new_axes, picture
 from pipeline.report.results import Results, lines_of
 from pipeline.report.table import LINE, QWK, Cell, Table, cell, long_table
 
-_WIDTH = 310  # points, about, of the axes of a large figure
+# Shifts of a label from its point in points, the nearest first: to the upper left nothing is better and cheaper.
+_BESIDE = [
+    (distance * float(np.cos(angle)), distance * float(np.sin(angle)))
+    for distance in (9, 14, 20, 27, 35, 44, 54, 65, 80)
+    for angle in np.radians([135, 160, 110, 175, 95, 60])
+]
+_ABOVE = [(x, y) for y in (14, 24, 36, 50, 70, 95, 0, -20, -40, -70) for x in (-14, -40, -80, 14, 40, -120, 80)]
 _SPAN = 0.5  # QWK below the best from which a line is left out of the picture of costs
 _FAMILIES = {"Taguchi": (BLUE, "o"), "other": (ORANGE, "s"), "baseline": (GREEN, "^")}
 _CELLS: dict[str, Cell] = {
@@ -64,49 +72,69 @@ def pictures(results: Results) -> Iterator[Picture]:
 def _pareto(costs: pd.DataFrame, families: Sequence[str]) -> Figure:
     """Draw quality against the seconds of the whole training, the frontier numbered from its cheapest line.
 
+    Lines far below the best one are left out; only those on the frontier have their interval drawn.
+
     Parameters
     ----------
-    costs : DataFrame with columns total_seconds, qwk, qwk_low, qwk_high
+    costs : DataFrame with columns features, model, total_seconds, qwk, qwk_low, qwk_high
     families : sequence of str
         Taguchi, other or baseline, one for each row.
     """
     figure, axes = new_axes(5.1, 4.1)
     costs = costs.assign(total_seconds=costs["total_seconds"].clip(lower=1e-4), family=list(families))
-    best = frontier(costs)
+    least = float(costs["qwk"].max()) - _SPAN
+    shown, best = costs[costs["qwk"] >= least], frontier(costs)
+    best = best[best["qwk"] >= least]
     axes.step(best["total_seconds"], best["qwk"], where="post", color=INK, linewidth=1, alpha=0.6)
     for family, (color, marker) in _FAMILIES.items():
-        lines = costs[costs["family"] == family]
+        lines, leading = (table[table["family"] == family] for table in (shown, best))
         if len(lines):
-            points: Any = {"fmt": marker, "color": color, "markersize": 4.5, "label": family}
-            bars: Any = {"ecolor": (*to_rgb(color), 0.3), "elinewidth": 1}
-            below, above = lines["qwk"] - lines["qwk_low"], lines["qwk_high"] - lines["qwk"]
-            yerr = [below.clip(lower=0), above.clip(lower=0)]
-            axes.errorbar(lines["total_seconds"], lines["qwk"], yerr, **points, **bars)
+            look: Any = {"color": color, "marker": marker, "linestyle": "none", "label": family}
+            axes.plot(lines["total_seconds"], lines["qwk"], markersize=4, alpha=0.45, markeredgewidth=0, **look)
+            axes.plot(leading["total_seconds"], leading["qwk"], markersize=5.5, **{**look, "label": None})
+            whiskers = leading["total_seconds"], leading["qwk_low"], leading["qwk_high"]
+            axes.vlines(*whiskers, color=color, alpha=0.35, linewidth=1)
     axes.set(xscale="log", xlabel="seconds to train from raw texts (log scale)", ylabel="QWK on held-out reviews")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    _number(axes, best)
-    _leave_out(axes, costs)
+    if below := len(costs) - len(shown) - int(costs["qwk"].isna().sum()):
+        words = f"{below} {'line' if below == 1 else 'lines'} below {least:.2f} not shown"
+        axes.text(0.99, 0.02, words, transform=axes.transAxes, ha="right", fontsize=9)
     if len(costs):
-        figure.legend(loc="outside lower center", ncols=3)
+        for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
+            cast(Artist, handle).set_alpha(1)
+        # Room for the labels, which stand where nothing is better and cheaper.
+        axes.margins(x=0.12, y=0.16)
+        figure.draw_without_rendering()
+        _label(axes, best, shown)
     return figure
 
 
-def _number(axes: Axes, best: pd.DataFrame) -> None:
-    """Write the numbers of the frontier above its points, side by side where these are nearly one."""
-    low, high = np.log10(axes.get_xlim())
-    places = (np.log10(best["total_seconds"]) - low) / (high - low)
-    taken = -1.0
-    for place, line in zip(places, best.to_dict("records"), strict=True):
-        taken = max(place, taken + 0.03)
-        shift = (taken - place) * _WIDTH
-        where = (line["total_seconds"], max(line["qwk"], line["qwk_high"]))
-        axes.annotate(str(line["place"]), where, (shift, 3), textcoords="offset points", ha="center")
+def _label(axes: Axes, best: pd.DataFrame, shown: pd.DataFrame) -> None:
+    """Write the numbers of the frontier beside its points, and what the cheapest and the best line are."""
+    points = axes.transData.transform(shown[["total_seconds", "qwk"]].to_numpy(float))
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+    for line in best.to_dict("records"):
+        _place(axes, str(line["place"]), line, _BESIDE, taken)
+    ends = best.iloc[[-1, 0]] if len(best) > 1 else best
+    for name, line in zip(("best", "cheapest"), ends.to_dict("records"), strict=False):
+        what = f"{line['model']}\non {line['features']}"
+        _place(axes, f"{name}: QWK {line['qwk']:.2f}, {short(line['total_seconds'])} s\n{what}", line, _ABOVE, taken)
 
 
-def _leave_out(axes: Axes, costs: pd.DataFrame) -> None:
-    """Leave out lines far below the best one, and write how many they are."""
-    least = float(costs["qwk"].max()) - _SPAN
-    if below := int((costs["qwk"] < least).sum()):
-        axes.set_ylim(bottom=least)
-        words = f"{below} {'line' if below == 1 else 'lines'} below {least:.2f} not shown"
-        axes.text(0.99, 0.02, words, transform=axes.transAxes, ha="right", fontsize=9)
+def _place(
+    axes: Axes, text: str, line: dict[Any, Any], shifts: Sequence[tuple[float, float]], taken: list[Bbox]
+) -> None:
+    """Write a text near the point of a line, at the first shift where it meets nothing; what it takes is added."""
+    where, room = (line["total_seconds"], line["qwk"]), axes.bbox
+    arrow = {"arrowstyle": "-", "color": INK, "alpha": 0.5, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
+    look: Any = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": arrow}
+    for x, y in shifts:
+        label = axes.annotate(text, where, (x, y), ha="right" if x < 0 else "left", **look)
+        # Else the axes would shrink to make room for it.
+        label.set_in_layout(False)
+        box = Text.get_window_extent(label)
+        inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+        if (inside and not any(box.overlaps(other) for other in taken)) or (x, y) == shifts[-1]:
+            taken.append(box)
+            return
+        label.remove()

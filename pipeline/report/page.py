@@ -19,7 +19,7 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import costs, curves, headline_figure, peers, predictions, robustness, words
+from pipeline.report import alerts, costs, curves, data, headline_figure, peers, predictions, robustness, words
 from pipeline.report.figure import Picture, drawing, live
 from pipeline.report.headline import headline
 from pipeline.report.outline import sections, tables_beside
@@ -40,6 +40,7 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
             *(robustness.pictures(results) if complete else ()),
             *(peers.pictures(results) if complete and results.peers else ()),
+            *data.pictures(results),
         ]
 
 
@@ -63,6 +64,8 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         facts=_facts(results),
         day=results.day,
         files=tables_beside(results.paths, (*stages, *(("peers",) if complete and results.peers else ()))),
+        alerts=alerts.checks(results, complete),
+        data=data.section(results),
         sample_scale=FIVE_STARS,
         **(_found_later(results) if complete else {}),
     )
@@ -70,7 +73,7 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
 
 def _looked_into(results: Results, complete: bool) -> pd.DataFrame:
     """Return the lines whose predictions are looked into: that of each side, or until they are known of each family."""
-    return results.final if complete else results.best_of_families
+    return predictions.by_line(results.final if complete else results.best_of_families)
 
 
 def _found_later(results: Results) -> dict[str, Any]:
@@ -80,7 +83,6 @@ def _found_later(results: Results) -> dict[str, Any]:
         "same_lines": curves.same_lines(results.final),
         "tables": _tables(results),
         "draws": curves.draws_in_words(results.curves),
-        "best": next(iter(costs.frontier(results.costs).tail(1).to_dict("records")), None),
     }
 
 
@@ -134,7 +136,6 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
-        "dispersion": robustness.dispersion_in_words,
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
         "sections": sections,
         "stacked": _stacked,

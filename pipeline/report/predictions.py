@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from sklearn.metrics import confusion_matrix
 
-from pipeline.format import number, split_long
+from pipeline.format import listed, number, split_long
 from pipeline.report.figure import BLUE, INK, ORANGE, Picture, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import LINE
@@ -39,6 +39,18 @@ def worst(results: Results, name: str, n_mistakes: int) -> list[Any]:
     wrong = held_out[held_out["rounded"] != held_out["stars"]]
     worst_first = wrong.sort_values("distance", ascending=False, kind="stable")
     return list(worst_first.head(n_mistakes).itertuples(index=False))
+
+
+def by_line(sides: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each line in place of one for each side; sides that chose the same line are named together.
+
+    Examples
+    --------
+    >>> by_line(pd.DataFrame({"side": ["T", "A", "both"], "name": ["x", "y", "x"]}))["side"].tolist()
+    ['T and both', 'A']
+    """
+    names = sides.groupby("name")["side"].agg(lambda found: listed(found.tolist()))
+    return sides.drop_duplicates("name").assign(side=lambda first: first["name"].map(names))
 
 
 def pictures(results: Results, n_plots: int, sides: pd.DataFrame) -> Iterator[Picture]:

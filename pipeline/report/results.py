@@ -1,7 +1,7 @@
 """The one reader of results, for the report, the log and the comparison."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -235,15 +235,42 @@ class Results:
         """What the prepare stage was given: data, name, file, train, test and limit; None where it has not kept it."""
         return read_manifest(self.paths.prepared).get("options")
 
+    @cached_property
+    def prepared(self) -> dict[str, Any]:
+        """Manifest of the prepare stage, empty where it is not beside the results."""
+        return read_manifest(self.paths.prepared)
+
+    @property
+    def has_reviews(self) -> bool:
+        """Whether the prepared reviews are beside the results."""
+        return self.paths.reviews.exists()
+
+    def rejected_examples(self, reasons: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the first rejected row of each reason: file, line, reason and text."""
+        examples: dict[str, dict[str, Any]] = {}
+        if not (reasons and self.paths.rejected.exists()):
+            return examples
+        with reading(self.paths.rejected, "prepare"), self.paths.rejected.open(encoding="utf-8") as rows:
+            for row in map(json.loads, rows):
+                examples.setdefault(row["reason"].split(":")[0], row)
+                if examples.keys() >= set(reasons):
+                    break
+        return examples
+
     @property
     def unescaped(self) -> dict[str, int]:
         """In how many texts the prepare stage undid an escape that an export had left, by its kind."""
-        return dict(read_manifest(self.paths.prepared).get("unescaped") or {})
+        return dict(self.prepared.get("unescaped") or {})
+
+    @cached_property
+    def read(self) -> dict[str, Any]:
+        """How much of the texts the features could read, empty where the features stage has not kept it."""
+        return dict(read_manifest(self.paths.features).get("read") or {})
 
     @cached_property
     def reading_notes(self) -> list[str]:
         """How the features read the texts, as far as a reader must know: unknown tokens, Japanese and Chinese."""
-        return notes(read_manifest(self.paths.features).get("read") or {})
+        return notes(self.read)
 
     @cached_property
     def feature_configs(self) -> dict[str, dict[str, Any]]:

@@ -1,17 +1,19 @@
 """What the robustness stage found: changed reviews, other data sets, parts of the held-out reviews, and calibration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.format import interval, number
+from pipeline.report.alerts import LOSS
 from pipeline.report.figure import INK, Picture, legend_below, looks, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table, wide_table
 from pipeline.scale import FIVE_STARS, Scale
 
+LOST = "▼"  # before a loss that a reader must not miss
 _IN_WORDS = {"none": "unchanged", "british": "British spelling"}
 _DIFFERENCE = cell(interval, "difference", "low", "high", sign=True)
 
@@ -20,12 +22,15 @@ def change_table(changes: pd.DataFrame) -> Table:
     """Return QWK on the reviews as they are, and by how much each change lowers it; a column for each side."""
     reviews = changes["n_reviews"].max() if len(changes) else 0
     caption = f"QWK on {reviews} held-out reviews as they are, and its difference after a change (95%)"
+    caption += f"; {LOST} a loss of more than {LOSS:g}"
     names = changes["change"].replace(_IN_WORDS).str.replace("_", " ")
     return wide_table(caption, changes.assign(change=names), "change", "side", _change_cell)
 
 
 def _change_cell(row: Any) -> str:
-    return QWK(row) if row["change"] == "unchanged" else _DIFFERENCE(row)
+    if row["change"] == "unchanged":
+        return QWK(row)
+    return f"{LOST} {_DIFFERENCE(row)}" if row["difference"] < -LOSS else _DIFFERENCE(row)
 
 
 def transfer_table(transfer: pd.DataFrame) -> Table:
@@ -68,57 +73,38 @@ def calibration_table(calibration: pd.DataFrame) -> Table:
     return long_table("Dispersion and calibration of the raw prediction", calibration, cells)
 
 
-def dispersion_in_words(line: dict[str, Any]) -> str:
-    """Return what the calibration of a side means.
-
-    Parameters
-    ----------
-    line : dict
-        With side, sd_ratio, slope_true and bias: a row of calibration.csv.
-
-    Examples
-    --------
-    >>> import textwrap
-    >>> words = dispersion_in_words({"side": "T", "sd_ratio": 1.4, "slope_true": 0.6, "bias": 0.02})
-    >>> print(textwrap.fill(words, 100))
-    T is over-dispersed: its predictions spread 1.40 times as wide as the stars. One star more in the
-    prediction goes with 0.60 stars more in truth; on average it is 0.02 stars too high.
-    """
-    ratio, slope = line["sd_ratio"], line["slope_true"]
-    if pd.isna(ratio):
-        return f"{line['side']}: the spread is not defined, since the held-out stars do not differ."
-    kind = "over-dispersed" if ratio > 1.05 else "under-dispersed" if ratio < 0.95 else "about as wide as the stars"
-    text = f"{line['side']} is {kind}: its predictions spread {ratio:.2f} times as wide as the stars."
-    if pd.isna(slope):
-        return text
-    return (
-        f"{text} One star more in the prediction goes with {slope:.2f} stars more in truth; "
-        f"on average it is {abs(line['bias']):.2f} stars too {'high' if line['bias'] > 0 else 'low'}."
-    )
-
-
 def pictures(results: Results) -> Iterator[Picture]:
     """Draw the mean true stars against the mean predicted ones."""
     lines = results.calibration.to_dict("records")
     slopes = "; ".join(f"{line['side']} {number(line['slope_true'])}" for line in lines)
     text = f"Mean true stars of reviews with about the same prediction. Slope of the truth on the prediction: {slopes}."
-    yield picture("calibration", "calibration", text, _calibration_curves(results.calibration_bins, results.scale))
+    question = results.contrasts.loc[:0, ["a", "b"]].to_numpy().ravel().tolist()
+    figure = _calibration_curves(results.calibration_bins, results.scale, question)
+    yield picture("calibration", "calibration", text, figure)
 
 
-def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS) -> Figure:
-    """Draw the mean true star of reviews with about the same prediction, a line for each side.
+def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS, question: Sequence[str] | None = None) -> Figure:
+    """Draw the mean true star of reviews with about the same prediction, a line for each side; the diagonal on top.
 
     Parameters
     ----------
     bins : DataFrame with columns side, predicted, true
     scale : Scale, default=1 to 5
+    question : sequence of str, default=None
+        The sides to draw in colour, all others thin and grey; None: all sides in colour.
     """
     figure, axes = new_axes(5.1, 3.9)
     ends, edge = (scale.low, scale.high), 0.05 * (scale.high - scale.low)
-    axes.plot(ends, ends, color=INK, alpha=0.5, linewidth=1)
-    for side, look in looks(bins["side"].tolist()).items():
-        points = bins[bins["side"] == side].sort_values("predicted")
-        axes.plot(points["predicted"], points["true"], **look._asdict(), label=side, markersize=5)
+    known = looks([*(question or ()), *bins["side"]])
+    for side, points in bins.sort_values("predicted").groupby("side", sort=False):
+        curve = points["predicted"], points["true"]
+        if question is None or side in question:
+            axes.plot(*curve, **known[str(side)]._asdict(), label=side, markersize=5, zorder=3)
+        else:
+            others = None if "other lines" in axes.get_legend_handles_labels()[1] else "other lines"
+            axes.plot(*curve, color=INK, alpha=0.3, linewidth=0.8, label=others)
+    axes.plot(ends, ends, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), zorder=4)
+    axes.text(0.98, 0.03, "dashed: prediction = truth", transform=axes.transAxes, ha="right", fontsize=9)
     axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars")
     axes.set(ylim=(scale.low - edge, scale.high + edge), yticks=star_ticks(scale))
     if len(bins):

@@ -77,6 +77,7 @@ def _count(prepared: Prepared) -> dict[str, Any]:
         "not_drawn": prepared.n_read - len(reviews) - len(rejected),
         "rejected": len(rejected),
         "rejected_reasons": dict(rejected.reasons),
+        "near_identical": {"reviews": prepared.n_alike, "largest": prepared.largest_group},
         "unescaped": prepared.unescaped,
         "rounded": prepared.rating.rounded,
     }

@@ -148,6 +148,16 @@ class TestFile:
         predict_file.run(odd, tmp_path / "pieces.csv")
         assert (tmp_path / "pieces.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
+    @pytest.mark.slow
+    def test_two_workers_write_what_one_process_does(
+        self, odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(predict_file, "_AT_ONCE", 3)
+        for n_workers in ("1", "2"):
+            monkeypatch.setenv("LOKY_MAX_CPU_COUNT", n_workers)
+            predict_file.run(odd, tmp_path / f"{n_workers}.csv")
+        assert (tmp_path / "2.csv").read_text() == (tmp_path / "1.csv").read_text()
+
     def test_a_directory_names_the_file_of_each_row(self, odd: Path, tmp_path: Path) -> None:
         directory = tmp_path / "many"
         directory.mkdir()

@@ -42,13 +42,13 @@ def test_it_holds_the_leaderboard_and_no_link_to_what_is_left_out(early: Dataset
     links = re.findall(r'href="#([^"]+)"', page)
     assert set(links) <= set(re.findall(r'id="([^"]+)"', page))
     sections = re.findall(r'<section aria-labelledby="([^"]+?)(?:-title)?"', page)
-    assert sections == ["words", "board", "predictions", "mistakes", "glossary", "again"]
+    assert sections == ["alerts", "words", "board", "predictions", "mistakes", "data", "glossary", "again"]
 
 
 def test_its_pictures_are_those_of_the_scores_and_files_too(early: DatasetPaths) -> None:
     page = early.page.read_text(encoding="utf-8")
     files = sorted(path.name.partition("_")[0] for path in early.figures.iterdir())
-    assert set(files) == {"predictions", "confusion"}
+    assert set(files) == {"predictions", "confusion", "data"}
     assert files.count("confusion") == 2
     assert page.count("<img") == len(files)
 

@@ -73,7 +73,7 @@ def test_a_change_shows_what_it_takes_from_the_unchanged_reviews(results: Result
     names += ["no punctuation", "British spelling", "boilerplate", "added sentence"]
     assert [row[0] for row in table.rows] == names
     typos = results.changes[results.changes["change"] == "typos"]
-    shown = [cell.split()[0].lstrip("+-") for cell in table.rows[1][1:]]
+    shown = [cell.lstrip("▼ ").split()[0].lstrip("+-") for cell in table.rows[1][1:]]
     assert shown == [f"{abs(d):.2f}" for d in typos["difference"]]
 
 
