@@ -234,10 +234,10 @@ class TestContents:
         page = show(unfold=False)
         assert page.locator("nav [aria-current]").count() == 0
         page.evaluate("document.getElementById('curves').scrollIntoView()")
-        page.wait_for_function("document.querySelector('nav [aria-current]')?.textContent === 'Learning curves'")
+        page.locator("nav [aria-current]:text-is('Learning curves')").wait_for()
         assert not page.is_visible("#robustness table")
         page.click("nav a:text-is('Robustness')")
-        page.wait_for_function("document.querySelector('nav [aria-current]').textContent === 'Robustness'")
+        page.locator("nav [aria-current]:text-is('Robustness')").wait_for()
         title = page.locator("#robustness-title")
         assert 0 <= title.bounding_box()["y"] < 300
         title.click()
