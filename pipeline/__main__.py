@@ -154,9 +154,9 @@ def _run_stage(context: typer.Context, dataset: _Dataset = "sample", engine: _En
 
 
 def _say_where_to_look(dataset: str) -> None:
-    from pipeline.report.links import where_to_look
+    from pipeline.report.links import after_log
 
-    if where := where_to_look(dataset):
+    if where := after_log(dataset):
         typer.echo(where, err=True)
 
 

@@ -104,7 +104,7 @@ def run_page(experiment: str, run_id: str) -> str:
     return f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 
-def where_to_look(dataset: str) -> str:
+def after_log(dataset: str) -> str:
     """Say how the last log of a dataset is seen; nothing where there is none."""
     runs = read_json(DatasetPaths(dataset).runs)
     if "experiment" not in runs:

@@ -90,5 +90,5 @@ def test_two_datasets_are_logged_to_one_new_store_at_the_same_time(tmp_path: Pat
     for dataset in ("kc", "sample"):
         runs = read_json(tmp_path / DatasetPaths(dataset).runs)
         found = {run.info.run_id for run in runs_of(client, f"tags.dataset = '{dataset}'")}
-        assert found == {runs["parent"], *runs["children"].values()}
+        assert found == {runs["parent"], *runs["children"].values(), *runs["sides"].values()}
         assert client.get_model_version_by_alias(f"stars-{dataset}", "champion").version
