@@ -8,6 +8,9 @@
 #   ENGINE=ray                      work on the Ray cluster that RAY_ADDRESS names, else on one that is started here
 # make peers [MODEL=file.gguf]      a language model and SetFit beside the curves: after make all, with its DATA=, FILE= or NAME=
 #   URL=http://127.0.0.1:8080       ask an OpenAI-compatible server in place of a file
+# make predict TEXT="Great food!"   the star of a text by the best model of the last run, and the words that made it
+#   FILE=path OUT=stars.csv         the stars of many texts (.csv, .jsonl, .parquet); TEXT= is the column then, as in make all
+#   NAME=name MODEL=file.skops      the best model of another run; or a model of reports/<name>/models
 #
 # prepare -> features -> score -> curves -> robustness -> report -> log: each stage reads the files of those before. A stage runs
 # where its code, its settings or its data have changed (pipeline/project/fingerprint.py); one that was killed goes on where it stood.
@@ -28,8 +31,16 @@ ENCODING =
 ENGINE =
 MODEL =
 URL =
+OUT =
 PORT = 5000
 PYTHON = python3
+
+# A review may hold a dollar sign, which make would expand, and line breaks, at which it would cut a command.
+define line_break
+
+
+endef
+override TEXT := $(subst $(line_break), ,$(value TEXT))
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -42,11 +53,11 @@ plain = $(shell printf '%s' $(call quoted,$(1)) | LC_ALL=C.UTF-8 sed 's|/*$$||; 
 stem = $(basename $(patsubst %.gz,%,$(patsubst %.zst,%,$(1))))
 dataset := $(or $(call plain,$(NAME)),$(call stem,$(call plain,$(or $(FILE),$(TRAIN)))),$(source))
 
-known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE MODEL URL PORT PYTHON PY
+known := DATA FILE TRAIN TEST LIMIT NAME TEXT STARS ID CATEGORY SCALE ENCODING ENGINE MODEL URL OUT PORT PYTHON PY
 unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 $(if $(unknown),$(error unknown option $(unknown); known: $(known)))
 
-.PHONY: all prepare features score curves robustness report log peers test test-quick bench lint docs ui clean help
+.PHONY: all prepare features score curves robustness report log peers predict test test-quick bench lint docs ui clean help
 .DEFAULT_GOAL := help
 
 # Other reviews under the same name are prepared anew: the options of the last time are kept.
@@ -70,6 +81,12 @@ log: report
 peers: | $(VENV)/.peers
 	@$(PY) -m pipeline peers --dataset $(call quoted,$(dataset)) $(if $(MODEL),--model $(call quoted,$(MODEL))) \
 		$(if $(URL),--base-url $(call quoted,$(URL)))
+
+predict: | $(VENV)/.run
+	@$(PY) -m pipeline predict $(if $(DATA)$(NAME),--dataset $(call quoted,$(or $(call plain,$(NAME)),$(DATA)))) \
+		$(if $(MODEL),--model $(call quoted,$(MODEL))) $(if $(OUT),--out $(call quoted,$(OUT))) \
+		$(if $(FILE),--file $(call quoted,$(FILE)) $(if $(TEXT),--text $(call quoted,$(TEXT))) $(if $(ID),--id $(call quoted,$(ID))) \
+		$(if $(ENCODING),--encoding $(call quoted,$(ENCODING))),--explain $(if $(TEXT),-- $(call quoted,$(TEXT))))
 
 # A worker for each core, up to eight: each holds a gigabyte.
 test: lint
@@ -101,7 +118,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "Others: make prepare | features | score | curves | robustness | report | log | ui | test | test-quick | bench | lint | docs | clean"
+	@echo "Others: make prepare | features | score | curves | robustness | report | log | predict | ui | test | test-quick | bench | lint | docs | clean"
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

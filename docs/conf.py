@@ -48,6 +48,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_show_sourcelink = False
 html_static_path = ["_static"]
+# The rendered report of the embedded sample, as it is.
+html_extra_path = ["sample-report.html"]
 html_css_files = ["style.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {
@@ -105,11 +107,14 @@ def link(app: Sphinx, page: str, source: list[str]) -> None:
         return
     file = OF_ROOT.get(page, f"docs/{page}.md")
     if page in OF_ROOT:
-        source[0] = (ROOT / file).read_text(encoding="utf-8")
+        source[0] = (ROOT / file).read_text(encoding="utf-8").replace("](docs/pictures/", "](pictures/")
 
     def linked(found: re.Match[str]) -> str:
         path, _, anchor = found["target"].partition("#")
-        target = page_of(posixpath.normpath(posixpath.join(posixpath.dirname(file), path)))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
+        target = page_of(path)
+        if (extra := path.removeprefix("docs/")) in html_extra_path:
+            return f'<a href="{posixpath.relpath(extra, posixpath.dirname(page) or ".")}">{found["text"]}</a>'
         if target not in app.env.found_docs:
             return found["text"]
         kind = ".rst" if target.startswith("gallery/") else ".md"
@@ -125,10 +130,13 @@ LANGUAGES = {"en": "English", "ja": "日本語", "zh": "中文"}
 # What the bar above a translated page calls its neighbours, in this order.
 LABELS = {
     "README": {"ja": "はじめに", "zh": "从这里开始"},
-    "first-steps-quality": {"ja": "最初の10分（品質工学）", "zh": "最初十分钟（质量工程）"},
-    "first-steps-nlp": {"ja": "最初の10分（言語処理）", "zh": "最初十分钟（语言处理）"},
+    "first-steps-quality": {"ja": "入門（品質工学）", "zh": "入门（质量工程）"},
+    "first-steps-nlp": {"ja": "入門（言語処理）", "zh": "入门（语言处理）"},
     "t-method": {"ja": "T法", "zh": "T法"},
     "attention": {"ja": "注意機構", "zh": "注意力"},
+    "comparison": {"ja": "比較", "zh": "比较"},
+    "parts": {"ja": "部品", "zh": "组件"},
+    "extend": {"ja": "追加", "zh": "扩展"},
 }
 
 

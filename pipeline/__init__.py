@@ -4,4 +4,4 @@ from pipeline.shipped import load_sample
 
 __all__ = ["__version__", "load_sample"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

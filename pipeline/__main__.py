@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -105,6 +106,8 @@ def run_all(
         stages.run(dataset, options, until)
     if STAGES.index(until) >= STAGES.index("report"):
         typer.echo(DatasetPaths(dataset).page.resolve())
+    if until == "log":
+        _say_where_to_look(dataset)
 
 
 @app.command()
@@ -146,6 +149,15 @@ def _run_stage(context: typer.Context, dataset: _Dataset = "sample", engine: _En
         stages.run_stage(stage, _dataset_name(dataset))
     if stage == "report":
         typer.echo(DatasetPaths(dataset).page.resolve())
+    if stage == "log":
+        _say_where_to_look(dataset)
+
+
+def _say_where_to_look(dataset: str) -> None:
+    from pipeline.report.links import where_to_look
+
+    if where := where_to_look(dataset):
+        typer.echo(where, err=True)
 
 
 for _stage, _help in _STAGES.items():
@@ -249,6 +261,49 @@ def rate(
     typer.echo(command.run(text, model, base_url, know_how, examples, n_examples, scale, revision))
 
 
+@app.command()
+def predict(
+    review: Annotated[str | None, typer.Argument(help="A review, in quotes.", show_default=False)] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Reviews, with or without stars: Parquet, CSV or JSON, also compressed (.gz, .zst), or a directory of "
+            "such files."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --file, what to write: .csv, .jsonl or .parquet.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell the words that made a star.")] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="Whose best model predicts, by default that of the last run.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Another model, a file of reports/<dataset>/models.")] = None,
+    text: _Text = None,
+    id: _Id = None,  # noqa: A002 - the option's name
+    encoding: _Encoding = None,
+    with_text: Annotated[bool, typer.Option("--with-text", help="With --file, repeat the texts.")] = False,
+) -> None:
+    """Predict the star of a review, or of each review in a file, by the best model of the last run."""
+    name = None if dataset is None else _dataset_name(dataset)
+    of_file = {"--out": out, "--text": text, "--id": id, "--encoding": encoding, "--with-text": with_text or None}
+    if file is None:
+        if unused := [option for option, value in of_file.items() if value is not None]:
+            raise PipelineError(f"{unused[0]} goes with --file (FILE=): name the file of reviews")
+        if review is None:
+            raise PipelineError('give a review, in quotes (TEXT="..."), or a file of reviews by --file (FILE=)')
+        from pipeline.experiment import predict as command
+
+        typer.echo(command.run(review, name, model, explain))
+        return
+    if review is not None:
+        raise PipelineError(f"got a review and --file {file}: give one of them")
+    if out is None:
+        raise PipelineError(f"--file {file} needs --out (OUT=), such as --out stars.csv")
+    from pipeline.experiment import predict_file
+
+    columns = ColumnNames(text, None, id, None)
+    typer.echo(predict_file.run(file, out, name, model, columns, encoding, explain, with_text))
+
+
 _know_how = typer.Typer(help="What reviews teach, as a file of sums: make it, add several, show what one holds.")
 app.add_typer(_know_how, name="know-how")
 _Out = Annotated[Path, typer.Option(help="The file to write, such as mine.safetensors.")]
@@ -297,14 +352,37 @@ def show_know_how(
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
-    """Open the MLflow UI over this project's runs; stop it with Ctrl+C."""
-    if not MLFLOW_DB.exists():
-        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
-    from pipeline.project.store import sqlite_uri
+    """Print the links to the comparisons and open the MLflow UI over this project's runs; stop it with Ctrl+C."""
+    from pipeline.project.store import is_server, shown, sqlite_uri, tracking_uri
+    from pipeline.report.links import links_to_all, local
 
-    store = sqlite_uri(MLFLOW_DB)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port)]
+    store = tracking_uri()
+    if is_server(store):
+        typer.echo(f"The runs are on a server, which MLFLOW_TRACKING_URI names:\n{links_to_all(shown(store))}")
+        return
+    if store == sqlite_uri(MLFLOW_DB) and not MLFLOW_DB.exists():
+        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
+    _check_free(port)
+    typer.echo(f"{links_to_all(local(port))}\nOpen a link as soon as the server has started; Ctrl+C stops it.")
+    sys.stdout.flush()
+    # One worker is enough for one person, and starts sooner than MLflow's four.
+    options = ["--backend-store-uri", store, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", *options]
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
+
+
+def _check_free(port: int) -> None:
+    """Stop where another program listens at a port of this machine."""
+    with socket.socket() as probe:
+        # What a server that has just ended leaves behind is no server.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PipelineError(
+                f"port {port} of this machine cannot be used ({error.strerror}): choose another, such as make ui "
+                f"PORT={port + 1} (--port {port + 1})"
+            ) from None
 
 
 def _source(

@@ -155,6 +155,17 @@ def one_bar(total: float, desc: str, unit: str | None = None) -> Iterator[Any]:
 
 
 @contextmanager
+def no_bars() -> Iterator[None]:
+    """Show no bar of the pieces of work in the block: a bar around it shows all of them."""
+    global _common
+    before, _common = _common, tqdm(disable=True)
+    try:
+        yield
+    finally:
+        _common = before
+
+
+@contextmanager
 def overall_progress(expected: Expected, started: float) -> Iterator[Overall]:
     """Advance one bar for all stages in the block, in place of a bar for each piece of work.
 

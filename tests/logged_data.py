@@ -142,12 +142,19 @@ def _write_curves(paths: DatasetPaths, curves: pd.DataFrame) -> None:
         curves[curves["model"] == model].assign(side=side) for side, model in (("T-method", "T(1)"), ("no T", "Ridge"))
     ]
     write_table(paths, "sides", pd.concat(sides))
+    sizes = curves["n_train"].unique()
+    shown = {"difference": -0.02, "low": -0.3, "high": 0.3, "p": 0.9, "p_holm": 0.9}
+    contrasts = pd.DataFrame({"a": "T-method", "b": "no T", "n_train": sizes, **shown})
+    write_table(paths, "contrasts", contrasts)
+    for name in ("know_how", "know_how_contrasts"):
+        write_table(paths, name, pd.DataFrame())
     write_json(paths.verdict, {"sentences": VERDICT})
     write_text(paths.draws / "10.csv", "not for MLflow\n")
 
 
 def _write_report(paths: DatasetPaths) -> None:
-    write_table(paths, "changes", pd.DataFrame())
+    for name in ("changes", "costs"):
+        write_table(paths, name, pd.DataFrame())
     write_text(paths.page, "<!doctype html><title>report</title>")
     write_text(paths.summary, "# Report\n")
     write_text(paths.figures / "curves.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")
@@ -187,17 +194,21 @@ def served(
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """Run `mlflow` with these arguments as a server, by default on a free port; yield its address and its process."""
     port = port or free_port()
-    log = cwd / f"server-{port}.log"
+    command = [sys.executable, "-m", "mlflow", *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    with started(command, cwd, f"http://127.0.0.1:{port}", ready, **extra) as server:
+        yield server
+
+
+@contextmanager
+def started(
+    command: list[str], cwd: Path, address: str, ready: str = "/health", **extra: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Run a server, which writes to the file server-PORT.log, and yield its address and its process."""
+    log = cwd / f"server-{address.rsplit(':')[-1]}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *arguments, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=cwd,
-            env=environment(**extra),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, cwd=cwd, env=environment(**extra), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(address + ready, process, log)
         yield address, process

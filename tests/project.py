@@ -39,7 +39,7 @@ SMALL_CURVES = {
     },
     "contrasts": [["T-method", "attention"]],
 }
-SMALL_ROBUSTNESS = {"seed": 1, "n_resamples": 200, "n_reviews": 10}
+SMALL_ROBUSTNESS = {"seed": 1, "n_resamples": 200, "n_reviews": 10, "n_readings": 1}
 
 
 def make_project(directory: Path, n_per_star: int = 12) -> Path:

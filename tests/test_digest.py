@@ -113,8 +113,8 @@ def test_a_change_reaches_all_that_import_it_and_nothing_else(package: Path) -> 
 def test_what_a_package_hands_on_counts_from_where_it_is_defined(package: Path) -> None:
     # Of this project's packages: a user's `__init__` is run, and all that it imports counts.
     assert changed(package, "other.py", lambda text: f"{text}X = 1\n", "mine.user", "mine.scale") == [True, False]
-    text_stats = set(digest._imports("pipeline.experiment.explained"))
-    assert text_stats == {"pipeline.text"}
+    perturbations = set(digest._imports("pipeline.evaluation.perturbations"))
+    assert perturbations == {"pipeline.text", "pipeline.evaluation.british"}
     assert "pipeline.taguchi.t_method" in digest._imports("pipeline.experiment.models")
     assert "pipeline.taguchi" not in digest._imports("pipeline.experiment.models")
 

@@ -336,7 +336,19 @@ def test_help_describes_every_stage_and_option(
     monkeypatch.setenv("COLUMNS", "160")
     assert run_cli(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for stage in ("prepare", "features", "score", "curves", "robustness", "report", "log", "all", "compare", "ui"):
+    for stage in (
+        "prepare",
+        "features",
+        "score",
+        "curves",
+        "robustness",
+        "report",
+        "log",
+        "all",
+        "predict",
+        "compare",
+        "ui",
+    ):
         assert stage in text
     assert run_cli(monkeypatch, "prepare", "--help") == 0
     text = capsys.readouterr().out

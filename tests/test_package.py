@@ -1,6 +1,7 @@
 """What is installed: files, dependencies, and a library that works without a checkout and without its extras."""
 
 import ast
+import os
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from project import ROOT
+
+from pipeline import __version__
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +129,12 @@ def wheel(built: Path) -> Path:
     return path
 
 
+def test_a_package_index_takes_both(built: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, sorted(built.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    assert done.stdout.count("PASSED") == 2, done.stdout + done.stderr
+
+
 def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
     build(tmp_path, "--wheel")
     (other,) = tmp_path.glob("*.whl")
@@ -155,7 +164,11 @@ def test_the_sdist_carries_what_a_developer_needs_and_no_results(built: Path) ->
         "docs/examples/plot_1_factory_table.py",
         "tests/conftest.py",
         "tests/test_package.py",
+        "CITATION.cff",
+        "SECURITY.md",
+        "docs/results/yelp-5000/metrics.csv",
     } < names
+    assert not [name for name in names if name.startswith(".ci") or "__pycache__" in name or "_cache/" in name]
     assert not [name for name in names if name.startswith(("reports/", "data/prepared", "mlruns")) and name[-1] != "p"]
 
 
@@ -220,7 +233,7 @@ def test_the_library_works_from_its_wheel_in_an_empty_directory_with_the_core_al
     sizes, read, results, package, settings = done.stdout.splitlines()
     assert sizes == "[600, 120, 120]"
     assert 4 < float(read.strip("[]")) <= 5
-    assert results.startswith("0.1.0 600 [")
+    assert results.startswith(f"{__version__} 600 [")
     assert Path(package) == installed / "pipeline/__init__.py"
     assert Path(settings) == installed / "pipeline/defaults/conf/score.yaml"
     assert list(empty.iterdir()) == []

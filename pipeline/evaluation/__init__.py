@@ -25,6 +25,11 @@ from pipeline.evaluation.sides import Side, last_change, side_of
 from pipeline.evaluation.slice_scores import scores_by_slice
 from pipeline.evaluation.slices import review_slices
 from pipeline.evaluation.verdict import three_sentences
+from pipeline.evaluation.word_contributions import (
+    WordContributions,
+    word_contributions,
+    word_contributions_of_texts,
+)
 from pipeline.scale import FIVE_STARS, Scale
 
 __all__ = ["Comparison", "LearningCurve", "compare", "learning_curve", "scores_by_slice"]
@@ -35,3 +40,4 @@ __all__ += ["resample_reviews", "score_lines"]
 __all__ += ["Side", "draw", "draw_sizes", "last_change", "side_of", "three_sentences"]
 __all__ += ["CHANGES", "calibration_bins", "calibration_statistics", "change_all", "cost_table", "review_slices"]
 __all__ += ["ExpectedStarRegressor", "MedianStarRegressor", "MostLikelyStarRegressor", "OrdinalClassifier"]
+__all__ += ["WordContributions", "word_contributions", "word_contributions_of_texts"]

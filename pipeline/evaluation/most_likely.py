@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
 from pipeline.evaluation.ordinal import ExpectedStarRegressor
 from pipeline.taguchi.contributions import Contributions
@@ -33,8 +32,7 @@ class MostLikelyStarRegressor(ExpectedStarRegressor):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the star with the largest probability for each row, the lowest of equals."""
-        check_is_fitted(self)
-        return self._stars()[self.classifier_.predict_proba(X).argmax(axis=1)]
+        return self.stars_[self.star_probabilities(X).argmax(axis=1)]
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the expected star; the rest is the step from there to the most likely star.

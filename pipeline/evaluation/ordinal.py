@@ -86,10 +86,29 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.classifier_ = clone(self.classifier).fit(X, y, **weights)
         return self
 
+    @property
+    def stars_(self) -> npt.NDArray[np.float64]:
+        """The star that each class of the classifier stands for."""
+        return self.classifier_.classes_.astype(np.float64) / self.classes_per_star_
+
+    def star_probabilities(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return how likely each star is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_stars)
+            A column for each of `stars_`; a row adds up to 1.
+        """
+        check_is_fitted(self)
+        return np.asarray(self.classifier_.predict_proba(X), dtype=np.float64)
+
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the expected star of each row."""
-        check_is_fitted(self)
-        return self.classifier_.predict_proba(X) @ self._stars()
+        return self.star_probabilities(X) @ self.stars_
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the expected star.
@@ -115,10 +134,6 @@ class ExpectedStarRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         parts: Contributions = self.classifier_.contributions(X)
         return parts.on_line(0.0, 1 / self.classes_per_star_)
 
-    def _stars(self) -> npt.NDArray[np.float64]:
-        """Return the star that each class of the classifier stands for."""
-        return self.classifier_.classes_.astype(np.float64) / self.classes_per_star_
-
 
 class MedianStarRegressor(ExpectedStarRegressor):
     """A classifier of stars, read as a regressor: it predicts the median star, which has the least absolute error.
@@ -143,9 +158,8 @@ class MedianStarRegressor(ExpectedStarRegressor):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the first star at which the cumulated probability of each row reaches a half."""
-        check_is_fitted(self)
-        reached = self.classifier_.predict_proba(X).cumsum(axis=1) >= 0.5 - 1e-12
-        return self._stars()[reached.argmax(axis=1)]
+        reached = self.star_probabilities(X).cumsum(axis=1) >= 0.5 - 1e-12
+        return self.stars_[reached.argmax(axis=1)]
 
     def contributions(self, X: Any) -> Contributions:
         """Return what each item adds to the expected star; the rest is the step from there to the median star.

@@ -1,13 +1,14 @@
 """A model that answers within the scale, and with the training mean where it knows nothing of a text."""
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.experiment.explanation import explain, only_base
@@ -16,6 +17,24 @@ from pipeline.scale import Scale
 from pipeline.text import check_texts, words
 
 Array = npt.NDArray[np.float64]
+
+
+class Ratings(NamedTuple):
+    """What a model says of some texts.
+
+    Attributes
+    ----------
+    stars : ndarray of shape (n_texts,), float64
+        As `BoundedRegressor.predict` returns them.
+    probabilities : ndarray of shape (n_texts, n_values), float64, or None
+        Of each value of the scale; NaN for a text without a known word. None where the model gives no probabilities.
+    known : ndarray of shape (n_texts,), bool
+        Whether a text holds a word of the training texts.
+    """
+
+    stars: Array
+    probabilities: Array | None
+    known: npt.NDArray[np.bool_]
 
 
 class BoundedRegressor(RegressorMixin, BaseEstimator):
@@ -109,17 +128,72 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If there is no text, or something that is none.
         """
-        check_is_fitted(self, "known_words_")
-        # As in training, where prepare has undone what exports leave.
-        texts = [unescape(text)[0] for text in check_texts(X)]
-        if not texts:
-            raise ValueError("Expected at least one text, got none.")
-        known = np.array([self._knows(text) for text in texts])
+        texts, known = self._read(X)
         predictions = np.full(len(texts), self.mean_)
         if known.any():
-            read: npt.NDArray[np.object_] = np.array(texts, dtype=object)[known]
-            predictions[known] = Scale.parse(self.scale).clip(self.estimator_.predict(read)).reshape(-1)
+            predictions[known] = Scale.parse(self.scale).clip(self.estimator_.predict(texts[known])).reshape(-1)
         return predictions
+
+    def rate(self, X: Any) -> Ratings:
+        """Return the stars with their probabilities, where the inner model ends in a reader of a classifier.
+
+        Parameters
+        ----------
+        X : sequence of str
+
+        Returns
+        -------
+        Ratings
+
+        Raises
+        ------
+        ValueError
+            As in `predict`.
+
+        Examples
+        --------
+        >>> from sklearn.feature_extraction.text import CountVectorizer
+        >>> from sklearn.naive_bayes import MultinomialNB
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from pipeline.evaluation import ExpectedStarRegressor
+        >>> model = BoundedRegressor(make_pipeline(CountVectorizer(), ExpectedStarRegressor(MultinomialNB())))
+        >>> stars, probabilities, known = model.fit(["bad", "good", "so so"], [1, 5, 2]).rate(["Good!", "?"])
+        >>> probabilities.round(2).tolist()
+        [[0.26, 0.21, 0.0, 0.0, 0.53], [nan, nan, nan, nan, nan]]
+        >>> known.tolist(), stars.round(2).tolist()
+        ([True, False], [3.32, 2.67])
+        """
+        texts, known = self._read(X)
+        scale = Scale.parse(self.scale)
+        stars = np.full(len(texts), self.mean_)
+        model, steps = _last_step(self.estimator_)
+        probabilities = np.full((len(texts), len(scale.values)), np.nan) if self.gives_probabilities else None
+        if not known.any():
+            return Ratings(stars, probabilities, known)
+        # One reading of the texts for both.
+        columns: Any = texts[known]
+        for step in steps:
+            columns = step.transform(columns)
+        stars[known] = scale.clip(model.predict(columns)).reshape(-1)
+        if probabilities is not None:
+            probabilities[known] = 0.0
+            places = np.ix_(np.flatnonzero(known), scale.position(model.stars_))
+            probabilities[places] = model.star_probabilities(columns)
+        return Ratings(stars, probabilities, known)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the inner model says how likely each star is."""
+        return hasattr(_last_step(self.estimator_)[0], "star_probabilities")
+
+    def _read(self, X: Any) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
+        """Return the texts as the inner model reads them, and which hold a known word."""
+        check_is_fitted(self, "known_words_")
+        # As in training, where prepare has undone what exports leave.
+        texts: npt.NDArray[np.object_] = np.array([unescape(text)[0] for text in check_texts(X)], dtype=object)
+        if not len(texts):
+            raise ValueError("Expected at least one text, got none.")
+        return texts, np.array([self._knows(text) for text in texts])
 
     def explain(self, text: str) -> pd.DataFrame:
         """Explain the stars of one text: what each word and each column adds.
@@ -154,6 +228,14 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _last_step(estimator: Any) -> tuple[Any, list[Any]]:
+    """Return the model that a pipeline ends in, perhaps a pipeline too, and the steps before it."""
+    if not isinstance(estimator, Pipeline):
+        return estimator, []
+    model, steps = _last_step(estimator[-1])
+    return model, [step for _, step in estimator.steps[:-1]] + steps
 
 
 def known_words(texts: Iterable[str]) -> npt.NDArray[np.uint32]:

@@ -212,7 +212,7 @@ def described(llm: Mapping[str, LocalLLM]) -> dict[str, str]:
 
 
 def peer_pieces(config: PeersConfig, sides: Mapping[str, SideConfig], n_train: int) -> list[Piece]:
-    """Return every draw x feature set below all training reviews; what is trained on raw texts, each on its own."""
+    """Return every draw x feature set below all training reviews; a model of raw texts is a piece by itself."""
     pieces = []
     for features, models in models_of(sides).items():
         parted = groups(features, models) if features == RAW_TEXT else {"": models}

@@ -13,17 +13,22 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc import FLAVOR_NAME
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 from sklearn.dummy import DummyRegressor
 
 from pipeline.errors import first_line
+from pipeline.evaluation.word_contributions import word_contributions_of_texts
 
 _COLUMN = "text"
 
 # As a string column, MLflow would make the text "None" of null and "5" of 5. As a column that has to be there, it would
 # refuse another name with all of the data in its message.
-SIGNATURE = ModelSignature(Schema([ColSpec(AnyType(), _COLUMN, required=False)]), Schema([ColSpec(DataType.double)]))
+SIGNATURE = ModelSignature(
+    Schema([ColSpec(AnyType(), _COLUMN, required=False)]),
+    Schema([ColSpec(DataType.double)]),
+    ParamSchema([ParamSpec("explain", DataType.boolean, False)]),
+)
 
 
 class _Refusal(MlflowException):
@@ -44,14 +49,29 @@ class _Served:
     def __init__(self, model: Any):
         self._model = model
 
-    def predict(self, table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def predict(
+        self, table: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> npt.NDArray[np.float64] | pd.DataFrame:
+        """Return the stars; with ``params={"explain": True}`` a table of star, base and words, which add up to it."""
         try:
-            return np.asarray(self._model.predict(_texts(table)), dtype=np.float64)
+            texts = _texts(table)
+            return self._explain(texts) if (params or {}).get("explain") else self._stars(texts)
         except ValueError as error:
             raise _Refusal(first_line(error)) from error
         # Its message is meant for who runs the server, and may name a file there.
         except Exception as error:
             raise _Refusal(f"The model cannot read these texts ({type(error).__name__}).") from error
+
+    def _stars(self, texts: Any) -> npt.NDArray[np.float64]:
+        return np.asarray(self._model.predict(texts), dtype=np.float64)
+
+    def _explain(self, texts: "pd.Series[Any]") -> pd.DataFrame:
+        """Return for each text the star, what it is without a word, and what each word adds in the text's order."""
+        # First, so that what is no text is refused as it is without words.
+        stars = self._stars(texts)
+        found = word_contributions_of_texts(self._stars, texts.tolist())
+        words = [each.words[["word", "contribution"]].to_dict("records") for each in found]
+        return pd.DataFrame({"star": stars, "base": [each.base for each in found], "words": words})
 
 
 def _texts(table: pd.DataFrame) -> "pd.Series[Any]":

@@ -1,4 +1,4 @@
-"""From names in conf/features to transformers, and which of them learn, pool token states or explain themselves."""
+"""From names in conf/features to transformers, and which of them learn or pool token states."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,6 @@ from pipeline.segmentation import READINGS, dictionaries, reading
 _HOW_COLUMNS_ARE_MADE = (
     "pipeline.experiment.columns",
     "pipeline.experiment.text_columns",
-    "pipeline.experiment.explained",
     "pipeline.stages.features",
 )
 
@@ -88,11 +87,6 @@ def pools_tokens(transformer: Any) -> bool:
     """Return whether a transformer learns how to pool token states, and so takes their record in place of texts."""
     # What calibrates the encoder on the training texts has token states of its own.
     return isinstance(transformer, AttentionPooling) and learns(transformer) and transformer.precision != "int8"
-
-
-def explains(transformer: Any) -> bool:
-    """Return whether a transformer can say what each token contributes."""
-    return getattr(transformer, "weights", None) in ("sn-ratio", "t-method")
 
 
 def table_digests(transformers: Mapping[str, Any], reviews: Path) -> dict[str, str]:

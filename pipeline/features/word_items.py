@@ -1,4 +1,4 @@
-"""The base of transformers whose items are words: they learn from sums over texts, their own and those of know-how."""
+"""The base of transformers whose items are words: they learn from sums over texts, and from know-how."""
 
 from abc import abstractmethod
 from collections.abc import Container
@@ -185,7 +185,7 @@ class WordItemsTransformer(OutOfFoldTransformer[WordMetrics]):
         return self._arranged(presence((self._parts_of(text, places) for text in texts), places))
 
     def _parts_of(self, text: str, known: Container[str] = ()) -> Parts:
-        """Return the items of each part of a text that gets a row of its own: the text itself, or its sentences."""
+        """Return the items of the text, or of its sentences where each sentence gets a row."""
         return [self.items_of(text, known, cutter(text, self.words_))]
 
     def _arranged(self, found: Presence) -> Any:

@@ -166,6 +166,7 @@ class RobustnessConfig(_Config):
     seed: Seed
     n_resamples: Annotated[int, Field(ge=100)]
     n_reviews: Annotated[int, Field(ge=10)]
+    n_readings: Annotated[int, Field(ge=0)] = 9
 
 
 class ReportConfig(_Config):

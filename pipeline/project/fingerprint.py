@@ -43,7 +43,7 @@ _STAGES = {
     "robustness": _Stage(
         f"robustness/{MANIFEST}",
         ("score.yaml", "robustness.yaml"),
-        (*_FITTED, "metrics", "predictions", "curves", "sides", "sample"),
+        (*_FITTED, "metrics", "predictions", "curves", "sides", "contrasts", "sample"),
         (),
     ),
     "report": _Stage("reports/report.json", ("report.yaml",), (*_RESULTS, "templates"), ("page", "summary")),

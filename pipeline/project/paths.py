@@ -7,6 +7,7 @@ CONF = Path("conf")
 FEATURES_CONF = CONF / "features"
 MLFLOW_DB = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlruns")
+REPORTS = Path("reports")
 
 
 class DatasetPaths:
@@ -56,7 +57,7 @@ class DatasetPaths:
         self.tokens = self.features / "tokens"
         self.shared = self.features / "shared"
         self.answers = self.features / "answers"
-        self.reports = reports or Path("reports", dataset)
+        self.reports = reports or REPORTS / dataset
         self.predictions = self.reports / "predictions.parquet"
         self.lines = self.reports / "lines.json"
         self.models = self.reports / "models"
@@ -88,7 +89,3 @@ class DatasetPaths:
     def known(self, name: str) -> Path:
         """Return the columns of one feature for the embedded reviews, as know-how for this dataset."""
         return self.features / f"{name}.know_how.parquet"
-
-    def explained(self, name: str) -> Path:
-        """Return the tokens of some held-out reviews with their attention, where the feature learns it by T-method."""
-        return self.features / f"{name}.explained.parquet"

@@ -15,11 +15,12 @@ _MAE = ("mae", "mae_low", "mae_high")
 _RUN = ("fit_seconds", "predict_seconds", "peak_mb")
 _ERRORS = ("r2", "mae", "rmse", "r2_clipped", "mae_clipped", "rmse_clipped")
 _SECONDS = ("encode_seconds", "learn_seconds", "fit_seconds", "total_seconds")
+_READ = ("review_id", "reason")
 _SCORED = ("dataset", *_LINE, "n_train", "n_test", "n_features")
 # Columns that name something; a feature set may be called 1, or None.
 _NAMES = [
     *("dataset", "features", "model", "side", "item", "a", "b", "ahead_small", "ahead_large"),
-    *("change", "slice", "value", "trained_on", "tested_on"),
+    *("change", "slice", "value", "trained_on", "tested_on", *_READ, "word"),
 ]
 
 
@@ -59,6 +60,7 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "calibration": ("side", *_LINE, "slope", "slope_true", "sd_ratio", "bias"),
         "calibration_bins": ("side", *_LINE, "predicted", "true", "n_reviews"),
         "costs": (*_LINE, *_SECONDS, "predict_us", "peak_mb", *_QWK),
+        "readings": (*_READ, "side", *_LINE, "base", "predicted", "start", "end", "word", "contribution"),
     },
 }
 TABLES = {

@@ -1,14 +1,27 @@
 """Learning curves of sides and models, by how much the sides differ, and where the lead changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
 from pipeline.format import interval, p_text, short
-from pipeline.report.figure import INK, Look, Picture, legend_below, looks, new_axes, new_figure, picture
+from pipeline.report.figure import (
+    INK,
+    Look,
+    Picture,
+    hint_bands,
+    legend_below,
+    looks,
+    new_axes,
+    new_figure,
+    picture,
+    switchable,
+)
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
@@ -49,26 +62,46 @@ def sides_now(final: pd.DataFrame, costs: pd.DataFrame) -> Table:
     return long_table(f"The sides with all {final['n_train'].max()} training reviews", measured, cells, n_names=2)
 
 
+def same_lines(final: pd.DataFrame) -> list[str]:
+    """Return a sentence for each line that more than one side has chosen.
+
+    Examples
+    --------
+    >>> final = pd.DataFrame({"side": ["combined", "T", "A"], "features": ["f", "g", "f"], "model": ["Ta", "Ta", "Ta"]})
+    >>> same_lines(final)
+    ['combined and A have the same best line: Ta on f.']
+    """
+    return [
+        f"{' and '.join(', '.join(sides).rsplit(', ', 1))} have the same best line: {model} on {features}."
+        for (features, model), sides in final.groupby(["features", "model"], sort=False)["side"]
+        if len(sides) > 1
+    ]
+
+
 def sides_by_size(sides: pd.DataFrame, beside: str = "") -> Table:
-    """Return QWK with its interval: sides as rows, training reviews as columns; `beside` names what they have, too."""
+    """Return QWK with its interval: training reviews as rows, sides as columns; `beside` names what they have, too."""
     caption = f"QWK (95% interval){beside} by number of training reviews"
-    return wide_table(caption, sides.sort_values("n_train", kind="stable"), "side", "n_train", QWK)
+    table = sides.sort_values("n_train", kind="stable").rename(columns={"n_train": "training reviews"})
+    return wide_table(caption, table, "training reviews", "side", QWK)
 
 
-def contrast_table(contrasts: pd.DataFrame, beside: str = "") -> Table:
-    """Return the QWK differences between sides; `beside` names what they have, too."""
+def contrast_table(contrasts: pd.DataFrame, n_held_out: int, beside: str = "") -> Table:
+    """Return the QWK differences between sides, and who is surely ahead; `beside` names what they have, too."""
+    ahead = [surely_ahead(row, n_held_out) or "–" for row in contrasts.to_dict("records")]
     cells = {
         "contrast": _CONTRAST,
         "training reviews": cell(str, "n_train"),
         "QWK difference (95%)": cell(interval, "difference", "low", "high", digits=3, sign=True),
         "p": cell(p_text, "p"),
         "p after Holm": cell(p_text, "p_holm"),
+        "surely ahead": cell(str, "ahead"),
     }
-    return long_table(f"QWK of the first side less the second{beside}", contrasts, cells)
+    table = long_table(f"QWK of the first side less the second{beside}", contrasts.assign(ahead=ahead), cells)
+    return replace(table, sure={place for place, winner in enumerate(ahead) if winner != "–"})
 
 
-def crossover_table(crossovers: pd.DataFrame) -> Table:
-    """Return where the lead changes, and in how many of the bootstrap resamples it does so."""
+def crossover_table(crossovers: pd.DataFrame, contrasts: pd.DataFrame, n_held_out: int) -> Table:
+    """Return where the lead changes, in how many of the bootstrap resamples it does so, and whether that is sure."""
     at = cell(interval, "n", "n_low", "n_high", digits=0)
     cells = {
         "contrast": _CONTRAST,
@@ -76,7 +109,12 @@ def crossover_table(crossovers: pd.DataFrame) -> Table:
         "ahead with all": cell(str, "ahead_large"),
         "lead changes at (95%)": lambda row: at(row) if pd.notna(row["n"]) else "none found",
         "resamples with a change": "{found:.0%}".format_map,
+        "sure": cell(str, "sure"),
     }
+    changes = crossovers.to_dict("records")
+    sure = ["yes" if lead_surely_changes(change, contrasts, n_held_out) else "no" for change in changes]
+    crossovers = crossovers.assign(sure=sure)
+    crossovers.loc[crossovers["n"].isna(), "sure"] = "–"
     crossovers = crossovers.fillna({"ahead_small": "–", "ahead_large": "–"})
     return long_table("Training reviews at which the lead changes", crossovers, cells, n_names=3)
 
@@ -86,7 +124,7 @@ def pictures(results: Results) -> Iterator[Picture]:
     final = results.final
     ends = "; ".join(f"{line['side']} {QWK(line)}" for line in final.to_dict("records"))
     text = f"Learning curves of the sides with 95% bands. QWK with all training reviews: {ends}."
-    yield picture("sides", "learning_curves", text, side_curves(results.sides, results.crossovers))
+    yield picture("sides", "learning_curves", text, side_curves(results.sides, _sure_changes(results)))
 
     curves = results.curves
     families = {line.model: results.family(line) for line in results.lines}
@@ -105,8 +143,16 @@ def pictures(results: Results) -> Iterator[Picture]:
         yield picture("models", f"models_{features}", text, _model_curves(of_features, look_of, limits, str(features)))
 
 
+def _sure_changes(results: Results) -> pd.DataFrame:
+    """Return the changes of the lead with one side surely ahead before, and the other one surely ahead after."""
+    changes, n_held_out = results.crossovers, results.n_held_out
+    return changes[[lead_surely_changes(row, results.contrasts, n_held_out) for row in changes.to_dict("records")]]
+
+
 def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
     """Draw the learning curve of each side, and below it where the lead changes; few sides have their 95% bands.
+
+    On the page each size shows its values, and sides can be switched off.
 
     Parameters
     ----------
@@ -124,15 +170,28 @@ def side_curves(sides: pd.DataFrame, crossovers: pd.DataFrame) -> Figure:
         curve = sides[sides["side"] == side].sort_values("n_train")
         band = curve["n_train"], curve["qwk_low"], curve["qwk_high"]
         if few:
-            axes.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
-        axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5)
+            switchable([axes.fill_between(*band, color=look.color, alpha=0.08, linewidth=0)], side)
+        switchable(axes.plot(curve["n_train"], curve["qwk"], **look._asdict(), label=side, markersize=5), side)
     _reviews_axis(axes, sides["n_train"])
     axes.set(ylabel="QWK on held-out reviews")
+    hint_bands(axes, *_values_by_size(sides))
     for strip_axes in below:
         _lead_changes(strip_axes, found)
     (below or [axes])[-1].set_xlabel("training reviews (log scale)")
     legend_below(figure, axes)
+    (legend,) = figure.legends
+    for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        switchable([artist for artist in (handle, text) if artist], text.get_text())
     return figure
+
+
+def _values_by_size(sides: pd.DataFrame) -> tuple[list[int], list[str]]:
+    """Return the sizes, and for each the values of all sides, the highest first."""
+    ordered = sides.sort_values(["n_train", "qwk"], ascending=[True, False])
+    sizes = sorted(set(ordered["n_train"].tolist()))
+    values = ordered.assign(value=[f"{row['side']}: {QWK(row)}" for row in ordered.to_dict("records")])
+    at = [values.loc[values["n_train"] == size, "value"] for size in sizes]
+    return sizes, ["\n".join([f"{size} training reviews", *of_size]) for size, of_size in zip(sizes, at, strict=True)]
 
 
 def _lead_changes(axes: Axes, found: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shlex
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from markupsafe import Markup
 from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
-from pipeline.report import alerts, costs, curves, data, items, peers, predictions, robustness
-from pipeline.report.attention import explained_reviews
-from pipeline.report.figure import Picture, drawing
+from pipeline.report import alerts, costs, curves, data, headline_figure, peers, predictions, robustness, words
+from pipeline.report.figure import Picture, drawing, live
+from pipeline.report.headline import headline
+from pipeline.report.outline import sections, tables_beside
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
 from pipeline.sources.formats import dataset_name
@@ -32,12 +34,12 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
     """Draw every figure of the report; until it is complete, those of the scores."""
     with drawing():
         return [
+            *(headline_figure.pictures(results) if complete else ()),
             *(curves.pictures(results) if complete else ()),
             *(costs.pictures(results) if complete else ()),
             *predictions.pictures(results, config.n_plots, _looked_into(results, complete)),
             *(robustness.pictures(results) if complete else ()),
             *(peers.pictures(results) if complete and results.peers else ()),
-            *items.pictures(results, config.n_items),
             *data.pictures(results),
         ]
 
@@ -56,10 +58,12 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         results=results,
         lines=_leaderboard(results),
         pictures=pictures,
-        reviews=explained_reviews(results.explained),
+        words=words.section(results, config.n_items, complete),
         mistakes=[(line, predictions.worst(results, line["name"], config.n_mistakes)) for line in looked_into],
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),
+        day=results.day,
+        files=tables_beside(results.paths, (*stages, *(("peers",) if complete and results.peers else ()))),
         alerts=alerts.checks(results, complete),
         data=data.section(results),
         sample_scale=FIVE_STARS,
@@ -75,6 +79,8 @@ def _looked_into(results: Results, complete: bool) -> pd.DataFrame:
 def _found_later(results: Results) -> dict[str, Any]:
     """Return what the stages after score have found."""
     return {
+        "headline": headline(results),
+        "same_lines": curves.same_lines(results.final),
         "tables": _tables(results),
         "draws": curves.draws_in_words(results.curves),
     }
@@ -94,8 +100,8 @@ def _tables(results: Results) -> dict[str, Any]:
     return {
         "sides": curves.sides_now(results.final, results.costs),
         "sizes": curves.sides_by_size(results.sides),
-        "crossovers": curves.crossover_table(results.crossovers),
-        "contrasts": curves.contrast_table(results.contrasts),
+        "crossovers": curves.crossover_table(results.crossovers, results.contrasts, results.n_held_out),
+        "contrasts": curves.contrast_table(results.contrasts, results.n_held_out),
         **_know_how_tables(results),
         **(peers.tables(results) if results.peers else {}),
         "frontier": costs.frontier_table(results.costs),
@@ -114,7 +120,7 @@ def _know_how_tables(results: Results) -> dict[str, Any]:
     beside = ", each side with know-how,"
     return {
         "known_sizes": curves.sides_by_size(results.know_how, beside),
-        "known_contrasts": curves.contrast_table(results.know_how_contrasts, beside.rstrip(",")),
+        "known_contrasts": curves.contrast_table(results.know_how_contrasts, results.n_held_out, beside.rstrip(",")),
     }
 
 
@@ -126,15 +132,32 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "number": number,
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
+        "sections": sections,
+        "stacked": _stacked,
+        "live": lambda one: Markup(live(one)),  # noqa: S704
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }
+    environment.filters |= filters
     return environment
+
+
+def _stacked(text: str) -> Markup:
+    """Return a figure with its interval as HTML, the interval apart from it.
+
+    Examples
+    --------
+    >>> str(_stacked("0.67 (0.56 to 0.74)")), str(_stacked("–"))
+    ('<b>0.67</b> <small>0.56 to 0.74</small>', '<b>–</b>')
+    """
+    value, _, interval = text.partition(" (")
+    beside = Markup(" <small>{}</small>").format(interval.rstrip(")")) if interval else ""
+    return Markup("<b>{}</b>{}").format(value, beside)
 
 
 def _facts(results: Results) -> dict[str, str]:

@@ -16,7 +16,7 @@ PEERS = ", beside a language model and SetFit,"
 
 def tables(results: Results) -> dict[str, Table]:
     """Return QWK by size, differences and costs."""
-    costs = results.peer_costs
+    costs, n_held_out = results.peer_costs, int(results.peers["n_held_out"]) if results.peers else 0
     most = costs[costs["n_train"] == costs["n_train"].max()]
     cells = {
         "side": cell(str, "side"),
@@ -27,7 +27,7 @@ def tables(results: Results) -> dict[str, Table]:
     }
     return {
         "peer_sizes": sides_by_size(results.peer_sides),
-        "peer_contrasts": contrast_table(results.peer_contrasts),
+        "peer_contrasts": contrast_table(results.peer_contrasts, n_held_out),
         "peer_costs": long_table(f"Costs with {most['n_train'].max()} training reviews", most, cells, n_names=2),
     }
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from pipeline.digest import file_digest
 from pipeline.errors import PipelineError
 from pipeline.experiment.line import Line
 from pipeline.experiment.read_notes import notes
-from pipeline.files import read_manifest, read_parquet, reading
+from pipeline.files import MANIFEST, read_manifest, read_parquet, reading
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.scale import dataset_scale, kept_scale
 from pipeline.project.tables import read_table, table_path
@@ -61,7 +62,7 @@ class Results:
     calibration, calibration_bins : DataFrame
         How the predictions of each side, and of some other lines, are spread; mean predicted and true stars of reviews
         with about the same prediction.
-    items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs : DataFrame
+    items, words, curves, sides, contrasts, crossovers, changes, transfer, slices, costs, readings : DataFrame
         The other tables of `pipeline.project.tables`.
     peer_sides, peer_contrasts, peer_costs : DataFrame
         What the peers stage has found, where it has run.
@@ -98,6 +99,7 @@ class Results:
     calibration = _table("calibration", _with_lines_as_sides)
     calibration_bins = _table("calibration_bins", _with_lines_as_sides)
     costs = _table("costs")
+    readings = _table("readings")
     peer_sides = _table("peer_sides")
     peer_contrasts = _table("peer_contrasts")
     peer_costs = _table("peer_costs")
@@ -159,6 +161,12 @@ class Results:
         """Digest of the prepared reviews that were scored, None where the score stage has not kept it."""
         return self.manifest("score").get("inputs", {}).get(str(self.paths.reviews))
 
+    @property
+    def day(self) -> date | None:
+        """The day on which the score stage came to its end; None where no file tells it."""
+        manifest = self.paths.reports / MANIFEST
+        return date.fromtimestamp(manifest.stat().st_mtime) if manifest.exists() else None
+
     def check_current(self) -> None:
         """Stop where what was scored are not the prepared reviews, on their scale.
 
@@ -199,7 +207,8 @@ class Results:
     @cached_property
     def n_held_out(self) -> int:
         """How many of the held-out reviews the curves are measured on."""
-        return int(self.manifests.get("curves", {}).get("n_held_out", len(self.predictions)))
+        found = self.manifests.get("curves", {}).get("n_held_out")
+        return len(self.predictions) if found is None else int(found)
 
     @cached_property
     def final(self) -> pd.DataFrame:
@@ -267,14 +276,6 @@ class Results:
     def feature_configs(self) -> dict[str, dict[str, Any]]:
         """Transformer and params of each feature by its name."""
         return dict(read_manifest(self.paths.features).get("config", {}))
-
-    @cached_property
-    def explained(self) -> pd.DataFrame | None:
-        """The tokens of some held-out reviews with their attention, where a feature makes it of sums over reviews."""
-        for name, config in self.feature_configs.items():
-            if config["params"].get("weights") in {"sn-ratio", "t-method"}:
-                return read_parquet(self.paths.explained(name), made_by="features")
-        return None
 
     def _check(self, source: Path, names: Iterable[str], predictions: pd.DataFrame, stage: str) -> None:
         if missing := set(names) - set(predictions):

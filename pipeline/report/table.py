@@ -1,6 +1,6 @@
 """A table of the report in words, for the page, the summary and MLflow alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,16 @@ Cell = Callable[[Any], str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is ready to be shown: the first `n_names` columns are names, the others figures."""
+    """A table that is ready to be shown: the first `n_names` columns are names, the others figures.
+
+    The page highlights the rows at the places in `sure`.
+    """
 
     caption: str
     columns: list[str]
     rows: list[list[str]]
     n_names: int = 1
+    sure: Collection[int] = ()
 
     def markdown(self, escape: Callable[[str], str]) -> str:
         """Return the table in Markdown, without its caption: names to the left, figures to the right.

@@ -72,14 +72,14 @@ class Columns(NamedTuple):
 
     Attributes
     ----------
-    text, stars : str
-    review_id, category : str or None
+    text : str
+    stars, review_id, category : str or None
     labels : bool
         Whether the stars are counted from 0, as they are in a column called label.
     """
 
     text: str
-    stars: str
+    stars: str | None
     review_id: str | None
     category: str | None
     labels: bool
@@ -90,7 +90,7 @@ class Columns(NamedTuple):
         return list(dict.fromkeys(name for name in self[:4] if name is not None))
 
 
-def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str) -> Columns:
+def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str, with_stars: bool = True) -> Columns:
     """Return the columns that a user names, or those whose names are known; case and separators do not matter.
 
     Parameters
@@ -100,6 +100,8 @@ def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str) -> Colu
     wanted : ColumnNames
     origin : str
         The file, for errors and the log.
+    with_stars : bool, default=True
+        Whether stars are needed; else none are looked for.
 
     Raises
     ------
@@ -112,21 +114,22 @@ def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str) -> Colu
     Columns(text='reviewText', stars='overall', review_id=None, category=None, labels=False)
     """
     text = _named(found, wanted.text, "text", origin) or _known(found, _TEXT)
-    stars = _named(found, wanted.stars, "stars", origin) or _known(found, _STARS)
-    label = None if stars else _known(found, _LABEL)
-    for column, missing in ((text, "text"), (stars or label, "stars or label")):
+    stars = _named(found, wanted.stars, "stars", origin) or _known(found, _STARS) if with_stars else None
+    label = _known(found, _LABEL) if with_stars and not stars else None
+    needed = "text, and stars (1 to 5) or label (0 to 4)" if with_stars else "text"
+    for column, missing in ((text, "text"), *([(stars or label, "stars or label")] if with_stars else [])):
         if column is None:
             name = _MAKE[missing.split()[0]]
             raise PipelineError(
-                f"{origin} has no column {missing}; found: {', '.join(map(str, found)) or 'none'}; needed: text, and "
-                f"stars (1 to 5) or label (0 to 4): name yours by {name}= (--{name.lower()})"
+                f"{origin} has no column {missing}; found: {', '.join(map(str, found)) or 'none'}; needed: {needed}: "
+                f"name yours by {name}= (--{name.lower()})"
             )
     columns = Columns(
         str(text),
-        str(stars or label),
+        stars or label,
         _named(found, wanted.review_id, "review_id", origin) or _known(found, _ID),
         _named(found, wanted.category, "category", origin) or _known(found, _CATEGORY),
-        labels=not stars,
+        labels=label is not None,
     )
     counts = Counter(found)
     for name in columns.names:
@@ -134,8 +137,9 @@ def find_columns(found: Sequence[str], wanted: ColumnNames, origin: str) -> Colu
             raise PipelineError(f"{origin} has {counts[name]} columns {name}: keep one of them")
     if columns.text == columns.stars:
         raise PipelineError(f"{origin}: the column {columns.text!r} cannot hold both texts and stars: name two columns")
-    if (columns.text, columns.stars) not in (("text", "stars"), ("text", "label")):
-        logger.info("%s: %r are the texts, %r the stars", origin, columns.text, columns.stars)
+    if columns.text != "text" or columns.stars not in ("stars", "label", None):
+        of_stars = f", {columns.stars!r} the stars" if columns.stars else ""
+        logger.info("%s: %r are the texts%s", origin, columns.text, of_stars)
     return columns
 
 

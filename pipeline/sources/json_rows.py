@@ -32,7 +32,7 @@ def json_rows(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _is_by_line(file: TextIO) -> bool:
-    """Tell whether every line is a value of its own, as far as the first lines tell; a single line is a document."""
+    """Tell whether every line is one value, as far as the first lines tell; a single line is a document."""
     head = file.read(_BLOCK)
     # The last line may be cut off; an array on one line is not read as a whole.
     lines = [line.strip() for line in head.split("\n")[: -1 if len(head) == _BLOCK else None] if line.strip()]

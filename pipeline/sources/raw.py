@@ -51,7 +51,11 @@ class RawRows(NamedTuple):
 
 
 def read_files(
-    path: Path, wanted: ColumnNames = NO_NAMES, encoding: str | None = None, origin: str | None = None
+    path: Path,
+    wanted: ColumnNames = NO_NAMES,
+    encoding: str | None = None,
+    origin: str | None = None,
+    with_stars: bool = True,
 ) -> RawRows:
     """Return the raw rows of a file, or of all files in a directory.
 
@@ -66,6 +70,8 @@ def read_files(
         None: UTF-8, or what a byte order mark says.
     origin : str, optional
         What a single file is called, by default its path.
+    with_stars : bool, default=True
+        Whether stars are needed; else none are read.
 
     Raises
     ------
@@ -78,11 +84,11 @@ def read_files(
     for file in files:
         with reading_file(file, _EXPECTED[format_of(file) or ""]):
             if (found := _found_columns(file, encoding)) is not None:
-                columns[file] = _with_later_keys(find_columns(found, wanted, str(file)), file)
+                columns[file] = _with_later_keys(find_columns(found, wanted, str(file), with_stars), file)
     counted = {each.labels for each in columns.values()}
     if len(counted) > 1:
         raise PipelineError(f"{path} has files with stars and others with labels: name one column by STARS= (--stars)")
-    known = next(iter(columns.values()), Columns("text", "stars", None, None, labels=False))
+    known = next(iter(columns.values()), Columns("text", "stars" if with_stars else None, None, None, labels=False))
 
     def parts() -> Iterator[pd.DataFrame]:
         n = 0
@@ -96,7 +102,7 @@ def read_files(
         if not n:
             raise PipelineError(f"{path} holds no review")
 
-    return RawRows(origin or str(path), known.labels, parts, known.stars)
+    return RawRows(origin or str(path), known.labels, parts, known.stars or "stars")
 
 
 def _with_later_keys(columns: Columns, file: Path) -> Columns:

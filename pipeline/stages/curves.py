@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.scores import Scores
 from pipeline.evaluation.sides import Side
-from pipeline.evaluation.verdict import know_how_sentence, three_sentences
+from pipeline.evaluation.verdict import know_how_sentence, others_sentence, three_sentences
 from pipeline.experiment import curves
 from pipeline.experiment.know_how import foreign_sample, make_know_how
 from pipeline.experiment.leaderboard import full_pieces
@@ -84,6 +84,8 @@ def run(dataset: str) -> dict[str, Any]:
     seconds = _training_seconds(paths, score.feature_sets, sides)
     made = tables["sides"], tables["contrasts"], tables["crossovers"]
     sentences = three_sentences(*made, len(stars), seconds, n_test)
+    if others := others_sentence(tables["contrasts"], len(stars)):
+        sentences.append(others)
     if config.know_how and len(tables["know_how"]):
         first = tables["know_how_contrasts"], tables["know_how"], tables["sides"]
         sentences.append(know_how_sentence(*first, len(stars), config.know_how.rows))

@@ -9,11 +9,10 @@ import pandas as pd
 
 from pipeline.digest import code_digest, file_digest, value_digest
 from pipeline.experiment.columns import Costs, fit_transform, has_token_record, without_cache
-from pipeline.experiment.explained import explain_reviews
 from pipeline.experiment.read_notes import notes
 from pipeline.experiment.read_texts import what_is_read
 from pipeline.experiment.saved import save
-from pipeline.experiment.transformers import explains, make_transformers, pools_tokens, table_digests
+from pipeline.experiment.transformers import make_transformers, pools_tokens, table_digests
 from pipeline.files import read_json, read_made_from, read_manifest, read_parquet, write_json, write_parquet
 from pipeline.project.conf import feature_configs
 from pipeline.project.language import dataset_score_config
@@ -42,7 +41,7 @@ def run(dataset: str) -> dict[str, Any]:
         tables, new_costs = fit_transform(stale, reviews, paths.shards, tokens)
         write_json(paths.feature_costs, {part: cost for part, cost in (costs | new_costs).items() if part in parts})
         for part, table in tables.items():
-            _write(paths, part, stale[part], table, made_from[part], reviews)
+            _write(paths, part, stale[part], table, made_from[part])
             logger.info("%s: %d reviews x %d columns", part, len(table), table.shape[1] - 1)
     for part in parts:
         if part not in stale:
@@ -68,20 +67,15 @@ def _is_up_to_date(paths: DatasetPaths, part: str, transformer: Any, made_from: 
     return (
         read_made_from(paths.feature(part)) == made_from
         and paths.transformer(part).exists()
-        and (paths.explained(part).exists() or not explains(transformer))
         and (not pools_tokens(transformer) or has_token_record(transformer, tokens))
     )
 
 
-def _write(
-    paths: DatasetPaths, part: str, transformer: Any, table: pd.DataFrame, made_from: str, reviews: pd.DataFrame
-) -> None:
+def _write(paths: DatasetPaths, part: str, transformer: Any, table: pd.DataFrame, made_from: str) -> None:
     # The table goes first and comes last: where it stands, the transformer beside it is the one that made it.
     paths.feature(part).unlink(missing_ok=True)
     # A model that is served elsewhere is not to fill a directory there.
     save(paths.transformer(part), without_cache(transformer))
-    if explains(transformer):
-        write_parquet(paths.explained(part), explain_reviews(transformer, reviews))
     table.attrs["made_from"] = made_from
     write_parquet(paths.feature(part), table)
 

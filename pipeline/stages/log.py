@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +14,17 @@ from typing import Any
 from urllib.parse import unquote
 
 from pipeline.errors import PipelineError, first_line
+from pipeline.experiment.champion import champion
 from pipeline.experiment.line import Line
 from pipeline.experiment.saved import types_in
 from pipeline.files import git_commit, read_json, write_json
 from pipeline.progress import progress_bar
 from pipeline.project.lock import alone
 from pipeline.project.paths import MLFLOW_ARTIFACTS, MLFLOW_DB, DatasetPaths
-from pipeline.project.store import sqlite_uri
+from pipeline.project.store import shown, sqlite_uri, tracking_uri
+from pipeline.report.links import views
 from pipeline.report.results import Results, of_line
-from pipeline.report.runs import Run, files_of, registered_name, runs_of
+from pipeline.report.runs import NOTE, Run, Runs, experiment_note, files_of, registered_name, runs_of, where_to_look
 from pipeline.segmentation import used_dictionaries
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -67,14 +68,9 @@ _MODEL_REQUIREMENTS = [
 _REFUSALS = (MlflowException, SQLAlchemyError, RequestException)
 
 
-def _tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or the SQLite file of the project's root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(MLFLOW_DB)
-
-
 def _alone_in_store(dataset: str) -> AbstractContextManager[None]:
     """Return a lock on the SQLite file that MLflow writes to; a server takes several logs at a time."""
-    uri = _tracking_uri()
+    uri = tracking_uri()
     if not uri.startswith("sqlite") or not (database := make_url(uri).database):
         return nullcontext()
     file = Path(database)
@@ -85,11 +81,11 @@ def _connect() -> tuple[mlflow.MlflowClient, str]:
     """Return a client and the experiment's id."""
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = _tracking_uri()
+    uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(_EXPERIMENT) is None:
         artifacts = _artifacts() if uri == sqlite_uri(MLFLOW_DB) else None
-        # The tag makes the UI show runs and charts first, and not its pages for language-model applications.
+        # Some MLflow servers show runs and charts first where they find this tag; 3.17 goes by the address alone.
         tags = {"mlflow.experimentKind": "custom_model_development"}
         try:
             mlflow.create_experiment(_EXPERIMENT, artifact_location=artifacts, tags=tags)
@@ -113,7 +109,7 @@ def _artifacts() -> str:
 
 
 def run(dataset: str) -> None:
-    """Run the stage: send the results of one dataset, as a parent run with one child per line of the leaderboard.
+    """Run the stage: send the results of one dataset, as a parent run with a child for each side and each line.
 
     All of it is there in the end, or nothing: what an error leaves behind is deleted at once, what a killed process or
     a lost server leaves is deleted by the next log.
@@ -125,25 +121,25 @@ def run(dataset: str) -> None:
     """
     paths, tag = DatasetPaths(dataset), uuid.uuid4().hex
     results = Results(paths)
-    parent, lines = runs_of(results, tag)
+    runs = runs_of(results)
     try:
         with _alone_in_store(dataset):
-            _send(results, tag, parent, lines)
+            _send(results, tag, runs)
     except _REFUSALS as error:
         raise PipelineError(
-            f"MLflow at {_shown(_tracking_uri())}: {_shown(_reason(error))}; the results are complete in "
+            f"MLflow at {shown(tracking_uri())}: {shown(_reason(error))}; the results are complete in "
             f"{paths.reports}, make log (python -m pipeline log --dataset {dataset}) sends them later"
         ) from None
-    logger.info("%s: %d runs logged to MLflow", dataset, len(lines) + 1)
+    logger.info("%s: %d runs logged to MLflow", dataset, 1 + len(runs.sides) + len(runs.lines))
 
 
-def _send(results: Results, tag: str, parent: Run, lines: dict[Line, Run]) -> None:
+def _send(results: Results, tag: str, runs: Runs) -> None:
     paths, upload = results.paths, _Upload(results, tag)
     upload.discard_unfinished()
     # Before the first run exists, so that there is never a run that nobody knows of.
-    write_json(paths.upload, {"upload": tag, "uri": _shown(_tracking_uri())})
+    write_json(paths.upload, {"upload": tag, "uri": shown(tracking_uri())})
     try:
-        ids = upload.send(parent, lines)
+        ids = upload.send(runs)
     except BaseException:
         with suppress(*_REFUSALS):
             upload.discard(tag)
@@ -165,47 +161,76 @@ class _Upload:
         shortest = results.reviews["text"].str.len().nsmallest(1).index
         self.example = results.reviews.loc[shortest, ["text"]].reset_index(drop=True)
 
-    def send(self, parent: Run, lines: dict[Line, Run]) -> dict[str, Any]:
-        """Return the ids of the parent run and, by the names of their lines, of its children."""
+    def send(self, runs: Runs) -> dict[str, Any]:
+        """Return the ids of the experiment, of the parent run and, by their names, of its sides and lines."""
+        upload, experiment = self.tags["upload"], self.experiment_id
+        for name, view in views(upload).items():
+            self.client.set_experiment_tag(experiment, name, view)
         started = int(time.time() * 1000)
-        parent_id = self._start(self.dataset, {"level": "parent", **parent.tags}, started)
-        self._log(parent_id, parent)
+        note = runs.parent.tags[NOTE] + where_to_look(self.dataset, experiment, upload)
+        about = {"level": "parent", NOTE: note}
+        parent_id = self._start(runs.parent, about, started)
+        self._log(parent_id, runs.parent)
         for path, directory in files_of(self.results):
             self.client.log_artifact(parent_id, str(path), directory)
-        ids: dict[Line, str] = {}
-        models: dict[Line, str] = {}
-        # The UI shows the youngest run first, which is the best line.
-        begins = [started + place for place in range(1, len(lines) + 1)]
+        # The UI shows the youngest run first.
+        shown_first = [*((run, None) for run in runs.sides), *((run, line) for line, run in runs.lines.items())]
+        n_children = len(shown_first)
+        begins = [started + n_children - place for place in range(n_children)]
+        # The best line comes last, when all else is there.
+        in_order = sorted(zip(shown_first, begins, strict=True), key=lambda child: (child[0][1] is not None, child[1]))
+        ids: dict[str, dict[str, str]] = {"sides": {}, "children": {}}
+        models: dict[Line, tuple[str, str]] = {}
         pool = ThreadPoolExecutor(_N_THREADS)
         try:
-            sent = pool.map(partial(self._send_line, parent_id), *zip(*reversed(lines.items()), strict=True), begins)
-            with progress_bar(len(lines), "log to MLflow", "run") as bar:
-                for line, run_id, model_id in sent:
-                    ids[line] = run_id
-                    models |= {line: model_id} if model_id else {}
+            sent = pool.map(partial(self._send_child, parent_id), *zip(*in_order, strict=True))
+            with progress_bar(n_children, "log to MLflow", "run") as bar:
+                for run, line, run_id, model_id in sent:
+                    if line is None:
+                        ids["sides"][run.name] = run_id
+                    else:
+                        ids["children"][str(line)] = run_id
+                    if line and model_id:
+                        models[line] = run_id, model_id
                     bar.update()
         finally:
             # After an error too, no run may come into being later.
             pool.shutdown(cancel_futures=True)
-        self.client.set_terminated(parent_id)
-        if champion := next((line for line in lines if line in models), None):
-            self._register(champion, lines[champion], ids[champion], models[champion])
-        return {"parent": parent_id, "children": {str(line): run_id for line, run_id in ids.items()}}
+        self._end(parent_id, runs.parent, started)
+        self._describe()
+        if best := champion(self.results.lines.values()):
+            line = Line(best["features"], best["model"])
+            self._register(line, runs.lines[line], *models[line])
+        return {"experiment": experiment, "parent": parent_id, **ids}
 
-    def _send_line(self, parent_id: str, line: Line, run: Run, started: int) -> tuple[Line, str, str | None]:
-        """Return a line with the ids of its run and of its model."""
-        run_id = self._start(str(line), {**run.tags, "level": "child", "mlflow.parentRunId": parent_id}, started)
-        model_id = self._log_model(run_id, line, run) if self.results.lines[line]["model_file"] else None
+    def _send_child(
+        self, parent_id: str, child: tuple[Run, Line | None], started: int
+    ) -> tuple[Run, Line | None, str, str | None]:
+        """Return the run, its line if it has one, and the ids of the run and of its model."""
+        run, line = child
+        run_id = self._start(run, {"level": "child", "mlflow.parentRunId": parent_id}, started)
+        with_model = line is not None and self.results.lines[line]["model_file"]
+        model_id = self._log_model(run_id, line, run) if line and with_model else None
         self._log(run_id, run, model_id)
-        self.client.set_terminated(run_id)
-        return line, run_id, model_id
+        self._end(run_id, run, started)
+        return run, line, run_id, model_id
+
+    def _describe(self) -> None:
+        """Describe the experiment by the parent runs that are there."""
+        found = self.client.search_runs(
+            [self.experiment_id],
+            "tags.level = 'parent' AND attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time DESC"],
+        )
+        about = experiment_note(self.experiment_id, [(run.info.run_id, run.data.tags) for run in found])
+        self.client.set_experiment_tag(self.experiment_id, NOTE, about)
 
     def discard_unfinished(self) -> None:
         """Delete what a log that did not come to its end has left on this server."""
         left = read_json(self.results.paths.upload)
         if not left:
             return
-        if left["uri"] != _shown(_tracking_uri()):
+        if left["uri"] != shown(tracking_uri()):
             logger.warning(
                 "an unfinished upload is left at %(uri)s: delete its runs there, tags.upload = '%(upload)s'", left
             )
@@ -225,12 +250,19 @@ class _Upload:
             for run in runs:
                 client.set_terminated(run.info.run_id, "KILLED")
                 client.delete_run(run.info.run_id)
+        for name in views(tag).keys() & client.get_experiment(self.experiment_id).tags.keys():
+            client.delete_experiment_tag(self.experiment_id, name)
+        self._describe()
         return n_runs
 
-    def _start(self, name: str, tags: dict[str, str], started: int) -> str:
+    def _start(self, run: Run, tags: dict[str, str], started: int) -> str:
         source = {"mlflow.source.name": "make log", "mlflow.source.type": "LOCAL"}
-        run = self.client.create_run(self.experiment_id, started, {**source, **self.tags, **tags}, name)
-        return run.info.run_id
+        tags = {**source, **self.tags, **run.tags, **tags}
+        return str(self.client.create_run(self.experiment_id, started, tags, run.name).info.run_id)
+
+    def _end(self, run_id: str, run: Run, started: int) -> None:
+        """Finish a run; the UI shows how long the fit took, and not how long this upload did."""
+        self.client.set_terminated(run_id, end_time=started + round(1000 * run.seconds))
 
     def _log(self, run_id: str, run: Run, model_id: str | None = None) -> None:
         now, held_out = int(time.time() * 1000), self.reviews[-1].dataset
@@ -325,8 +357,3 @@ def _reason(error: BaseException) -> str:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
     return first_line(error)
-
-
-def _shown(text: str) -> str:
-    """Return a text without the user and password that an address in it may hold."""
-    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -5,6 +5,7 @@ import logging
 from pipeline.files import write_text
 from pipeline.project.conf import report_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.report.headline import headline
 from pipeline.report.page import draw, render
 from pipeline.report.results import Results
 from pipeline.report.summary import render_summary
@@ -20,7 +21,8 @@ def run(dataset: str) -> None:
     _write_page(dataset, results, complete=True)
     # Last, so that a report that was killed is made again.
     write_text(results.paths.summary, render_summary(dataset, results))
-    for sentence in results.sentences:
+    found = headline(results)
+    for sentence in (found.sentence, *found.advice, *results.sentences):
         logger.info("%s", sentence)
 
 

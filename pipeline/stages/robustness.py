@@ -12,15 +12,18 @@ from pipeline.deal import stratified
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import change_all, changes_in
+from pipeline.evaluation.word_contributions import WordContributions, word_contributions_of_texts
 from pipeline.experiment import robustness
+from pipeline.experiment.bounded import BoundedRegressor, known_words
 from pipeline.experiment.engine import spread
 from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
 from pipeline.experiment.models import MODELS, check_models
 from pipeline.experiment.pieces import RunContext, run_context
-from pipeline.experiment.refits import Array, Reader, predict_trained_on, refit
+from pipeline.experiment.readings import chosen_reviews, readings_frame
+from pipeline.experiment.refits import Array, Reader, from_raw_text, predict_trained_on, refit
 from pipeline.experiment.saved import load_transformers
-from pipeline.experiment.transformers import make_transformer
+from pipeline.experiment.transformers import make_transformer, without_warning_of_sentiment
 from pipeline.files import read_json, read_parquet
 from pipeline.progress import progress_bar
 from pipeline.project.conf import check_names, feature_configs, robustness_config
@@ -38,6 +41,7 @@ def run(dataset: str) -> dict[str, Any]:
     paths, config = DatasetPaths(dataset), robustness_config()
     parts = dataset_score_config(paths).feature_sets
     sides = _read_sides(paths, parts)
+    pair = _first_pair(paths, sides)
     reviews = read_parquet(paths.reviews, made_by="prepare")
     held_out = reviews[reviews["split"] == "test"].reset_index(drop=True)
     predictions = _read_predictions(paths, held_out, sides)
@@ -47,7 +51,7 @@ def run(dataset: str) -> dict[str, Any]:
     taken = stratified(held_out["stars"], min(config.n_reviews, len(held_out)), np.random.default_rng(config.seed))
     some = held_out[taken]
 
-    with progress_bar(len(changes) + 2, "robustness", "step") as bar:
+    with progress_bar(len(changes) + 3, "robustness", "step") as bar:
         reader = _read_again(context, paths, sides, parts)
         bar.update()
         tables_of_test = {
@@ -63,6 +67,8 @@ def run(dataset: str) -> dict[str, Any]:
         changed = {"none": unchanged, **{change: found[change] for change in changes}}
         transfers = _transfers(dataset, reader, foreign_sample(dataset, reviews), some, scale)
         bar.update()
+        readings = _readings(pair, reader, reviews, predictions, scale, config.n_readings)
+        bar.update()
 
     spreads, bins = robustness.calibration_frames(
         robustness.calibrated_lines(sides, predictions), held_out["stars"], predictions, scale
@@ -74,6 +80,7 @@ def run(dataset: str) -> dict[str, Any]:
         "calibration": spreads,
         "calibration_bins": bins,
         "costs": costs,
+        "readings": readings,
     }
     for name, table in tables.items():
         write_table(paths, name, table)
@@ -116,6 +123,36 @@ def _transfers(
     }
 
 
+def _readings(
+    pair: Mapping[str, Line],
+    reader: Reader,
+    reviews: pd.DataFrame,
+    predictions: Mapping[Line, Array],
+    scale: Scale,
+    n: int,
+) -> pd.DataFrame:
+    """Return some held-out reviews as both sides read them, word by word."""
+    train, held_out = (reviews[reviews["split"] == split] for split in ("train", "test"))
+    chosen = chosen_reviews(held_out, {side: predictions[line] for side, line in pair.items()}, scale)[:n]
+    shown = held_out.iloc[[row for _, row in chosen]]
+    mean, known = float(train["stars"].mean()), known_words(train["text"])
+    models = {
+        line: BoundedRegressor.of_fitted(
+            from_raw_text(reader.estimators[line], reader.parts[line.features], reader.transformers), scale, mean, known
+        )
+        for line in pair.values()
+    }
+    read = dict(spread(partial(_read_words, models, shown["text"].tolist()), list(models)))
+    return readings_frame(pair, chosen, shown["review_id"].tolist(), read)
+
+
+def _read_words(
+    models: Mapping[Line, BoundedRegressor], texts: list[str], line: Line
+) -> tuple[Line, list[WordContributions]]:
+    with without_warning_of_sentiment():
+        return line, word_contributions_of_texts(models[line].predict, texts)
+
+
 def _converted(predictions: Mapping[Line, Array], scale: Scale, to: Scale) -> dict[Line, Array]:
     return {line: scale.convert(values, to) for line, values in predictions.items()}
 
@@ -125,6 +162,13 @@ def _read_sides(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> dict[str
     check_names([line.features for line in sides.values()], list(parts), "feature set", where)
     check_models([line.model for line in sides.values()], MODELS, "model", where)
     return sides
+
+
+def _first_pair(paths: DatasetPaths, sides: Mapping[str, Line]) -> dict[str, Line]:
+    """Return the two sides of the first contrast, which the question is about."""
+    a, b = read_table(paths, "contrasts")[["a", "b"]].iloc[0]
+    check_names([a, b], list(sides), "side", str(table_path(paths, "contrasts")))
+    return {side: sides[side] for side in (a, b)}
 
 
 def _costs(paths: DatasetPaths, parts: Mapping[str, list[str]]) -> pd.DataFrame:

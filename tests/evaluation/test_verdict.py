@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation.sides import Side
-from pipeline.evaluation.verdict import three_sentences
+from pipeline.evaluation.verdict import know_how_sentence, others_sentence, three_sentences
 from pipeline.experiment.curves import contrasts_frame, crossovers_frame, sides_frame
 from pipeline.experiment.line import Line
 
@@ -78,6 +78,25 @@ def test_what_is_not_sure_is_not_claimed(n_test: int, spread: float) -> None:
     assert "so attention is ahead" not in text
     assert "is ahead with" not in text
     assert ("too few to tell sides apart" in text) == (n_test == 12)
+
+
+def test_a_change_of_the_lead_that_is_not_sure_is_said_not_to_be() -> None:
+    assert "which is not sure" not in sentences(CROSSING)[1]
+    assert sentences(CROSSING, spread=0.5)[1].endswith(", which is not sure.")
+
+
+def test_every_pair_that_is_surely_ahead_is_named_losses_too() -> None:
+    levels = {**CROSSING, "combined": [0.6, 0.7, 0.7]}
+    table = contrasts_frame(sides(levels), [*PAIRS, ["T-method", "combined"]])
+    assert others_sentence(table, n_test=1250) == (
+        "Of the other pairs, combined is ahead of attention with 10; attention is ahead of combined with 1,000; "
+        "T-method is ahead of combined with 10, 100 and 1,000 training reviews (Holm p below 0.05)."
+    )
+    assert others_sentence(table, n_test=12) == ""
+    assert others_sentence(table[:3], n_test=1250) == ""
+    known = sides_frame(sides(levels))
+    said = know_how_sentence(table, known, known, 1250, 100)
+    assert said.endswith(f". {others_sentence(table, n_test=1250)}")
 
 
 def test_numbers_in_the_sentences_are_those_of_the_tables() -> None:

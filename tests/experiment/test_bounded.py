@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from pipeline.evaluation import ExpectedStarRegressor
 from pipeline.experiment.bounded import BoundedRegressor, known_words
 from pipeline.experiment.saved import load, save
 from pipeline.features import TextStats
@@ -110,3 +112,21 @@ def test_around_a_fitted_model_it_is_as_if_it_had_fitted_it(model: BoundedRegres
 def test_a_text_is_read_without_what_an_export_left_in_it(model: BoundedRegressor) -> None:
     escaped, plain = "Good, isn&#39;t it.<br />Not bad &quot;food&quot;", 'Good, isn\'t it.\nNot bad "food"'
     np.testing.assert_array_equal(model.predict([escaped]), model.predict([plain]))
+
+
+def test_probabilities_are_of_the_values_of_the_scale(model: BoundedRegressor) -> None:
+    assert not model.gives_probabilities
+    assert model.rate(TEXTS).probabilities is None
+    np.testing.assert_array_equal(model.rate(TEXTS).stars, model.predict(TEXTS))
+    # A pipeline in a pipeline, half stars, and no text with 2, 3 or 4 stars.
+    reader = make_pipeline(StandardScaler(), ExpectedStarRegressor(LogisticRegression()))
+    halves = BoundedRegressor(make_pipeline(TextStats(), reader), "1..5 step 0.5").fit(TEXTS, [5, 1, 1.5, 4.5])
+    texts = [*TEXTS, "xyzzy"]
+    stars, probabilities, known = halves.rate(texts)
+    np.testing.assert_allclose(stars, halves.predict(texts))
+    assert known.tolist() == [True] * 4 + [False]
+    assert probabilities is not None
+    assert np.isnan(probabilities[4]).all()
+    np.testing.assert_allclose(probabilities[:4] @ Scale.parse(halves.scale).values, stars[:4])
+    np.testing.assert_array_equal(probabilities[:4, 2:7], 0)
+    assert np.isnan(halves.rate(["?"]).probabilities).all()

@@ -14,10 +14,13 @@ from pipeline.digest import file_digest
 from pipeline.evaluation.bootstrap import intervals, qwk_difference
 from pipeline.evaluation.metrics import evaluate
 from pipeline.evaluation.perturbations import CHANGES
+from pipeline.evaluation.word_contributions import WordContributions
 from pipeline.experiment.line import Line
+from pipeline.experiment.readings import BOTH, chosen_reviews, readings_frame
 from pipeline.files import MANIFEST, write_json, write_parquet
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import write_table
+from pipeline.text import word_spans
 
 FEATURES = {
     "text_stats": ["text_stats"],
@@ -57,6 +60,7 @@ def build(
         **_score(stars, predictions[3000], dataset),
         **_curves(stars, predictions, sides, t_name),
         **_robustness(stars, predictions[3000], sides, transfer, dataset),
+        "readings": _readings(held_out, predictions[3000], {side: sides[side] for side in (t_name, "attention")}),
     }
     shutil.copytree(ROOT / "conf", directory / "conf")
     with chdir(directory):
@@ -155,8 +159,9 @@ def _score(stars: npt.NDArray[Any], final: dict[Line, Any], dataset: str) -> dic
     with np.errstate(divide="ignore"):
         items = items.assign(sn_db=10 * np.log10(items["eta"]), weight=0.1)
     words = pd.DataFrame(
-        {"features": ["t_metrics"], "item": ["good"], "n_texts": [9], "difference": [1.2], "sn_db": [-9.5]}
-    )
+        [("good", 9, 1.2, -9.5), ("<b>never</b> & again", 4, -1.5, -12.0), ("味 は", 5, -0.5, -15.0)],
+        columns=["item", "n_texts", "difference", "sn_db"],
+    ).assign(features="t_metrics")
     return {"metrics": metrics, "leaderboard": metrics, "items": items, "words": words}
 
 
@@ -241,6 +246,27 @@ def _robustness(
     return {**made, "transfer": moved if transfer else []}
 
 
+def _readings(held_out: pd.DataFrame, final: dict[Line, Any], pair: dict[str, Line]) -> pd.DataFrame:
+    """The words of some reviews with random contributions, and of one hostile text that both sides read well."""
+    predicted = {side: final[line].clip(1, 5) for side, line in pair.items()}
+    for values in predicted.values():
+        values[0] = held_out["stars"].iloc[0]
+    chosen = [*chosen_reviews(held_out, predicted), (BOTH, 0)]
+    rng, read = np.random.default_rng(1), {}
+    for side, line in pair.items():
+        read[line] = [_reading(held_out["text"].iloc[row], predicted[side][row], rng) for _, row in chosen]
+    ids = held_out["review_id"].iloc[[row for _, row in chosen]].tolist()
+    return readings_frame(pair, chosen, ids, read)
+
+
+def _reading(text: str, predicted: float, rng: np.random.Generator) -> WordContributions:
+    start, end = np.transpose(word_spans(text))
+    added = rng.normal(0, 0.2, len(start))
+    added += (predicted - 3 - added.sum()) / len(start)
+    words = {"start": start, "end": end, "word": [text[i:j] for i, j in word_spans(text)], "contribution": added}
+    return WordContributions(3.0, pd.DataFrame(words), float(predicted))
+
+
 def _line(line: Line) -> dict[str, Any]:
     return {
         "name": str(line),
@@ -262,7 +288,3 @@ def _prepared(paths: DatasetPaths, reviews: pd.DataFrame, held_out: pd.DataFrame
     }
     configs["sn_attention"] = {"transformer": "AttentionPooling", "params": {"weights": "sn-ratio"}}
     write_json(paths.features / MANIFEST, {"config": configs})
-    stars = held_out["stars"].iloc[0]
-    tokens = {"start": [8, 14, 30], "end": [13, 16, 35], "estimate": [1.0, 2.0, -2.0], "contribution": [0.1, 0.2, -0.4]}
-    explained = pd.DataFrame({"review_id": "r0", "stars": stars, "text": HOSTILE, **tokens})
-    write_parquet(paths.explained("sn_attention"), explained)

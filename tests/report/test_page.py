@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,9 +18,11 @@ from pipeline.experiment.line import Line
 from pipeline.files import MANIFEST, read_manifest, write_json, write_parquet
 from pipeline.project.conf import ReportConfig, report_config
 from pipeline.project.paths import DatasetPaths
+from pipeline.report.headline import headline
 from pipeline.report.page import _facts, draw, render
+from pipeline.report.readings import readings
 from pipeline.report.results import Results
-from pipeline.report.runs import runs_of
+from pipeline.report.runs import NOTE, runs_of
 from pipeline.report.summary import render_summary
 from pipeline.stages import report
 
@@ -29,7 +32,8 @@ pytestmark = pytest.mark.slow
 def pictures_of(page: str) -> dict[str, str]:
     """The SVG of every picture on the page by its alternative text."""
     found = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"', page)
-    return {text: base64.b64decode(content).decode() for content, text in found}
+    live = re.findall(r'<figure class="live[^>]*>(<svg role="group" aria-label="([^"]*)".*?</svg>)', page, re.DOTALL)
+    return {text: svg for svg, text in live} | {text: base64.b64decode(content).decode() for content, text in found}
 
 
 def test_the_three_sentences_of_the_verdict_come_first(page: str) -> None:
@@ -38,19 +42,29 @@ def test_the_three_sentences_of_the_verdict_come_first(page: str) -> None:
     assert max(places) < page.index('<table id="leaderboard"')
 
 
-def test_the_page_needs_nothing_beside_it(page: str) -> None:
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\(|@import|https?://""", page)
+def test_the_page_needs_nothing_beside_it(page: str, paths: DatasetPaths) -> None:
+    # Links to the tables beside it are for a click; nothing is loaded from there.
+    tables = re.findall(r'<a href="([\w/]+\.csv)">', page)
+    assert {"metrics.csv", "curves/contrasts.csv", "robustness/costs.csv"} <= set(tables)
+    assert all((paths.reports / table).is_file() for table in tables)
+    rest = re.sub(r'<a href="[\w/]+\.csv">|xmlns(:xlink)?="[^"]+"', "", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\((?!#)|@import|https?://""", rest)
     for svg in pictures_of(page).values():
         assert not re.findall(r"""href\s*=\s*["'](?!data:|#)|url\((?!#)|@import""", svg)
 
 
 def test_every_picture_is_whole_says_what_it_shows_and_is_a_file_too(page: str, paths: DatasetPaths) -> None:
     pictures = pictures_of(page)
-    assert page.count("<img") == len(pictures)
+    live = re.findall(r'<figure class="live[^>]* data-file="([^"]+)"', page)
+    assert live
+    assert page.count("<img") + len(live) == len(pictures)
     assert min(map(len, pictures)) > 40
-    files = {path.read_text(encoding="utf-8") for path in paths.figures.glob("*.svg")}
-    assert files == set(pictures.values())
-    for svg in files:
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths.figures.glob("*.svg")}
+    assert {svg for name, svg in files.items() if name not in live} <= set(pictures.values())
+    assert len(files) == len(pictures)
+    for name in live:
+        assert page.count(f'id="{name.removesuffix(".svg")}-figure_1"') == 1
+    for svg in files.values():
         root = ElementTree.fromstring(svg)
         assert root[0].tag.endswith("title")
         assert "prefers-color-scheme:dark" in svg
@@ -81,15 +95,25 @@ def test_the_leaderboard_holds_every_line_with_its_numbers_in_full(page: str, re
         assert ("shrinkage = 0.3" in row) == ("chosen" in line["model"])
 
 
+def test_it_tells_the_day_of_the_run(page: str, results: Results) -> None:
+    assert results.day == datetime.now().astimezone().date()
+    assert f'<time datetime="{results.day}">{results.day.day} {results.day:%B %Y}</time>' in page
+
+
 def test_text_of_reviews_stays_text(page: str) -> None:
     assert "<script>alert" not in page
     assert "<b>bold" not in page
     assert escape(HOSTILE) in re.sub(r"</?span[^>]*>", "", page)
 
 
-def test_explained_reviews_are_coloured_by_contribution(page: str) -> None:
-    assert '<span class="up" style="--share: 0.25" title="estimate +1.00, contribution +0.100">alert</span>' in page
-    assert 'class="down" style="--share: 1.0" title="estimate -2.00, contribution -0.400"' in page
+def test_words_of_reviews_are_coloured_by_what_they_add(page: str, results: Results) -> None:
+    found = readings(results)
+    assert found is not None
+    spans = [span for one in found["both_right"] for read in one.sides for span in read.spans if span.note]
+    assert {span.text for span in spans} > {"script", "alert"}
+    for span in spans:
+        way = "up" if span.share > 0 else "down"
+        assert f'<span class="{way}" style="--share: {abs(span.share)}" title="{span.note}">{span.text}</span>' in page
 
 
 def test_the_box_says_how_to_run_it_again(page: str, paths: DatasetPaths) -> None:
@@ -127,13 +151,18 @@ def test_the_command_names_what_is_not_usual(
     assert _facts(Results(paths))["Command"] == command
 
 
-def test_figures_of_another_time_are_removed(paths: DatasetPaths) -> None:
+def test_figures_of_another_time_are_removed_and_the_answer_is_told(
+    paths: DatasetPaths, results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     stale = [paths.figures / "stale.svg", paths.figures / "older.png"]
     for path in stale:
         path.write_text("old")
-    report.run(paths.dataset)
+    with caplog.at_level("INFO"):
+        report.run(paths.dataset)
     assert not any(path.exists() for path in stale)
     assert (paths.figures / "learning_curves.svg").exists()
+    found = headline(results)
+    assert caplog.messages == [found.sentence, *found.advice, *results.sentences]
 
 
 @pytest.mark.parametrize("name", ["T | pipes", "<b>T</b>", "T *method* $x$", "Ｔ法 犬"])
@@ -198,7 +227,7 @@ def test_page_summary_and_log_say_which_tokens_are_unknown_only_if_there_are_som
         assert len(noted.reading_notes) == 1
         assert said in render("d", noted, [], report_config())
         assert said in render_summary("d", noted)
-        assert said in runs_of(noted, "tag")[0].tags["mlflow.note.content"]
+        assert said in runs_of(noted).parent.tags[NOTE]
     finally:
         write_json(results.paths.features / MANIFEST, manifest)
 

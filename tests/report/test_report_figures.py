@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from pipeline.project.paths import DatasetPaths
 from pipeline.report.costs import _pareto, frontier
-from pipeline.report.curves import _legend, _model_curves, side_curves
+from pipeline.report.curves import _legend, _model_curves, _sure_changes, side_curves
 from pipeline.report.figure import INK, _to_svg, drawing, looks
-from pipeline.report.items import _strongest_items
 from pipeline.report.predictions import _confusion, _predicted_against_true
+from pipeline.report.results import Results
 from pipeline.report.robustness import _calibration_curves
 from pipeline.scale import Scale
 
@@ -33,11 +34,6 @@ def _warnings_are_errors():
 
 def points(axes):
     return np.asarray(axes.collections[0].get_offsets())
-
-
-def item_table(sn_db, beta):
-    names = [f"item {i}" for i in range(len(sn_db))]
-    return pd.DataFrame({"item": names, "sn_db": np.array(sn_db, float), "beta": np.array(beta, float)})
 
 
 @pytest.mark.parametrize(
@@ -73,36 +69,6 @@ def test_rows_with_another_index_are_drawn_the_same():
     np.testing.assert_array_equal(
         points(drawn(moved)), points(drawn(_predicted_against_true(stars, predictions, "Ta")))
     )
-
-
-def test_the_strongest_item_is_on_top_and_its_bar_ends_at_its_sn_ratio():
-    axes = drawn(_strongest_items(item_table([-3.5, -12.0, -20.0], [0.2, -0.1, 0.3]), "Ta on text_stats"))
-    bars = {bar.get_y() + bar.get_height() / 2: bar for bar in axes.patches}
-    bottom, top = axes.get_ylim()
-    assert top < min(bars) < max(bars) < bottom
-    ends = [bars[y].get_x() + bars[y].get_width() for y in sorted(bars)]
-    assert ends == pytest.approx([-3.5, -12.0, -20.0])
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["item 0", "item 1", "item 2"]
-    assert all(bar.get_width() > 0 for bar in axes.patches)
-
-
-def test_the_colour_tells_the_sign_of_the_sensitivity():
-    axes = drawn(_strongest_items(item_table([-1, -2, -3, -4], [1, -1, 2, -2]), "Ta"))
-    by_row = [bar.get_facecolor() for bar in sorted(axes.patches, key=lambda bar: bar.get_y())]
-    assert by_row[0] == by_row[2] != by_row[1] == by_row[3]
-    assert len({bar.get_hatch() for bar in axes.patches}) == 2
-
-
-@pytest.mark.parametrize("n", [0, 1, 30])
-def test_any_number_of_items_can_be_drawn(n):
-    table = item_table(np.linspace(5, -60, n), np.where(np.arange(n) % 2, 1, -1))
-    assert len(drawn(_strongest_items(table, "T(1) on embedding")).patches) == n
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_items_of_one_sign_only_can_be_drawn(sign):
-    bars = drawn(_strongest_items(item_table([-1, -2], [sign, 2 * sign]), "Ta")).patches
-    assert len({bar.get_facecolor() for bar in bars}) == 1
 
 
 def test_a_confusion_matrix_counts_every_review_once():
@@ -174,6 +140,24 @@ def test_learning_curves_say_where_the_lead_changes(n_sizes, n_crossings):
     assert len(axes.lines) == 2
     texts = [text.get_text() for strip in figure.axes[1:] for text in strip.texts]
     assert texts == ["attention overtakes T at about 50"] * n_crossings
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "differences", "is_drawn"),
+    [
+        ([0.01, 0.9, 0.01], [0.2, 0.1, -0.2], True),
+        ([0.01, 0.9, 0.2], [0.2, 0.1, -0.2], False),
+        ([0.2, 0.9, 0.01], [0.2, 0.1, -0.2], False),
+        ([0.01, 0.9, 0.01], [0.2, 0.1, 0.2], False),
+    ],
+    ids=["both ends sure", "only the first", "only the last", "no change"],
+)
+def test_a_change_of_the_lead_is_drawn_only_where_both_sides_of_it_are_sure(p_holm, differences, is_drawn):
+    results = Results(DatasetPaths("nowhere"))
+    found = pd.DataFrame({"a": "T", "b": "attention", "n_train": [10, 100, 1000], "difference": differences})
+    crossovers = crossings(1).assign(ahead_small="T")
+    vars(results).update(n_held_out=400, contrasts=found.assign(p_holm=p_holm, p=0.01), crossovers=crossovers)
+    assert len(side_curves(sides(), _sure_changes(results)).axes) == 1 + is_drawn
 
 
 def test_a_lead_that_does_not_change_is_not_drawn():

@@ -312,3 +312,12 @@ def test_a_long_file_is_read_piece_by_piece(tmp_path: Path, name: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12e6
+
+
+def test_texts_alone_need_no_stars(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("id,Review\n1,Good\n2,Bad\n")
+    with pytest.raises(PipelineError, match="has no column stars or label"):
+        read_files(tmp_path / "r.csv")
+    table = pd.concat(read_files(tmp_path / "r.csv", with_stars=False).parts())
+    assert table["text"].tolist() == ["Good", "Bad"]
+    assert table["stars"].isna().all()

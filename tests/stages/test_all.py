@@ -203,6 +203,20 @@ def test_the_champion_predicts_what_the_leaderboard_says(project: Path, reports:
     np.testing.assert_allclose(predicted, saved.clip(1, 5), rtol=1e-4, atol=1e-4)
 
 
+def test_make_predict_tells_the_star_of_a_text_and_of_a_file(project: Path, reports: Path, tmp_path: Path) -> None:
+    best = next(line for line in json.loads((reports / "lines.json").read_text()) if line["model_file"])
+    told = make(project, "predict", 'TEXT=It\'s $$5, "great"\n& #1 `here`').stdout
+    assert told.startswith(f"sample · {best['name']} · scale 1 to 5\n")
+    assert re.search(r"^star \d\.\d, rounded \d$", told, re.MULTILINE)
+    assert " great " in told
+    out = tmp_path / "stars.csv"
+    result = make(project, "predict", "FILE=data/sample/reviews.jsonl", f"OUT={out}", "NAME=sample")
+    assert result.stdout.startswith(f"{out}: 60 rows, by sample · {best['name']}, in "), result.stderr
+    stars = pd.read_csv(out).set_index("review_id")["expected"]
+    predictions = pd.read_parquet(reports / "predictions.parquet").set_index("review_id")[best["name"]]
+    np.testing.assert_allclose(stars[predictions.index], predictions.clip(1, 5), atol=1e-3)
+
+
 def test_compare_finds_no_difference_of_a_run_with_itself(project: Path, reports: Path, tmp_path: Path) -> None:
     shutil.copytree(reports, tmp_path / "before")
     result = subprocess.run(

@@ -33,6 +33,7 @@ from logged_data import (
     post,
     runs_of,
     served,
+    started,
     stop,
 )
 from mlflow.entities import Run, ViewType
@@ -46,14 +47,19 @@ from pipeline.files import read_json, write_json
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.store import sqlite_uri
 from pipeline.project.tables import table_path
+from pipeline.report.links import comparison, run_page, views
 from pipeline.report.results import lines_of
+from pipeline.report.runs import experiment_note
 from pipeline.segmentation import used_dictionaries
 from pipeline.stages import log as tracking
+from pipeline.text import words
 
 pytestmark = pytest.mark.slow
 
 Client = mlflow.MlflowClient
 PATHS = DatasetPaths("sample")
+SIDES = ["T-method", "no T"]
+N_SIDES = len(SIDES)
 SERVER = ("server", "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "served", "--workers", "1")
 
 
@@ -110,6 +116,11 @@ def children(client: Client, runs: dict[str, Any]) -> dict[str, Run]:
 
 
 @pytest.fixture
+def sides(client: Client, runs: dict[str, Any]) -> dict[str, Run]:
+    return {name: client.get_run(run_id) for name, run_id in runs["sides"].items()}
+
+
+@pytest.fixture
 def metrics(root: Path) -> pd.DataFrame:
     table = pd.read_csv(root / table_path(PATHS, "metrics"))
     return table.set_index(pd.Index([str(line) for line in lines_of(table)]))
@@ -121,17 +132,33 @@ def predictions(root: Path) -> pd.DataFrame:
 
 
 class TestRuns:
-    def test_a_parent_and_one_finished_child_a_line(
-        self, client: Client, parent: Run, children: dict[str, Run], metrics: pd.DataFrame
+    def test_a_parent_and_one_finished_child_a_side_and_a_line(
+        self,
+        client: Client,
+        parent: Run,
+        children: dict[str, Run],
+        sides: dict[str, Run],
+        metrics: pd.DataFrame,
     ) -> None:
         assert sorted(children) == sorted(metrics.index)
-        assert {run.info.run_id for run in runs_of(client)} == {
-            parent.info.run_id,
-            *(child.info.run_id for child in children.values()),
-        }
-        assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
-        assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
-        assert all(child.info.run_name == name for name, child in children.items())
+        all_children = [*children.values(), *sides.values()]
+        assert {run.info.run_id for run in runs_of(client)} == {run.info.run_id for run in (parent, *all_children)}
+        assert {run.info.status for run in (parent, *all_children)} == {"FINISHED"}
+        assert {child.data.tags["mlflow.parentRunId"] for child in all_children} == {parent.info.run_id}
+        for name, child in children.items():
+            assert child.info.run_name == " · ".join(reversed(name.split(" / ")))
+        assert [run.info.run_name for run in sides.values()] == list(sides) == ["no T", "T-method"]
+
+    def test_the_duration_is_that_of_the_fit(
+        self, parent: Run, children: dict[str, Run], sides: dict[str, Run], metrics: pd.DataFrame
+    ) -> None:
+        def seconds(run: Run) -> float:
+            return (run.info.end_time - run.info.start_time) / 1000
+
+        for name, child in children.items():
+            assert seconds(child) == pytest.approx(metrics["fit_seconds"][name], abs=1e-3)
+        assert seconds(sides["no T"]) == seconds(children["text_stats / Ridge"])
+        assert seconds(parent) == pytest.approx(metrics["fit_seconds"].sum(), abs=1e-3)
 
     def test_a_child_has_the_metrics_of_its_line(self, children: dict[str, Run], metrics: pd.DataFrame) -> None:
         for name, child in children.items():
@@ -142,11 +169,12 @@ class TestRuns:
     def test_search_finds_lines_by_tag_and_parameter(self, client: Client, children: dict[str, Run]) -> None:
         for where, names in (
             ("tags.level = 'parent'", ["sample"]),
-            ("tags.family = 'Taguchi'", ["text_stats / T(1)", "text_stats / T(1) clipped"]),
-            ("tags.side LIKE '%T-method%'", ["text_stats / T(1)"]),
-            ("tags.dataset = 'sample' and tags.features = 'text'", ["text / mean"]),
-            ("params.model = 'Ridge' and params.chosen__alpha = '100.0'", ["text_stats / Ridge"]),
-            ("params.model__clip = 'range'", ["text_stats / T(1) clipped"]),
+            ("tags.family = 'Taguchi'", ["T(1) clipped · text_stats", "T(1) · text_stats"]),
+            ("tags.kind = 'side'", ["T-method", "no T"]),
+            ("tags.side LIKE '%T-method%'", ["T-method"]),
+            ("tags.dataset = 'sample' and tags.features = 'text'", ["mean · text"]),
+            ("params.model = 'Ridge' and params.chosen__alpha = '100.0'", ["Ridge · text_stats"]),
+            ("params.model__clip = 'range'", ["T(1) clipped · text_stats"]),
         ):
             assert sorted(run.info.run_name for run in runs_of(client, where)) == names, where
         assert all(child.data.tags["git_commit"] for child in children.values())
@@ -164,13 +192,19 @@ class TestRuns:
         (point,) = client.get_metric_history(children["text_stats / T(1) clipped"].info.run_id, "qwk")
         assert point.step == metrics["n_train"].iloc[0] > max(SIZES)
 
-    def test_the_parent_has_the_curve_of_each_side(self, client: Client, root: Path, parent: Run) -> None:
-        sides = pd.read_csv(root / table_path(PATHS, "sides"))
-        assert set(parent.data.metrics) == {"qwk_T-method", "qwk_no_T"}
-        for name, side in (("qwk_T-method", "T-method"), ("qwk_no_T", "no T")):
-            points = {point.step: point.value for point in client.get_metric_history(parent.info.run_id, name)}
-            curve = sides[sides["side"] == side]
-            assert points == pytest.approx(dict(zip(curve["n_train"], curve["qwk"], strict=True)))
+    def test_a_side_has_its_curve_with_its_interval_and_the_line_it_has_chosen(
+        self, client: Client, root: Path, sides: dict[str, Run]
+    ) -> None:
+        table = pd.read_csv(root / table_path(PATHS, "sides"))
+        assert set(table["side"]) == set(sides)
+        for side, curve in table.groupby("side"):
+            run = sides[str(side)]
+            assert set(run.data.metrics) == {"qwk", "qwk_low", "qwk_high"}
+            for name, value in run.data.metrics.items():
+                points = {point.step: point.value for point in client.get_metric_history(run.info.run_id, name)}
+                assert points == dict(zip(curve["n_train"], curve[name], strict=True))
+                assert value == curve[name].iloc[-1]
+            assert run.data.params == curve.iloc[-1][["features", "model"]].to_dict()
 
     def test_the_parent_holds_configuration_tables_report_and_figures(self, client: Client, parent: Run) -> None:
         for directory, names in (
@@ -189,12 +223,22 @@ class TestRuns:
     def test_the_note_tells_the_verdict_the_best_lines_and_where_to_look(
         self, parent: Run, metrics: pd.DataFrame, runs: dict[str, Any]
     ) -> None:
-        note = parent.data.tags["mlflow.note.content"]
-        assert note.startswith("\n\n".join(VERDICT))
+        note, headline = (parent.data.tags[name] for name in ("mlflow.note.content", "headline"))
+        assert note.startswith(f"**{headline}**\n\n- With 10 ")
+        assert "\n\n".join(VERDICT) in note
         rows = re.findall(r"^\| (\S+)\s+\| (.+?)\s+\| ([\d.]+)\s", note, re.MULTILINE)
         assert rows == [(row.features, row.model, f"{row.qwk:.3f}") for row in metrics.itertuples()]
-        assert "Chart view" in note
+        assert f"({comparison('1', runs['upload'], curves=True)})" in note
         assert f"tags.upload = '{runs['upload']}'" in note
+
+    def test_the_experiment_is_described_by_the_newest_log_and_has_its_views(
+        self, client: Client, parent: Run, runs: dict[str, Any]
+    ) -> None:
+        tags = client.get_experiment("1").tags
+        about = experiment_note("1", [(parent.info.run_id, parent.data.tags)])
+        assert tags["mlflow.note.content"] == about
+        assert parent.data.tags["headline"] in about
+        assert views(runs["upload"]).items() <= tags.items()
 
     def test_every_line_names_the_reviews_it_was_fitted_and_measured_on(
         self, client: Client, root: Path, children: dict[str, Run]
@@ -230,7 +274,7 @@ def test_whatever_the_project_is_called_its_runs_are_in_its_own_file(
     with caplog.at_level("WARNING"):
         log(project)
     client = local(project)
-    assert len(runs_of(client)) == len(lines) + 1
+    assert len(runs_of(client)) == len(lines) + N_SIDES + 1
     assert {path.name for path in project.iterdir()} == {
         "conf",
         "data",
@@ -247,7 +291,7 @@ def test_whatever_the_project_is_called_its_runs_are_in_its_own_file(
     assert ("MLflow cannot load the models" in caplog.text) == (unquote(name) != name)
     # A second run finds the file again.
     log(project)
-    assert len(runs_of(client)) == 2 * (len(lines) + 1)
+    assert len(runs_of(client)) == 2 * (len(lines) + N_SIDES + 1)
 
 
 class TestModels:
@@ -352,6 +396,25 @@ class TestModels:
         ):
             np.testing.assert_allclose(post(server, content)["predictions"], expected)
 
+    def test_the_model_server_tells_the_words_where_they_are_asked_for(
+        self, server: str, predictions: pd.DataFrame
+    ) -> None:
+        texts = [*predictions["text"].tolist()[:2], "Xyzzy."]
+        stars = post(server, {"inputs": texts})["predictions"]
+        asked = {"inputs": texts, "params": {"explain": True}}
+        explained = post(server, asked)["predictions"]
+        assert [row["star"] for row in explained] == stars
+        for row in explained:
+            assert row["base"] + sum(word["contribution"] for word in row["words"]) == pytest.approx(row["star"])
+        assert [word["word"] for word in explained[0]["words"]] == words(texts[0])
+        model = mlflow.pyfunc.load_model("models:/stars-sample@champion")
+        table = model.predict(pd.DataFrame({"text": texts}), params={"explain": True})
+        assert table.to_dict("records") == explained
+        assert post(server, asked | {"params": {"explain": False}})["predictions"] == stars
+        with pytest.raises(HTTPError) as refusal:
+            post(server, asked | {"inputs": [None]})
+        assert "Expected str, got NoneType (None) at position 0." in refusal.value.read().decode()
+
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
@@ -454,6 +517,7 @@ class TestModels:
 class TestFailures:
     def test_what_a_failure_leaves_is_deleted_at_once(self, again: Path) -> None:
         before, results = {run.info.run_id for run in runs_of(local(again))}, read_json(again / PATHS.runs)
+        described = local(again).get_experiment("1").tags
         lines = json.loads((again / PATHS.lines).read_text())
         # The best line comes last, when the runs of all others are there.
         (again / PATHS.models / lines[0]["model_file"]).write_bytes(b"PK no more")
@@ -462,10 +526,11 @@ class TestFailures:
         client = local(again)
         assert {run.info.run_id for run in runs_of(client)} == before
         deleted = runs_of(client, view=ViewType.DELETED_ONLY)
-        assert len(deleted) == len(lines) + 1
+        assert len(deleted) == len(lines) + N_SIDES + 1
         assert "RUNNING" not in {run.info.status for run in deleted}
         assert len(client.search_logged_models(["1"])) == sum(bool(line["model_file"]) for line in lines)
         assert int(client.get_model_version_by_alias("stars-sample", "champion").version) == 1
+        assert client.get_experiment("1").tags == described
         assert read_json(again / PATHS.runs) == results
         assert not (again / PATHS.upload).exists()
 
@@ -475,7 +540,7 @@ class TestFailures:
         client, n_lines = local(again), len(json.loads((again / PATHS.lines).read_text()))
         command = [sys.executable, "-c", "from pipeline.stages import log; log.run('sample')"]
         process = subprocess.Popen(command, cwd=again, env=environment(), stderr=subprocess.DEVNULL)
-        while len(left := runs_of(client)) < n_lines + 3:
+        while len(left := runs_of(client)) < n_lines + N_SIDES + 3:
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
@@ -485,7 +550,7 @@ class TestFailures:
             log(again)
         assert re.search(r"deleted \d+ runs of an upload that did not come to its end", caplog.text)
         active = runs_of(client)
-        assert len(active) == 2 * (n_lines + 1)
+        assert len(active) == 2 * (n_lines + N_SIDES + 1)
         assert {run.info.status for run in active} == {"FINISHED"}
         assert "RUNNING" not in {run.info.status for run in runs_of(client, view=ViewType.ALL)}
 
@@ -568,7 +633,7 @@ def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_pat
 
     # On the same port: whether an upload is this server's is told by its address.
     with served(*SERVER, cwd=tmp_path, port=int(address.rsplit(":")[-1])):
-        assert n_lines // 2 <= len(runs_of(client, f"tags.upload = '{lost}'")) <= n_lines
+        assert n_lines // 2 <= len(runs_of(client, f"tags.upload = '{lost}'")) <= n_lines + N_SIDES
         log(tmp_path, address)
         assert not (tmp_path / PATHS.upload).exists()
         assert not runs_of(client, f"tags.upload = '{lost}'")
@@ -577,7 +642,11 @@ def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_pat
         runs = read_json(tmp_path / PATHS.runs)
         content = {"experiment_ids": ["1"], "filter": f"tags.upload = '{runs['upload']}'"}
         found = post(f"{address}/api/2.0/mlflow/runs/search", content)["runs"]
-        assert {run["info"]["run_id"] for run in found} == {runs["parent"], *runs["children"].values()}
+        assert {run["info"]["run_id"] for run in found} == {
+            runs["parent"],
+            *runs["children"].values(),
+            *runs["sides"].values(),
+        }
         assert {run["info"]["status"] for run in found} == {"FINISHED"}
 
         mlflow.set_tracking_uri(address)
@@ -593,10 +662,13 @@ def test_a_server_that_goes_away_loses_nothing_and_gets_everything_later(tmp_pat
 class TestBrowser:
     @pytest.fixture(scope="class")
     @staticmethod
-    def address(root: Path) -> Iterator[str]:
-        store = f"sqlite:///{root / 'mlflow.db'}"
-        with served("ui", "--backend-store-uri", store, "--workers", "1", cwd=root) as (address, _):
-            yield address
+    def links(root: Path) -> Iterator[list[str]]:
+        """What `make ui` prints while the server is there: the links to the table and to the curves."""
+        port = free_port()
+        command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
+        with started(command, root, f"http://127.0.0.1:{port}") as (address, _):
+            printed = (root / f"server-{port}.log").read_text().split()
+            yield [word for word in printed if word.startswith(f"{address}/#/")]
 
     @pytest.fixture
     @staticmethod
@@ -606,32 +678,86 @@ class TestBrowser:
         yield page
         page.close()
 
-    def test_the_runs_unfold_from_the_parent_best_first(self, page: Any, address: str, metrics: pd.DataFrame) -> None:
-        page.goto(f"{address}/#/experiments/1/runs")
-        page.get_by_role("row").filter(has=page.get_by_role("link", name="sample", exact=True)).locator(
-            "button"
-        ).first.click()
-        page.get_by_role("link", name=metrics.index[-1], exact=True).wait_for()
-        names = page.get_by_role("link").all_inner_texts()
-        assert [name for name in names if name in metrics.index] == metrics.index.tolist()
+    def test_the_first_link_shows_the_sides_with_their_numbers_and_then_the_lines(
+        self, page: Any, links: list[str], root: Path, sides: dict[str, Run], metrics: pd.DataFrame
+    ) -> None:
+        page.goto(links[0])
+        table = pd.read_csv(root / table_path(PATHS, "sides")).groupby("side").last()
+        expected = [
+            *((side, table.loc[side, "qwk"], None, *table.loc[side, ["features", "model"]]) for side in SIDES),
+            *(
+                (f"{row.model} · {row.features}", row.qwk, row.mae, row.features, row.model)
+                for row in metrics.itertuples()
+            ),
+        ]
+        for place, (name, qwk, mae, features, model) in enumerate(expected):
+            row = page.locator(f".ag-row[row-index='{place}']")
+            row.get_by_role("link", name=name, exact=True).wait_for()
+            cells = {
+                column: row.locator(f"[col-id='{column}']").inner_text()
+                for column in ("metrics.`qwk`", "metrics.`mae`", "params.`features`", "params.`model`")
+            }
+            shown = list(cells.values())
+            assert float(shown[0]) == pytest.approx(qwk, abs=1e-6)
+            assert shown[1] == "-" if mae is None else float(shown[1]) == pytest.approx(mae, abs=1e-6)
+            assert shown[2:] == [features, model]
+        assert page.locator(".ag-center-cols-container .ag-row").count() == len(expected)
 
-    def test_the_chart_view_draws_the_learning_curves(self, page: Any, address: str) -> None:
-        page.goto(f"{address}/#/experiments/1/runs?compareRunsMode=CHART")
-        page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    def test_the_second_link_draws_the_curves_of_the_sides(
+        self, page: Any, links: list[str], root: Path, sides: dict[str, Run]
+    ) -> None:
+        page.goto(links[1])
+        curves = "(document.querySelector('.js-plotly-plot')?.data ?? []).map(t => [t.name, t.x, t.y])"
+        page.wait_for_function(f"{curves}.filter(t => t[1]?.length > 1).length >= {len(SIDES)}")
+        drawn = page.evaluate(curves)
+        table = pd.read_csv(root / table_path(PATHS, "sides"))
+        assert {name: dict(zip(x, y, strict=True)) for name, x, y in drawn if x} == {
+            side: pytest.approx(dict(zip(curve["n_train"], curve["qwk"], strict=True)))
+            for side, curve in table.groupby("side")
+        }
 
-    def test_comparing_runs_draws_a_curve_for_each(self, page: Any, address: str, children: dict[str, Run]) -> None:
+    def test_comparing_runs_draws_a_curve_for_each(self, page: Any, links: list[str], children: dict[str, Run]) -> None:
         names = ("text_stats / Ridge", "text_stats / T(1)", "text / mean")
         ids = [children[name].info.run_id for name in names]
-        page.goto(f"{address}/#/compare-runs?runs={json.dumps(ids)}&experiments=[%221%22]")
+        page.goto(f"{links[0].split('#')[0]}#/compare-runs?runs={json.dumps(ids)}&experiments=[%221%22]")
         page.get_by_role("link", name="mae_clipped", exact=True).click()
         page.locator(".js-plotly-plot .scatterlayer .trace").nth(2).wait_for()
         for name in names:
-            page.get_by_text(f"{name} (mae_clipped)").first.wait_for()
+            page.get_by_text(f"{children[name].info.run_name} (mae_clipped)").first.wait_for()
 
-    def test_the_page_of_the_parent_shows_the_note(self, page: Any, address: str, runs: dict[str, Any]) -> None:
-        page.goto(f"{address}/#/experiments/1/runs/{runs['parent']}")
+    def test_the_page_of_the_parent_shows_the_note_and_leads_to_the_comparison(
+        self, page: Any, links: list[str], runs: dict[str, Any], parent: Run
+    ) -> None:
+        page.goto(f"{links[0].split('#')[0]}{run_page('1', runs['parent'])}")
+        page.get_by_text("Model training").wait_for()
+        page.get_by_text(parent.data.tags["headline"], exact=True).first.wait_for()
+        page.get_by_text("Show more").first.click()
         for sentence in VERDICT:
             page.get_by_text(sentence).wait_for()
-        page.get_by_text("Show more").first.click()
-        page.get_by_role("heading", name="Where to look").wait_for()
         assert page.get_by_role("cell", name="T(1) clipped").is_visible()
+        page.get_by_role("link", name="Comparison").first.click()
+        page.context.pages[-1].get_by_role("link", name="no T", exact=True).wait_for()
+
+    def test_a_port_that_is_taken_is_one_line(self, root: Path, links: list[str]) -> None:
+        port = links[0].split("/#")[0].rsplit(":")[-1]
+        command = [sys.executable, "-m", "pipeline", "ui", "--port", port]
+        done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            f"error: port {port} of this machine cannot be used (Address already in use): choose another, such as "
+            f"make ui PORT={int(port) + 1} (--port {int(port) + 1})"
+        ]
+
+    def test_with_a_server_the_links_are_on_it(self, root: Path, runs: dict[str, Any]) -> None:
+        """No server is asked: where the last log went is known."""
+        command = [sys.executable, "-m", "pipeline", "ui"]
+        settings = environment(MLFLOW_TRACKING_URI="http://ann:secret@server:8000")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            kept = PATHS.runs.read_text()
+            write_json(PATHS.runs, {**runs, "uri": "http://server:8000"})
+            done = subprocess.run(command, env=settings, capture_output=True, text=True)
+            PATHS.runs.write_text(kept)
+        assert done.returncode == 0, done.stderr
+        assert f"http://server:8000/{comparison('1', runs['upload'])}\n" in done.stdout
+        assert "secret" not in done.stdout

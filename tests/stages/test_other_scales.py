@@ -157,9 +157,9 @@ class TestStages:
 
     @each_scale
     def test_mlflow_is_told_the_scale(self, name: str) -> None:
-        parent, lines = runs_of(Results(DatasetPaths(name)), "upload")
-        assert parent.params["scale"] == SCALES[name].written
-        assert len(lines) == len(SCORE["models"]) + 1
+        runs = runs_of(Results(DatasetPaths(name)))
+        assert runs.parent.params["scale"] == SCALES[name].written
+        assert len(runs.lines) == len(SCORE["models"]) + 1
 
     def test_a_comparison_says_that_the_scales_differ(self) -> None:
         text = compare("ten", "halves")

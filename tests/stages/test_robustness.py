@@ -13,24 +13,28 @@ from project import ROOT, make_project
 from pipeline.errors import PipelineError
 from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
+from pipeline.experiment.readings import BOTH, chosen_reviews, only
 from pipeline.experiment.robustness import calibrated_lines, changes_frame, last_lines
 from pipeline.project.conf import RobustnessConfig
 from pipeline.project.paths import DatasetPaths
-from pipeline.project.tables import TABLES, table_path, write_table
+from pipeline.project.tables import TABLES, read_table, table_path, write_table
+from pipeline.scale import Scale
 from pipeline.stages import features as featurize
 from pipeline.stages import prepare, robustness, score
+from pipeline.text import word_spans
 
 pytestmark = pytest.mark.slow
 
-CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12)
+CONFIG = RobustnessConfig(seed=1, n_resamples=100, n_reviews=12, n_readings=3)
 SIDES = {
     "T-method": Line("text_stats", "T(1)"),
     "attention": Line("attention_pooling+text_stats", "Ridge"),
     "combined": Line("attention_pooling+text_stats", "Ta"),
 }
-SIDES_CSV = "reports/sample/curves/sides.csv"
+SIDES_CSV, CONTRASTS_CSV = (f"reports/sample/curves/{name}.csv" for name in ("sides", "contrasts"))
 NAMES = [name for name, table in TABLES.items() if table.stage == "robustness"]
 HEAD = "side,n_train,features,model,qwk,qwk_low,qwk_high"
+TWO = "T-method,5,text_stats,{},0,0,0\nattention,5,text_stats,Ta,0,0,0\n"
 
 
 def write_curves(paths: DatasetPaths) -> None:
@@ -41,6 +45,7 @@ def write_curves(paths: DatasetPaths) -> None:
         for n_train in (10, 45)
     ]
     write_table(paths, "sides", pd.DataFrame(rows))
+    write_table(paths, "contrasts", pd.DataFrame([{"a": "T-method", "b": "attention", "n_train": 45}]))
     write_table(paths, "curves", pd.DataFrame([line._asdict() for line in (*SIDES.values(), Line("text", "mean"))]))
 
 
@@ -154,6 +159,29 @@ def test_costs_are_those_of_the_lines_with_a_curve(here: Path) -> None:
     assert baseline["total_seconds"] == baseline["fit_seconds"]
 
 
+def test_reviews_are_read_word_by_word_and_the_sums_are_the_lines_predictions(here: Path) -> None:
+    paths = DatasetPaths("sample")
+    table, reviews = read_table(paths, "readings"), pd.read_parquet(paths.reviews).set_index("review_id")
+    predictions = pd.read_parquet(paths.predictions).set_index("review_id")
+    train = reviews[reviews["split"] == "train"]
+    assert len(table)
+    assert table["side"].unique().tolist() == ["T-method", "attention"]
+    for (review_id, side), words in table.groupby(["review_id", "side"], sort=False):
+        text, first = reviews["text"][review_id], words.iloc[0]
+        assert reviews["split"][review_id] == "test"
+        assert SIDES[side] == Line(first["features"], first["model"])
+        assert words["word"].tolist() == [
+            text[start:end] for start, end in zip(words["start"], words["end"], strict=True)
+        ]
+        assert list(zip(words["start"], words["end"], strict=True)) == word_spans(text)
+        assert first["base"] == pytest.approx(train["stars"].mean())
+        expected = np.clip(predictions.loc[review_id, str(SIDES[side])], 1, 5)
+        assert first["predicted"] == pytest.approx(expected, abs=1e-4)
+        assert first["base"] + words["contribution"].sum() == pytest.approx(first["predicted"], abs=1e-9)
+        right = np.round(expected) == reviews["stars"][review_id]
+        assert right == (first["reason"] in (BOTH, only(side)))
+
+
 def test_the_same_seed_gives_the_same_tables(here: Path) -> None:
     before = {name: table_path(DatasetPaths("sample"), name).read_bytes() for name in NAMES}
     manifest = robustness.run("sample")
@@ -168,7 +196,9 @@ def test_the_same_seed_gives_the_same_tables(here: Path) -> None:
         (SIDES_CSV, "side\nx\n", "lacks the column 'n_train': run the curves stage again"),
         (SIDES_CSV, f"{HEAD}\na,5,text_stats,T(9),0,0,0\n", "unknown model 'T(9)'"),
         (SIDES_CSV, f"{HEAD}\na,5,x,Ta,0,0,0\n", "unknown feature set 'x'"),
-        (SIDES_CSV, f"{HEAD}\na,5,text_stats,Tb,0,0,0\n", "lacks text_stats / Tb"),
+        (SIDES_CSV, f"{HEAD}\n{TWO.format('Tb')}", "lacks text_stats / Tb"),
+        (SIDES_CSV, f"{HEAD}\na,5,text_stats,Ta,0,0,0\n", "contrasts.csv: unknown side 'T-method'; known: a"),
+        (CONTRASTS_CSV, None, "is missing: run the curves stage first"),
         ("reports/sample/predictions.parquet", "no Parquet", "cannot be read"),
         ("data/features/sample/costs.json", "{}", "does not know 'attention_pooling': run the features stage again"),
         ("data/features/sample/text_stats.skops", "no skops", "cannot be read"),
@@ -221,3 +251,23 @@ def test_a_change_that_reverses_the_predictions_is_seen_for_what_it_is() -> None
     assert changes["qwk"].tolist() == [1, -1]
     assert changes["difference"].tolist() == [0, -2]
     assert changes["high"][1] < -1.8
+
+
+def test_reviews_are_chosen_by_who_is_right_how_long_they_are_and_how_far_the_others_are_off() -> None:
+    lengths = [20, 70, 20, 20, 20, 30, 29, 20]
+    stars = [5, 5, 5, 5, 1, 4, 4, 2]
+    a = [5.4, 5.0, 4.6, 5.0, 1.0, 4.0, 4.0, 3.0]
+    b = [3.0, 1.0, 4.0, 2.0, 3.0, 4.4, 4.0, 1.0]
+    reviews = pd.DataFrame({"text": [" ".join(["x"] * n) for n in lengths], "stars": stars})
+    found = chosen_reviews(reviews, {"a": np.array(a), "b": np.array(b)})
+    assert found == [(only("a"), 3), (only("a"), 0), (BOTH, 5)]
+    swapped = chosen_reviews(reviews, {"b": np.array(b), "a": np.array(a)})
+    assert swapped == found
+
+
+def test_of_many_stars_five_are_shown_and_a_text_without_words_is_none() -> None:
+    stars = np.arange(0, 101, 5)
+    reviews = pd.DataFrame({"text": ["word " * 20] * 20 + ["!!!"], "stars": stars})
+    exact = stars.astype(float)
+    chosen = chosen_reviews(reviews, {"a": exact, "b": exact}, Scale(0, 100, 5))
+    assert [stars[row] for _, row in chosen] == [75, 50, 25, 0]

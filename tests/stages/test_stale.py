@@ -141,7 +141,7 @@ def test_a_model_that_is_added_is_the_only_one_that_is_fitted(project: Path) -> 
 
 def test_a_feature_set_that_is_added_fits_its_lines_only_and_follows_the_code_of_the_user(project: Path) -> None:
     features, draws = features_of(project), draws_of(project)
-    source = (ROOT / "README.md").read_text(encoding="utf-8")
+    source = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
     (block,) = [code for code in re.findall(r"```python\n(.*?)```", source, re.DOTALL) if "class QuestionMarks" in code]
     (project / "my_features.py").write_text(block)
     (project / "conf/features/questions.yaml").write_text("transformer: my_features.QuestionMarks\n")

@@ -1,57 +1,47 @@
 "use strict";
-/* Without this script the leaderboard is a plain table; with it, it sorts and filters. */
-const table = document.getElementById("leaderboard");
-const body = table.tBodies[0];
-const rows = [...body.rows];
-const heads = [...table.tHead.rows[0].cells];
-const controls = document.getElementById("controls");
-const [words, family, features] = ["words", "family", "features"].map((id) => document.getElementById(id));
-const count = document.getElementById("count");
+/* Without this script every section still opens by a click; with it, by a link to it, too, and the contents follow. */
+{
+  const folds = [...document.querySelectorAll("details.fold")];
+  const contents = document.getElementById("contents");
+  const links = [...contents.querySelectorAll("a")];
+  const targets = links.map((link) => document.getElementById(link.hash.slice(1)));
+  const all = document.getElementById("all");
 
-/* The value of a cell: its number in full where it has one, else its text; empty ones come last, whichever way. */
-function value(row, column) {
-  const cell = row.cells[column];
-  if (cell.dataset.value === undefined) return cell.textContent.trim().toLowerCase();
-  return cell.dataset.value === "" ? null : Number(cell.dataset.value);
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let each = target; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+    (target.closest("section") && target.matches(".fold > div") ? target.closest("section") : target).scrollIntoView();
+  };
+
+  /* The current section is the last one whose start has come to the upper third of the window, or at the end the last. */
+  const mark = () => {
+    const root = document.documentElement;
+    const end = scrollY > 0 && scrollY + innerHeight >= root.scrollHeight - 2 ? innerHeight : innerHeight / 3;
+    const last = targets.findLastIndex((each) => each.closest("section").getBoundingClientRect().top < end);
+    links.forEach((link, place) => (place === last ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+  };
+
+  const label = () => {
+    all.textContent = folds.every((fold) => fold.open) ? "Close all sections" : "Open all sections";
+    mark();
+  };
+
+  addEventListener("hashchange", reveal);
+  addEventListener("scroll", mark, { passive: true });
+  addEventListener("resize", mark);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (!link) return;
+    if (links.includes(link)) contents.open = false;
+    if (link.hash === location.hash) reveal();
+  });
+  folds.forEach((fold) => fold.addEventListener("toggle", label));
+  all.addEventListener("click", () => {
+    const open = folds.some((fold) => !fold.open);
+    folds.forEach((fold) => { fold.open = open; });
+  });
+  all.hidden = false;
+  reveal();
+  label();
 }
-
-function compare(a, b, sign) {
-  if (a === null || b === null || a === "" || b === "") return (a === null || a === "") - (b === null || b === "");
-  return sign * (typeof a === "number" ? a - b : a.localeCompare(b));
-}
-
-function sort(column) {
-  const head = heads[column];
-  const first = head.dataset.first || "ascending";
-  const other = first === "ascending" ? "descending" : "ascending";
-  const order = head.getAttribute("aria-sort") === first ? other : first;
-  heads.forEach((each) => each.setAttribute("aria-sort", each === head ? order : "none"));
-  const sign = order === "ascending" ? 1 : -1;
-  body.append(...rows.sort((a, b) => compare(value(a, column), value(b, column), sign)));
-}
-
-function filter() {
-  const wanted = words.value.trim().toLowerCase().split(/\s+/);
-  let shown = 0;
-  for (const row of rows) {
-    const text = row.textContent.toLowerCase();
-    const fits = wanted.every((word) => text.includes(word))
-      && (!family.value || family.value === row.dataset.family)
-      && (!features.value || features.value === row.dataset.features);
-    row.hidden = !fits;
-    shown += fits;
-  }
-  count.textContent = `${shown} of ${rows.length} lines`;
-}
-
-heads.forEach((head, column) => {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = head.textContent;
-  button.addEventListener("click", () => sort(column));
-  head.replaceChildren(button);
-  if (!head.hasAttribute("aria-sort")) head.setAttribute("aria-sort", "none");
-});
-[words, family, features].forEach((control) => control.addEventListener("input", filter));
-controls.hidden = false;
-filter();

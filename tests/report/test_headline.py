@@ -1,0 +1,281 @@
+"""The answer in ten seconds: what it says in every case, and that it claims nothing that is not sure."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_data import HOSTILE
+
+from pipeline.evaluation.perturbations import CHANGES
+from pipeline.evaluation.verdict import sure_leads
+from pipeline.project.paths import DatasetPaths
+from pipeline.report import headline_figure
+from pipeline.report.figure import BLUE, INK, ORANGE, drawing
+from pipeline.report.headline import _CHANGES, Headline, headline
+from pipeline.report.results import Results
+from pipeline.report.summary import render_summary
+
+SIZES = [10, 20, 30, 50, 450]
+PAIR = ("T-method", "attention")
+WIDE, NARROW = 0.3, 0.05  # how far an interval reaches to both sides
+
+
+def contrasts(signs, pair=PAIR, sizes=None, reach=NARROW):
+    """A pair of sides: "+" where the first is surely ahead, "-" the second, "." neither."""
+    middle = {"+": 0.2, "-": -0.2, ".": 0.01}
+    rows = [
+        {"n_train": size, "difference": difference, "low": difference - reach, "high": difference + reach}
+        | {"p": 0.001, "p_holm": 0.9 if sign == "." else 0.01}
+        for size, sign in zip(sizes or SIZES[-len(signs) :], signs, strict=True)
+        for difference in [middle[sign]]
+    ]
+    return pd.DataFrame(rows).assign(a=pair[0], b=pair[1])
+
+
+def results_of(tables, seconds=(1.0, 1.0), hurt=(), n_held_out=150, known=()):
+    """Results of two sides whose training takes these seconds, hurt by these (side, change, difference, high)."""
+    first = tables[0]
+    names = dict.fromkeys(name for table in (*tables, *known) for name in (*table["a"], *table["b"]))
+    sides = [
+        {"side": name, "n_train": n, "features": "f", "model": name, "qwk": 0.5, "qwk_low": 0.4, "qwk_high": 0.6}
+        for name in names
+        for n in first["n_train"]
+    ]
+    made = Results(DatasetPaths("nowhere"))
+    vars(made).update(
+        n_held_out=n_held_out,
+        contrasts=pd.concat(tables),
+        sides=pd.DataFrame(sides),
+        costs=pd.DataFrame({"features": "f", "model": first.iloc[0][["a", "b"]], "total_seconds": seconds}),
+        changes=pd.DataFrame([*hurt], columns=["side", "change", "difference", "high"]),
+        know_how=pd.DataFrame([row | {"n_train": 0, "qwk": 0.767} for row in sides[:: len(first)]] if known else []),
+        know_how_contrasts=pd.concat(known) if known else contrasts(".")[:0],
+    )
+    return made
+
+
+def found(signs, **settings) -> Headline:
+    reach = settings.pop("reach", NARROW)
+    return headline(results_of([contrasts(signs, reach=reach)], **settings))
+
+
+@pytest.mark.parametrize(
+    ("signs", "sentence"),
+    [
+        ("+++..", "A tie with all 450 reviews; the T-method is ahead with 10 to 30."),
+        ("+..+.", "A tie with all 450 reviews; the T-method is ahead with 10 and 50."),
+        ("---..", "A tie with all 450 reviews; attention is ahead with 10 to 30."),
+        ("+..-.", "A tie with all 450 reviews; the T-method is ahead with 10; attention is ahead with 50."),
+        (".....", "A tie with all 450 reviews, and no sure winner with fewer."),
+        ("....+", "The T-method is ahead with all 450 reviews."),
+        ("....-", "Attention is ahead with all 450 reviews."),
+        ("+++++", "The T-method is ahead with 10 to 450 reviews."),
+        ("-----", "Attention is ahead with 10 to 450 reviews."),
+        ("+...+", "The T-method is ahead with 10 and all 450 reviews."),
+        ("++.--", "Attention is ahead with 50 to 450 reviews; the T-method is ahead with 10 to 20."),
+    ],
+)
+def test_the_sentence_says_who_is_ahead_with_all_reviews_and_at_which_sizes(signs: str, sentence: str) -> None:
+    assert found(signs).sentence == sentence
+
+
+def test_where_the_intervals_are_wide_nobody_speaks_of_a_tie() -> None:
+    wide = found(".....", reach=WIDE, n_held_out=30)
+    assert wide.sentence == "No sure winner with 10 to 450 reviews (too few to test on: 30)."
+    assert wide.advice == ["With 10 to 450 reviews, no sure winner."]
+    assert found("+....", reach=WIDE).sentence == (
+        "No sure winner with all 450 reviews (too few to test on: 150); the T-method is ahead with 10."
+    )
+
+
+def test_with_too_few_held_out_reviews_nothing_is_sure() -> None:
+    few = found("+++++", n_held_out=29)
+    assert few.sentence == "No sure winner with 10 to 450 reviews (too few to test on: 29)."
+    assert few.advice == ["With 10 to 450 reviews, no sure winner."]
+
+
+@pytest.mark.parametrize(("sign", "start"), [(".", "A tie with"), ("+", "The T-method is ahead with")])
+def test_one_size_is_enough(sign: str, start: str) -> None:
+    one = headline(results_of([contrasts(sign, sizes=[90])]))
+    assert one.sentence == f"{start} all 90 reviews."
+    assert one.advice == [f"With all 90 reviews, take {'the T-method' if sign == '+' else 'either'}."]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((0.5, 5.0), "the T-method is ahead with 10 and trains ten times as fast."),
+        ((1.0, 2.0), "the T-method is ahead with 10 and trains twice as fast."),
+        ((50.0, 1.0), "the T-method is ahead with 10; attention trains 50 times as fast."),
+        ((1.0, 1.9), "the T-method is ahead with 10."),
+        ((1.9, 1.0), "the T-method is ahead with 10."),
+        ((1.0, 1.0), "the T-method is ahead with 10."),
+        ((np.nan, 1.0), "the T-method is ahead with 10."),
+        ((1.0, np.nan), "the T-method is ahead with 10."),
+        ((0.0, 1.0), "the T-method is ahead with 10."),
+    ],
+)
+def test_training_time_is_told_where_it_is_twice_as_much(seconds: tuple[float, float], said: str) -> None:
+    assert found("+....", seconds=seconds).sentence == f"A tie with all 450 reviews; {said}"
+
+
+def test_a_line_without_costs_is_no_reason_to_stop() -> None:
+    made = results_of([contrasts("+....")], seconds=(1.0, 9.0))
+    vars(made)["costs"] = made.costs[:0]
+    assert "trains" not in headline(made).sentence
+
+
+@pytest.mark.parametrize(
+    ("hurt", "said"),
+    [
+        ([], ""),
+        ([("T-method", "shouting", -0.11, -0.01)], "; capitals hurt it"),
+        ([("attention", "shouting", -0.11, -0.01)], "; capitals hurt attention"),
+        ([(side, "shouting", -0.2, -0.1) for side in PAIR], "; capitals hurt both"),
+        (
+            [("T-method", change, -0.2, -0.1) for change in ("typos", "shouting", "shuffled")],
+            "; typos, capitals and shuffled words hurt it",
+        ),
+        (
+            [*((side, "truncated", -0.2, -0.1) for side in PAIR), ("attention", "typos", -0.3, -0.1)],
+            "; typos hurt attention; texts cut in half hurt both",
+        ),
+        ([("T-method", "shouting", -0.09, -0.01)], ""),
+        ([("T-method", "shouting", -0.3, 0.01)], ""),
+        ([("T-method", "none", 0.0, 0.0), ("T-method", "typos", np.nan, np.nan)], ""),
+        ([("other models", "shouting", -0.3, -0.1)], ""),
+    ],
+)
+def test_a_change_that_costs_much_is_told_with_those_whom_it_hurts(hurt: list[tuple], said: str) -> None:
+    assert found("+....", hurt=hurt).sentence == f"A tie with all 450 reviews; the T-method is ahead with 10{said}."
+
+
+def test_without_a_sole_subject_the_side_that_is_hurt_is_named() -> None:
+    hurt = [("T-method", "shouting", -0.2, -0.1)]
+    assert found(".....", hurt=hurt).sentence.endswith("; capitals hurt the T-method.")
+    assert found("+..-.", hurt=hurt).sentence.endswith("; capitals hurt the T-method.")
+
+
+def test_every_change_has_words() -> None:
+    assert set(_CHANGES) == set(CHANGES)
+
+
+@pytest.mark.parametrize(
+    ("signs", "advice"),
+    [
+        ("+++..", ["With 10 to 30 reviews, take the T-method.", "With 50 to 450 reviews, take either: "]),
+        (
+            "+.--.",
+            [
+                "With 10 reviews, take the T-method.",
+                "With 20 reviews, take either.",
+                "With 30 to 50 reviews, take attention.",
+                "With all 450 reviews, take either: ",
+            ],
+        ),
+        ("+++++", ["With 10 to 450 reviews, take the T-method: "]),
+        ("....-", ["With 10 to 50 reviews, take either.", "With all 450 reviews, take attention: "]),
+    ],
+)
+def test_the_advice_goes_by_the_training_reviews(signs: str, advice: list[str]) -> None:
+    assert found(signs).advice == [line.replace(": ", ".") for line in advice]
+    faster = "the T-method trains ten times as fast."
+    assert found(signs, seconds=(1, 10)).advice == [line.replace(": ", f": {faster}") for line in advice]
+
+
+def test_know_how_is_advised_with_no_review_at_all() -> None:
+    plain = [contrasts("+++..")]
+    known = [contrasts("+..", sizes=[0, 10, 30])]
+    assert headline(results_of(plain, known=known)).advice[0] == (
+        "With no review at all, take the T-method with know-how from other reviews (agreement 0.77)."
+    )
+    unsure = headline(results_of(plain, known=[contrasts(".+.", sizes=[0, 10, 30])]))
+    assert unsure.advice[0] == (
+        "With no review at all, take know-how from other reviews "
+        "(agreement 0.77 with the T-method, 0.77 with attention; no sure winner)."
+    )
+    assert unsure.also == ["the T-method ahead of attention with 10 reviews, both with know-how"]
+    assert unsure.sentence == headline(results_of(plain)).sentence
+
+
+def test_every_sure_lead_of_the_other_pairs_is_named_losses_too() -> None:
+    pairs = [("T-method", "other models"), ("T-attention", "trained attention"), ("combined", "attention")]
+    others = [contrasts(each, pair) for each, pair in zip(("+++++", "--..+", "....."), pairs, strict=True)]
+    made = results_of([contrasts("....."), *others], known=[contrasts("-.+", pairs[0], [0, 10, 384])])
+    assert headline(made).also == [
+        "the T-method ahead of other models with 10 to 450 reviews",
+        "T-attention ahead of trained attention with all 450 reviews",
+        "trained attention ahead of T-attention with 10 to 20 reviews",
+        "the T-method ahead of other models with all 384 reviews, both with know-how",
+        "other models ahead of the T-method with 0 reviews, both with know-how",
+    ]
+    vars(made)["n_held_out"] = 12
+    assert headline(made).also == []
+
+
+def test_no_words_of_statistics_stand_in_the_first_screen() -> None:
+    hurt = [(side, change, -0.2, -0.1) for change in CHANGES for side in PAIR]
+    known = [contrasts("+", sizes=[0])]
+    tables = [contrasts("++.-."), contrasts("+++++", ("x", "y"))]
+    everything = headline(results_of(tables, (1, 9), hurt, known=known))
+    text = " ".join([everything.sentence, *everything.advice, *everything.also])
+    assert not re.search(r"\b(p|Holm|CI|QWK|bootstrap|contrast|significant|interval)\b", text)
+
+
+def test_any_name_of_a_side_is_a_name() -> None:
+    pair = (HOSTILE, "1")
+    said = headline(results_of([contrasts("+++..", pair)], seconds=(9, 1)))
+    first, second, third = said.sentence.split("; ")
+    assert (first, second) == ("A tie with all 450 reviews", f"{HOSTILE} is ahead with 10 to 30")
+    assert third == "1 trains nine times as fast."
+
+
+def test_page_and_summary_start_with_it(results: Results, page: str) -> None:
+    said = headline(results)
+    shown = page.index(said.sentence)
+    assert page.index("<h1>") < shown < page.index(said.advice[0]) < page.index('<nav aria-label="Contents">')
+    assert shown < page.index(results.sentences[0])
+    assert "Also sure: combined ahead of attention with " in page
+    summary = render_summary("d", results)
+    lines = [line for line in summary.splitlines() if line]
+    assert lines[1] == f"**{said.sentence}**"
+    assert lines[2] == f"- {said.advice[0]}"
+    assert summary.index("Also sure") < summary.index(results.sentences[0])
+
+
+def axes_of(made: Results):
+    leads = {ahead: sizes for ahead, _, sizes in sure_leads(made.contrasts, made.n_held_out)}
+    with drawing():
+        return headline_figure._differences(made.contrasts, leads).axes[0]
+
+
+def test_the_picture_marks_what_is_sure_by_colour_shape_and_filling() -> None:
+    lines = axes_of(results_of([contrasts("++.-.")])).lines[1:]
+    drawn = {line.get_color(): (line.get_marker(), line.get_markerfacecolor(), *line.get_ydata()) for line in lines}
+    assert drawn == {
+        BLUE: ("^", BLUE, 0.2, 0.2),
+        ORANGE: ("v", ORANGE, -0.2),
+        INK: ("o", "none", 0.01, 0.01),
+    }
+
+
+@pytest.mark.parametrize("signs", [".", "+", "+" * 40], ids=["one", "one sure", "many"])
+def test_any_number_of_sizes_can_be_drawn_and_the_last_is_named(signs: str) -> None:
+    sizes = [10 * 2**i for i in range(len(signs))]
+    axes = axes_of(results_of([contrasts(signs, sizes=sizes)]))
+    assert str(sizes[-1]) in [label.get_text() for label in axes.get_xticklabels()]
+    assert {text.get_text() for text in axes.texts} == {"T-method ahead ↑", "attention ahead ↓"}
+
+
+def test_the_picture_says_the_finding_in_words() -> None:
+    with drawing():
+        (picture,) = headline_figure.pictures(results_of([contrasts("+..--")]))
+    assert picture.kind == "headline"
+    assert picture.text.startswith(
+        "T-method is surely ahead with 10, and attention is surely ahead with 50 to 450. Agreement of T-method less "
+    )
+    assert "; 450 reviews -0.20 (-0.25 to -0.15)." in picture.text
+    with drawing():
+        (picture,) = headline_figure.pictures(results_of([contrasts(".....")]))
+    assert picture.text.startswith("Neither side is surely ahead at any size. ")
