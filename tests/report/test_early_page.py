@@ -48,7 +48,7 @@ def test_it_holds_the_leaderboard_and_no_link_to_what_is_left_out(early: Dataset
 def test_its_pictures_are_those_of_the_scores_and_files_too(early: DatasetPaths) -> None:
     page = early.page.read_text(encoding="utf-8")
     files = sorted(path.name.partition("_")[0] for path in early.figures.iterdir())
-    assert set(files) == {"predictions", "confusion", "items", "data"}
+    assert set(files) == {"predictions", "confusion", "data"}
     assert files.count("confusion") == 2
     assert page.count("<img") == len(files)
 
