@@ -30,14 +30,14 @@ _EMPTY = "text empty or not a string"
 _LEAK = "nearly identical to a test review"
 # What a change does to a review, and what helps.
 _CHANGES = {
-    "typos": ("Typing errors cost", "correct the spelling first"),
-    "shouting": ("Capitals and doubled exclamation marks cost", "write such reviews in lower case first"),
-    "truncated": ("Losing the second half of a review costs", "score whole reviews only"),
-    "shuffled": ("Words in random order cost", "score sentences, not lists of words"),
-    "no_punctuation": ("Missing punctuation costs", "keep it in the texts"),
-    "british": ("British spelling costs", "train on both spellings"),
-    "boilerplate": ("A form's sentence in front costs", "remove such sentences first"),
-    "added_sentence": ("A sentence beside the point costs", "remove what is no review first"),
+    "typos": ("Typing errors", "correct the spelling first"),
+    "shouting": ("Capitals and doubled exclamation marks", "write such reviews in lower case first"),
+    "truncated": ("Reviews without their second half", "score whole reviews only"),
+    "shuffled": ("Words in random order", "score sentences, not lists of words"),
+    "no_punctuation": ("Missing punctuation", "keep it in the texts"),
+    "british": ("British spelling", "train on both spellings"),
+    "boilerplate": ("A form's sentence in front", "remove such sentences first"),
+    "added_sentence": ("A sentence beside the point", "remove what is no review first"),
 }
 
 
@@ -83,9 +83,9 @@ def _changes(results: Results) -> Iterator[Alert]:
     changes = results.changes[results.changes["change"] != "none"]
     heavy = changes[(changes["difference"] < -LOSS) & (changes["high"] < 0)]
     for change, rows in heavy.groupby("change", sort=False):
-        costs, advice = _CHANGES.get(str(change), (f"The change {str(change)!r} costs", "train on such reviews, too"))
+        title, advice = _CHANGES.get(str(change), (str(change), "train on such reviews, too"))
         sides = [f"{side} {-loss:.2f}" for side, loss in zip(rows["side"], rows["difference"], strict=True)]
-        yield Alert("warn", "Changed reviews", f"{costs} {listed(sides)} QWK: {advice}.")
+        yield Alert("warn", title, f"This costs {listed(sides)} QWK: {advice}.")
     if heavy.empty and len(changes):
         yield Alert("pass", f"no change of the reviews costs a side more than {LOSS:g} QWK")
 
@@ -119,8 +119,8 @@ def _empty_texts(results: Results) -> Iterator[Alert]:
     if reasons is None:
         return
     if n := reasons.get(_EMPTY, 0):
-        rows = "row has" if n == 1 else "rows have"
-        yield Alert("note", "Empty texts", f"{n:,} {rows} no text and were left out: see the lines under Data.")
+        rows = "row has no text and was" if n == 1 else "rows have no text and were"
+        yield Alert("note", "Empty texts", f"{n:,} {rows} left out: the first one stands under Data.")
     else:
         yield Alert("pass", "no empty texts")
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from pipeline.format import short
@@ -55,7 +55,8 @@ def line_costs(costs: pd.DataFrame, caption: str) -> Table:
 
 def frontier_table(costs: pd.DataFrame) -> Table:
     """Return the lines on the frontier of quality and cost, numbered as in the figure."""
-    cells = {**_CELLS, "line": "{place}. {model} on {features}".format_map}
+    names = ("line", "QWK (95%)", "total s", "predict, µs a review")
+    cells = {name: _CELLS[name] for name in names} | {"line": "{place}. {model} on {features}".format_map}
     return long_table("The frontier: no other line is both better and cheaper", frontier(costs), cells)
 
 
@@ -103,7 +104,7 @@ def _pareto(costs: pd.DataFrame, families: Sequence[str]) -> Figure:
         for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
             cast(Artist, handle).set_alpha(1)
         # Room for the labels, which stand where nothing is better and cheaper.
-        axes.margins(x=0.12, y=0.16)
+        axes.margins(x=0.12, y=0.22)
         figure.draw_without_rendering()
         _label(axes, best, shown)
     return figure
@@ -113,28 +114,41 @@ def _label(axes: Axes, best: pd.DataFrame, shown: pd.DataFrame) -> None:
     """Write the numbers of the frontier beside its points, and what the cheapest and the best line are."""
     points = axes.transData.transform(shown[["total_seconds", "qwk"]].to_numpy(float))
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+    taken += [text.get_window_extent() for text in axes.texts]
     for line in best.to_dict("records"):
         _place(axes, str(line["place"]), line, _BESIDE, taken)
     ends = best.iloc[[-1, 0]] if len(best) > 1 else best
     for name, line in zip(("best", "cheapest"), ends.to_dict("records"), strict=False):
         what = f"{line['model']}\non {line['features']}"
-        _place(axes, f"{name}: QWK {line['qwk']:.2f}, {short(line['total_seconds'])} s\n{what}", line, _ABOVE, taken)
+        _place(axes, f"{name}, {short(line['total_seconds'])} s:\n{what}", line, _ABOVE, taken)
 
 
 def _place(
     axes: Axes, text: str, line: dict[Any, Any], shifts: Sequence[tuple[float, float]], taken: list[Bbox]
 ) -> None:
-    """Write a text near the point of a line, at the first shift where it meets nothing; what it takes is added."""
-    where, room = (line["total_seconds"], line["qwk"]), axes.bbox
+    """Write a text near the point of a line, at the first shift where it meets least; what it takes is added."""
     arrow = {"arrowstyle": "-", "color": INK, "alpha": 0.5, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
     look: Any = {"textcoords": "offset points", "va": "center", "fontsize": 9, "arrowprops": arrow}
-    for x, y in shifts:
-        label = axes.annotate(text, where, (x, y), ha="right" if x < 0 else "left", **look)
+
+    def write(shift: tuple[float, float]) -> Annotation:
+        where = (line["total_seconds"], line["qwk"])
+        label = axes.annotate(text, where, shift, ha="right" if shift[0] < 0 else "left", **look)
         # Else the axes would shrink to make room for it.
         label.set_in_layout(False)
-        box = Text.get_window_extent(label)
-        inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
-        if (inside and not any(box.overlaps(other) for other in taken)) or (x, y) == shifts[-1]:
-            taken.append(box)
-            return
+        return label
+
+    def meets(shift: tuple[float, float]) -> int:
+        label = write(shift)
+        box, room = _extent(label), axes.bbox
         label.remove()
+        inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+        return len(taken) * (not inside) + box.count_overlaps(taken)
+
+    free = next((shift for shift in shifts if not meets(shift)), None)
+    taken.append(_extent(write(free or min(shifts, key=meets))))
+
+
+def _extent(label: Annotation) -> Bbox:
+    # Only the extent with its arrow moves the text to its place.
+    label.get_window_extent()
+    return Text.get_window_extent(label).padded(3)

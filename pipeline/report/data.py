@@ -46,7 +46,9 @@ def _facts(results: Results) -> dict[str, str]:
     given = {name.upper(): options[name] for name in _OPTIONS if options.get(name)}
     facts = {"Source": ", ".join(f"{name}={value}" for name, value in given.items()), "Rows": _rows(prepared)}
     if "language" in prepared:
-        facts["Language"] = _LANGUAGES.get(str(prepared["language"]), "written with spaces between words")
+        facts["Language"] = _LANGUAGES.get(
+            str(prepared["language"]), "neither Japanese nor Chinese: words stand between spaces"
+        )
     facts["Read as"] = " ".join(notes({**results.read, "unknown_tokens": {}, "poorly_read": 0}))
     facts["Stars"] = f"from {results.scale}" + (", numbers between them rounded" if prepared.get("rounded") else "")
     if results.has_reviews:
@@ -146,5 +148,6 @@ def _length_bars(lengths: "pd.Series[int]", unit: str) -> Figure:
     beyond = int((lengths > most).sum())
     last = f", {beyond:,} longer ones in the last bar" if beyond else ""
     axes.set(xlabel=f"{unit}{last}", ylabel="reviews", xlim=(0, None))
+    axes.locator_params(axis="y", integer=True)
     axes.grid(visible=False, axis="x")
     return figure

@@ -69,7 +69,7 @@ def pictures(results: Results, n_plots: int, sides: pd.DataFrame) -> Iterator[Pi
         exact, near = (float((wrong_by <= most).mean()) for most in (0, 1))
         found = f"{exact:.0%} of the rounded stars are exact, {near:.0%} within {step}"
         text = f"Confusion matrix of {line['side']}, {LINE(line)}: {found}."
-        title = f"{line['side']}: {exact:.0%} exact, {near:.0%} within {scale.step:g}"
+        title = f"{line['side']}\n{exact:.0%} exact, {near:.0%} within {scale.step:g}"
         yield picture("confusion", f"confusion_{line['side']}", text, _confusion(stars, predicted, title, scale))
 
 

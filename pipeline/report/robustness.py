@@ -34,14 +34,10 @@ def _change_cell(row: Any) -> str:
 
 
 def transfer_table(transfer: pd.DataFrame) -> Table:
-    """Return QWK of models that were trained on other reviews than they are tested on."""
-    cells = {
-        "side": cell(str, "side"),
-        "from, to": "{trained_on} to {tested_on}".format_map,
-        "reviews": cell(str, "n_reviews"),
-        "QWK (95%)": QWK,
-    }
-    return long_table("Trained on one data set, tested on another", transfer, cells, n_names=2)
+    """Return QWK of models that were trained on other reviews than they are tested on; a column for each side."""
+    ways = ["{trained_on} to {tested_on} ({n_reviews})".format_map(row) for row in transfer.to_dict("records")]
+    caption = "QWK (95%) of models trained on one data set and tested on another (so many reviews)"
+    return wide_table(caption, transfer.assign(**{"from, to": ways}), "from, to", "side", QWK)
 
 
 def slice_tables(slices: pd.DataFrame) -> list[Table]:
@@ -95,14 +91,15 @@ def _calibration_curves(bins: pd.DataFrame, scale: Scale = FIVE_STARS, question:
     """
     figure, axes = new_axes(5.1, 3.9)
     ends, edge = (scale.low, scale.high), 0.05 * (scale.high - scale.low)
-    known = looks([*(question or ()), *bins["side"]])
-    for side, points in bins.sort_values("predicted").groupby("side", sort=False):
-        curve = points["predicted"], points["true"]
-        if question is None or side in question:
-            axes.plot(*curve, **known[str(side)]._asdict(), label=side, markersize=5, zorder=3)
-        else:
-            others = None if "other lines" in axes.get_legend_handles_labels()[1] else "other lines"
-            axes.plot(*curve, color=INK, alpha=0.3, linewidth=0.8, label=others)
+    coloured = list(dict.fromkeys(bins["side"] if question is None else question))
+    for side, look in looks(coloured).items():
+        points = bins[bins["side"] == side].sort_values("predicted")
+        if len(points):
+            axes.plot(points["predicted"], points["true"], **look._asdict(), label=side, markersize=5, zorder=3)
+    others = bins[~bins["side"].isin(coloured)].sort_values("predicted")
+    for place, (_, points) in enumerate(others.groupby("side")):
+        grey: Any = {"color": INK, "alpha": 0.3, "linewidth": 0.8, "label": None if place else "other lines"}
+        axes.plot(points["predicted"], points["true"], **grey)
     axes.plot(ends, ends, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), zorder=4)
     axes.text(0.98, 0.03, "dashed: prediction = truth", transform=axes.transAxes, ha="right", fontsize=9)
     axes.set(xlabel="mean predicted stars, raw", ylabel="mean true stars")

@@ -1,10 +1,11 @@
-"""The worst mistakes of a side."""
+"""The worst mistakes of a side, and sides that chose the same line."""
 
 import numpy as np
 import pytest
 
 from pipeline.evaluation.metrics import clip_to_stars, round_to_stars
-from pipeline.report.predictions import worst
+from pipeline.report.figure import drawing
+from pipeline.report.predictions import by_line, pictures, worst
 from pipeline.report.results import Results
 
 
@@ -31,3 +32,11 @@ def test_a_mistake_has_its_whole_text_in_two_parts(results: Results, page: str) 
 def test_a_line_without_mistakes_has_none_to_show(results: Results) -> None:
     results.predictions["perfect"] = results.predictions["stars"].astype(float)
     assert worst(results, "perfect", 10) == []
+
+
+def test_sides_that_chose_the_same_line_share_a_picture(results: Results) -> None:
+    sides = by_line(results.final.assign(name=results.final["name"].iloc[0]))
+    with drawing():
+        made = [one for one in pictures(results, 0, sides) if one.kind == "confusion"]
+    assert [one.file for one in made] == ["confusion_t-method_attention_and_combined.svg"]
+    assert made[0].text.startswith("Confusion matrix of T-method, attention and combined, ")

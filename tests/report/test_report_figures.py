@@ -1,10 +1,12 @@
 """The figures of the sections: what is drawn, where, and that any data can be drawn."""
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.costs import _pareto, frontier
@@ -194,6 +196,31 @@ def test_quality_against_cost_numbers_the_frontier(qwk):
     assert numbers == [str(place) for place in best.loc[best["qwk"] >= max(best["qwk"]) - 0.5, "place"]]
     left_out = [text.get_text() for text in axes.texts if "not shown" in text.get_text()]
     assert left_out == (["1 line below 0.20 not shown"] if 0.0 in qwk else [])
+
+
+@pytest.mark.parametrize("seconds", [[1.0] * 4, [0.1, 0.11, 0.12, 50.0]], ids=["at once", "nearly at once"])
+def test_no_number_of_the_frontier_covers_another_or_a_point(seconds):
+    rows = cost_rows([0.5, 0.505, 0.51, 0.52]).assign(total_seconds=np.add(seconds, [0, 1e-6, 2e-6, 3e-6]))
+    axes = drawn(_pareto(rows, ["Taguchi", "other", "Taguchi", "baseline"]))
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == 6
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    points = axes.transData.transform(rows[["total_seconds", "qwk"]].to_numpy())
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    assert {text.get_text().partition(",")[0] for text in axes.texts[4:]} == {"best", "cheapest"}
+
+
+def test_the_sides_of_the_question_are_coloured_and_the_diagonal_lies_on_all():
+    names = ["other", "attention", "T", "T(1) on words"]
+    bins = pd.DataFrame({"side": names * 2, "predicted": [1.0] * 4 + [5.0] * 4, "true": [2.0] * 4 + [4.0] * 4})
+    axes = drawn(_calibration_curves(bins, question=["T", "attention"]))
+    *curves, diagonal = axes.lines
+    assert len(curves) == 4
+    assert axes.get_legend_handles_labels()[1] == ["T", "attention", "other lines"]
+    assert [line.get_color() == INK for line in curves] == [False, False, True, True]
+    assert diagonal.get_zorder() > max(line.get_zorder() for line in curves)
+    assert diagonal.get_xydata().tolist() == [[1, 1], [5, 5]]
+    assert [text.get_text() for text in axes.texts] == ["dashed: prediction = truth"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])

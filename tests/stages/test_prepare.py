@@ -6,12 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from project import ROOT
 from review_rows import review, reviews
 
 from pipeline.errors import PipelineError
+from pipeline.experiment.near_identical import near_identical_groups
 from pipeline.experiment.usable import check
 from pipeline.sources.raw import read_files
 from pipeline.stages import prepare as stage
@@ -50,6 +52,8 @@ def test_the_manifest_accounts_for_every_line_of_the_files(project: Path) -> Non
     assert sum(manifest["kept"].values()) + manifest["rejected"] + manifest["not_drawn"] == manifest["read"]
     assert sum(manifest["rejected_reasons"].values()) == len(rejected)
     assert manifest["stars"] == {str(star): n for star, n in Counter(kept["stars"]).items()}
+    sizes = np.bincount(near_identical_groups(kept["text"].tolist(), 0.5))
+    assert manifest["near_identical"] == {"reviews": sizes[sizes > 1].sum(), "largest": sizes.max()}
     certain = {(row["file"], row["line"], row["reason"].split(":")[0]) for row in rejected}
     assert certain >= {
         ("train.jsonl", 41, "stars not a whole number from 1 to 5"),

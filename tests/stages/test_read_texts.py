@@ -10,6 +10,8 @@ import yaml
 from project import make_project, run_cli
 
 from pipeline.experiment.read_notes import notes
+from pipeline.experiment.read_texts import what_is_read
+from pipeline.features import SentenceEmbedding, TextStats
 from pipeline.project.paths import DatasetPaths
 from pipeline.report.results import Results
 
@@ -66,9 +68,20 @@ def test_japanese_is_noted_in_manifest_and_report(
 def test_english_has_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = stage_read(make_project(tmp_path), monkeypatch)
     assert read["unknown_tokens"]["bundled"]["tokens"] < 0.01
+    assert read["cut_off"]["bundled"]["limit"] == 256
+    assert read["cut_off"]["bundled"]["texts"] < 0.05
     assert "languages" not in read
     assert notes(read) == []
     assert Results(DatasetPaths("sample")).reading_notes == []
+
+
+def test_a_text_beyond_the_encoder_s_limit_is_cut_off() -> None:
+    # 254 words with the two special tokens are read to their end.
+    texts = ["good " * 254, "good " * 255, "good", "good " * 300]
+    assert what_is_read({"embedding": SentenceEmbedding()}, texts)["cut_off"] == {
+        "bundled": {"limit": 256, "texts": 0.5}
+    }
+    assert what_is_read({"stats": TextStats()}, texts)["cut_off"] == {}
 
 
 def test_characters_are_noted_with_how_to_get_words() -> None:
