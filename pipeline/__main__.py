@@ -370,6 +370,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this ma
     # One worker is enough for one person, and starts sooner than MLflow's four.
     options = ["--backend-store-uri", store, "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "ui", *options]
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.execv(sys.executable, command)  # noqa: S606 - the server takes this process's place, and its Ctrl+C
 
 

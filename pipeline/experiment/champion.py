@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import PipelineError
 from pipeline.experiment.bounded import BoundedRegressor
+from pipeline.experiment.named import packages
 from pipeline.experiment.saved import load
 from pipeline.files import MANIFEST, reading
+from pipeline.project.conf import feature_configs, score_config
 from pipeline.project.paths import DatasetPaths
 
 
@@ -93,7 +95,10 @@ def load_model(saved: SavedModel) -> BoundedRegressor:
 
 def _saved(paths: DatasetPaths, line: Mapping[str, Any]) -> SavedModel:
     about = f"{paths.dataset} · {line['name']}"
-    return SavedModel(about, paths.models / line["model_file"], tuple(line.get("packages", [])))
+    # A copied directory of reports may name any package: only those that conf names, too, are trusted.
+    config, configs = score_config(), feature_configs()
+    known = packages([*config.models, *config.baselines, *(each.transformer for each in configs.values())])
+    return SavedModel(about, paths.models / line["model_file"], tuple(set(known) & set(line.get("packages", []))))
 
 
 def _lines(paths: DatasetPaths) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def _files(paths: DatasetPaths, name: str) -> list[Path]:
         "tokens": lambda: [paths.tokens / name for name in [read_manifest(paths.features).get("tokens")] if name],
         "models": lambda: [paths.models / name for name in read_manifest(paths.reports).get("models", [])],
         "sample": lambda: [shipped(SAMPLES[dataset_sample(paths)])],
-        "templates": lambda: sorted(_TEMPLATES.iterdir()),
+        "templates": lambda: sorted(path for path in _TEMPLATES.rglob("*") if path.is_file()),
     }
     if name in groups:
         return groups[name]()

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.evaluation import MedianStarRegressor
 from pipeline.experiment import predict, predict_file
 from pipeline.experiment.bounded import BoundedRegressor
+from pipeline.experiment.champion import find_model
 from pipeline.experiment.saved import load, save
 from pipeline.features import TextStats
 from pipeline.files import MANIFEST, write_json
@@ -236,3 +237,11 @@ def test_without_any_run_the_command_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     assert run_cli(monkeypatch, "predict", "good") == 2
     assert capsys.readouterr().err == "error: there is no model in reports yet: run make all (tmva all) first\n"
+
+
+def test_a_copied_directory_cannot_add_a_package_that_is_trusted(tmp_path: Path) -> None:
+    paths = DatasetPaths.of_reports(tmp_path / "copied")
+    write_json(paths.lines, [{"name": "text_stats / T(1)", "model_file": "0.skops", "packages": ["subprocess"]}])
+    write_json(paths.reports / MANIFEST, {"stage": "score"})
+    save(paths.models / "0.skops", TMethodRegressor())
+    assert find_model(None, paths.models / "0.skops").packages == ()

@@ -1,4 +1,4 @@
-"""The section on words: bars from 0, plain names, and names and words that stay text."""
+"""The section on words: bars of S/N ratios, plain names, and names and words that stay text."""
 
 import re
 from html import escape
@@ -29,18 +29,13 @@ def table(values: list[float]) -> pd.DataFrame:
 
 
 @given(VALUES, VALUES)
-def test_bars_of_both_lists_run_from_0_to_their_value_on_one_scale(up: list[float], down: list[float]) -> None:
+def test_bars_of_both_lists_are_as_long_as_their_ratios_on_one_scale(up: list[float], down: list[float]) -> None:
     lists = bar_lists(dict(zip(TITLES, (table(up), table(down)), strict=True)))
-    low, high = min([0, *up, *down]), max([0, *up, *down])
-    span = high - low or 1
-    for found, values in zip(lists, (up, down), strict=True):
-        assert found.zero == pytest.approx(-100 * low / span)
-        assert [bar.value for bar in found.bars] == values
-        for bar in found.bars:
-            ends = bar.start, bar.start + bar.width
-            assert -1e-9 <= ends[0] <= ends[1] <= 100 + 1e-9
-            assert found.zero == pytest.approx(ends[bar.value < 0], abs=1e-6)
-            assert bar.width == pytest.approx(100 * abs(bar.value) / span)
+    ratios = [10 ** (value / 10) for value in (*up, *down)]
+    assert [bar.value for found in lists for bar in found.bars] == [*up, *down]
+    assert [bar.width for found in lists for bar in found.bars] == pytest.approx(
+        [100 * ratio / max(ratios) for ratio in ratios]
+    )
 
 
 def test_the_strongest_items_come_first_by_the_sign_of_their_sensitivity(results: Results) -> None:
