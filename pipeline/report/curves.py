@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
-from pipeline.format import interval, p_text, short
+from pipeline.format import interval, listed, p_text, short
 from pipeline.report.figure import (
     INK,
     Look,
@@ -72,7 +72,7 @@ def same_lines(final: pd.DataFrame) -> list[str]:
     ['combined and A have the same best line: Ta on f.']
     """
     return [
-        f"{' and '.join(', '.join(sides).rsplit(', ', 1))} have the same best line: {model} on {features}."
+        f"{listed(sides.tolist())} have the same best line: {model} on {features}."
         for (features, model), sides in final.groupby(["features", "model"], sort=False)["side"]
         if len(sides) > 1
     ]
