@@ -14,14 +14,13 @@ from pipeline.report.figure import (
     INK,
     Look,
     Picture,
-    hint_bands,
     legend_below,
     looks,
     new_axes,
     new_figure,
     picture,
-    switchable,
 )
+from pipeline.report.live import hint_bands, switchable
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 

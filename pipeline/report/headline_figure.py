@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from pipeline.evaluation.verdict import sure_leads
 from pipeline.format import cut, interval
-from pipeline.report.figure import BLUE, INK, ORANGE, Picture, hint_bands, legend_below, new_axes, picture
+from pipeline.report.figure import BLUE, INK, ORANGE, Picture, legend_below, new_axes, picture
+from pipeline.report.live import hint_bands
 from pipeline.report.phrases import spans
 from pipeline.report.results import Results
 from pipeline.report.table import cell
