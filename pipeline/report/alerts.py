@@ -193,7 +193,7 @@ def _near_identical(results: Results) -> Iterator[Alert]:
     title = "no near-identical reviews on both sides of the split"
     if removed:
         title += f" ({removed:,} removed)"
-    elif alike is not None:
+    elif alike:
         title += f" ({alike:,} kept together)"
     yield Alert("pass", title)
 
