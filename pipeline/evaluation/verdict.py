@@ -224,11 +224,11 @@ def who_is_ahead(at: pd.DataFrame, n_test: int, rows: str = "training reviews", 
     a, b = at.iloc[0]["a"], at.iloc[0]["b"]
     sizes = f"from {at['n_train'].min():,} to {at['n_train'].max():,} {rows}"
     parts = []
-    for name, ahead in ((a, sure["difference"] > 0), (b, sure["difference"] < 0)):
-        wins = sure[ahead]
+    for name, sign in ((a, 1), (b, -1)):
+        wins = sure[sign * sure["difference"] > 0]
         if len(wins):
             most = wins.iloc[int(wins["difference"].abs().argmax())]
-            low, high = (number(end, digits) for end in sorted((abs(most["low"]), abs(most["high"]))))
+            low, high = (number(end, digits) for end in sorted((sign * most["low"], sign * most["high"])))
             by = number(abs(most["difference"]), digits)
             parts.append(
                 f"{name} is ahead with {_sizes(wins['n_train'].tolist())} {rows} (Holm p below {SURE}), "

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
+from pipeline.evaluation.verdict import ENOUGH
 from pipeline.experiment.read_notes import NOTED, notes
 from pipeline.format import listed
 from pipeline.report.results import Results
@@ -14,15 +15,15 @@ from pipeline.shipped import SAMPLES
 Level = Literal["warn", "note", "pass"]
 _ORDER: tuple[Level, ...] = ("warn", "note", "pass")
 
-# QWK: from here on a change of the reviews takes more than most differences between sides.
-LOSS = 0.1
+# QWK: a change of the reviews that costs more takes more than most differences between sides.
+MATTERS = 0.1
 # At 1.25 a review two stars off the mean is predicted half a star too far, which rounds to another star.
 _SPREAD = (1.05, 1.25)
 _REJECTED = (0.01, 0.1)
 _UNREAD = (NOTED, 0.2)
 _CUT = (NOTED, 0.25)
-# Below 200 held-out reviews an interval of QWK is about 0.1 wide; below 30 hardly any difference can be shown.
-_FEW, _ENOUGH = 30, 200
+# Below 200 held-out reviews an interval of QWK is about 0.1 wide.
+_NARROW = 200
 # Of an even share: 5% on a scale of five stars.
 _RARE = 0.25
 _LARGE_GROUP = 0.2
@@ -79,15 +80,27 @@ def level_of(value: float, limits: tuple[float, float]) -> Level:
     return "warn" if value >= limits[1] else "note" if value >= limits[0] else "pass"
 
 
+def heavy_losses(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of changed reviews that cost a side more than `MATTERS`, with an interval below 0.
+
+    Examples
+    --------
+    >>> changes = pd.DataFrame({"side": ["T", "A"], "difference": [-0.2, -0.2], "high": [-0.1, 0.1]})
+    >>> heavy_losses(changes)["side"].tolist()
+    ['T']
+    """
+    return changes[(changes["difference"] < -MATTERS) & (changes["high"] < 0)]
+
+
 def _changes(results: Results) -> Iterator[Alert]:
     changes = results.changes[results.changes["change"] != "none"]
-    heavy = changes[(changes["difference"] < -LOSS) & (changes["high"] < 0)]
+    heavy = heavy_losses(changes)
     for change, rows in heavy.groupby("change", sort=False):
         title, advice = _CHANGES.get(str(change), (str(change), "train on such reviews, too"))
         sides = [f"{side} {-loss:.2f}" for side, loss in zip(rows["side"], rows["difference"], strict=True)]
         yield Alert("warn", title, f"This costs {listed(sides)} QWK: {advice}.")
-    if heavy.empty and len(changes):
-        yield Alert("pass", f"no change of the reviews costs a side more than {LOSS:g} QWK")
+    if heavy.empty and changes["high"].notna().any():
+        yield Alert("pass", f"no change of the reviews surely costs a side more than {MATTERS:g} QWK")
 
 
 def _spread(results: Results) -> Iterator[Alert]:
@@ -103,13 +116,13 @@ def _spread(results: Results) -> Iterator[Alert]:
 def _held_out(results: Results) -> Iterator[Alert]:
     best = results.metrics.iloc[0]
     n, title = int(best["n_test"]), "Small test split"
-    more = f"hold out {_ENOUGH} or more (test_size in conf/prepare.yaml, or more reviews)"
-    if n < _FEW:
+    more = f"hold out {_NARROW} or more (test_size in conf/prepare.yaml, or more reviews)"
+    if n < ENOUGH:
         yield Alert("warn", title, f"With {n} held-out reviews hardly any difference can be shown: {more}.")
-    elif n < _ENOUGH:
+    elif n < _NARROW:
         width = best["qwk_high"] - best["qwk_low"]
-        known = "" if pd.isna(width) else f" the interval of the best QWK is {width:.2f} wide"
-        yield Alert("note", title, f"With {n} held-out reviews{known}: {more}.")
+        wide = "intervals are wide" if pd.isna(width) else f"the interval of the best QWK is {width:.2f} wide"
+        yield Alert("note", title, f"With {n} held-out reviews {wide}: {more}.")
     else:
         yield Alert("pass", f"{n:,} held-out reviews")
 
@@ -180,7 +193,7 @@ def _near_identical(results: Results) -> Iterator[Alert]:
     title = "no near-identical reviews on both sides of the split"
     if removed:
         title += f" ({removed:,} removed)"
-    elif alike is not None:
+    elif alike:
         title += f" ({alike:,} kept together)"
     yield Alert("pass", title)
 

@@ -9,19 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.evaluation.verdict import lead_surely_changes, surely_ahead
-from pipeline.format import interval, p_text, short
+from pipeline.format import interval, listed, p_text, short
 from pipeline.report.figure import (
     INK,
     Look,
     Picture,
-    hint_bands,
     legend_below,
     looks,
     new_axes,
     new_figure,
     picture,
-    switchable,
 )
+from pipeline.report.live import hint_bands, switchable
 from pipeline.report.results import Results
 from pipeline.report.table import LINE, QWK, Table, cell, long_table, wide_table
 
@@ -72,7 +71,7 @@ def same_lines(final: pd.DataFrame) -> list[str]:
     ['combined and A have the same best line: Ta on f.']
     """
     return [
-        f"{' and '.join(', '.join(sides).rsplit(', ', 1))} have the same best line: {model} on {features}."
+        f"{listed(sides.tolist())} have the same best line: {model} on {features}."
         for (features, model), sides in final.groupby(["features", "model"], sort=False)["side"]
         if len(sides) > 1
     ]

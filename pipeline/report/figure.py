@@ -1,7 +1,7 @@
 """Colours, sizes and SVG of figures: it follows the reader's light or dark scheme, and is the same bytes each time."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -11,13 +11,13 @@ from typing import Any, Literal, NamedTuple
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pipeline.attention.view.fonts import families
 from pipeline.files import file_name
+from pipeline.report.live import marked
 from pipeline.scale import Scale
 
 # Text, axes and grids are drawn in this colour, which the SVG then takes from the scheme.
@@ -34,7 +34,6 @@ _STYLE = (
 )
 _NOTHING = dict.fromkeys(["Date", "Creator", "Format", "Type"])
 
-
 _Kind = Literal[
     "headline",
     "sides",
@@ -46,11 +45,6 @@ _Kind = Literal[
     "data",
     "peers",
 ]
-# What `hint` and `switchable` leave in the name of a group, and what it becomes.
-_MARKS = {
-    "hint": r'<g class="hint" role="img" aria-label="\1"><title>\1</title>',
-    "series": r'<g class="series" data-series="\1">',
-}
 
 
 @dataclass(frozen=True)
@@ -121,68 +115,6 @@ def star_ticks(scale: Scale) -> npt.NDArray[np.float64]:
     return scale.values[:: 1 if len(scale.values) <= _MOST_TICKS else 2]
 
 
-def hint(artist: Artist, text: str) -> None:
-    r"""Let a reader who points at an artist, taps it or moves to it by arrow keys see a text, one line a figure.
-
-    It shows in pictures that stand on the page by `show_live`, and as a browser's tooltip without a script.
-
-    Examples
-    --------
-    >>> with drawing():
-    ...     figure, axes = new_axes(2, 2)
-    ...     hint(axes.plot([1], [2], "o")[0], "10 training reviews\nT-method: 0.67")
-    ...     svg = picture("sides", "curves", "Two sides", figure).svg
-    >>> 'class="hint" role="img" aria-label="10 training reviews\nT-method: 0.67"' in svg
-    True
-    """
-    artist.set_gid(f"hint:{text}")
-
-
-def hint_bands(axes: Axes, places: Sequence[float], texts: Sequence[str]) -> None:
-    """Give the part of the axes around each place on the x axis a text, see `hint`; call it when the limits stand.
-
-    Parameters
-    ----------
-    axes : Axes
-        With a linear or logarithmic x axis.
-    places : sequence of float
-        In rising order, in the units of the x axis.
-    texts : sequence of str
-        As many.
-
-    Examples
-    --------
-    >>> with drawing():
-    ...     figure, axes = new_axes(2, 2)
-    ...     _ = axes.set(xscale="log", xlim=(5, 200))
-    ...     hint_bands(axes, [10, 100], ["ten", "a hundred"])
-    ...     [round(patch.get_width()) for patch in axes.patches]
-    [27, 168]
-    """
-    scale = axes.xaxis.get_transform()
-    low, high = axes.get_xlim()
-    at = scale.transform(np.asarray(places, dtype=float))
-    edges = [low, *scale.inverted().transform((at[:-1] + at[1:]) / 2), high]
-    for left, right, text in zip(edges, edges[1:], texts, strict=False):
-        hint(axes.axvspan(left, right, facecolor="none", edgecolor="none"), text)
-
-
-def switchable(artists: Iterable[Artist], name: str) -> None:
-    """Let the reader switch these artists off and on by a button of that name; see `show_live`.
-
-    Examples
-    --------
-    >>> with drawing():
-    ...     figure, axes = new_axes(2, 2)
-    ...     switchable(axes.plot([1], [2]), "T-method")
-    ...     svg = picture("sides", "curves", "Two sides", figure).svg
-    >>> 'data-series="T-method"' in svg
-    True
-    """
-    for artist in artists:
-        artist.set_gid(f"series:{name}")
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """Give the figures made in the block their looks; after it, matplotlib's settings are as before."""
@@ -232,8 +164,7 @@ def _to_svg(figure: Figure, title: str) -> str:
     FigureCanvasSVG(figure).print_svg(content, metadata=_NOTHING)
     svg = content.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    for mark, group in _MARKS.items():
-        svg = re.sub(rf'<g id="{mark}:([^"]*)">', group, svg)
+    svg = marked(svg)
     titled = f"<title>{escape(title, quote=False)}</title>\n "
     return re.sub(r'<defs>\s*<style type="text/css">', lambda found: titled + found[0] + _STYLE, svg, count=1)
 
@@ -241,20 +172,3 @@ def _to_svg(figure: Figure, title: str) -> str:
 def picture(kind: _Kind, name: str, text: str, figure: Figure) -> Picture:
     """Return a figure, made inside `drawing`, as a picture of the report."""
     return Picture(kind, f"{file_name(name)}.svg", text, _to_svg(figure, text))
-
-
-def live(one: Picture) -> str:
-    """Return a picture as SVG that stands in the page itself, so that a reader can point at it; its ids are its alone.
-
-    The page has the rules of style for it; see `hint` and `switchable` for what a reader can do.
-
-    Examples
-    --------
-    >>> live(Picture("sides", "curves.svg", "Two sides", '<svg width="9"><title>T</title><g id="line_1"/></svg>'))
-    '<svg role="group" aria-label="Two sides" width="9"><g id="curves-line_1"/></svg>'
-    """
-    prefix = one.file.removesuffix(".svg")
-    inside = re.sub(r"<title>.*?</title>\s*", "", one.svg, count=1, flags=re.DOTALL)
-    inside = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", inside, count=1, flags=re.DOTALL)
-    inside = re.sub(r'((?: id="|href="#|url\(#))', rf"\1{prefix}-", inside)
-    return inside.replace("<svg", f'<svg role="group" aria-label="{escape(one.text)}"', 1)

@@ -8,11 +8,11 @@ import pandas as pd
 
 from pipeline.evaluation.verdict import ENOUGH, sure_leads
 from pipeline.experiment.line import Line
-from pipeline.format import number
+from pipeline.format import listed, number
+from pipeline.report.alerts import MATTERS, heavy_losses
+from pipeline.report.phrases import spans, the, times
 from pipeline.report.results import Results, of_line
 
-MATTERS = 0.1  # QWK: a change of the reviews that costs less is not told, and within it two sides are a tie
-_TIMES = ("twice", *(f"{n} times" for n in ("three", "four", "five", "six", "seven", "eight", "nine", "ten")))
 # All of them plural, since they stand before "hurt".
 _CHANGES = {
     "typos": "typos",
@@ -54,11 +54,20 @@ class _Question:
     leads: dict[str, list[int]]  # at which sizes each side is surely ahead
     tied: set[int]  # sizes whose interval is so narrow that no difference in it matters
     n_held_out: int
+    measured: bool  # whether there is an interval with all reviews
     faster: str | None  # the side that trains at least twice as fast with all reviews
     fast: str  # by how much, in words
 
     def ahead(self, size: int) -> str | None:
         return next((side for side, sizes in self.leads.items() if size in sizes), None)
+
+    def take(self, size: int) -> str:
+        if side := self.ahead(size):
+            return f"take {the(side)}"
+        return "take either" if size in self.tied else "no sure winner"
+
+    def spans(self, sizes: Sequence[int]) -> str:
+        return spans(sizes, self.sizes, self.sizes[-1])
 
 
 def headline(results: Results) -> Headline:
@@ -86,54 +95,8 @@ def headline(results: Results) -> Headline:
     pipeline.errors.PipelineError: reports/nowhere/curves/contrasts.csv is missing: run the curves stage first
     """
     question = _question(results)
-    hurt = _hurt(results.changes, question.sides)
+    hurt = _hurt(results.changes, question.sides) if question.n_held_out >= ENOUGH else {}
     return Headline(_sentence(question, hurt), [*_without_reviews(results), *_advice(question)], _also(results))
-
-
-def the(name: str) -> str:
-    """Return the name of a side inside a sentence: with an article where it names one method or model.
-
-    Examples
-    --------
-    >>> [the(name) for name in ("T-method", "attention", "other models", "language model")]
-    ['the T-method', 'attention', 'other models', 'the language model']
-    """
-    return f"the {name}" if name.lower().endswith(("method", "model")) else name
-
-
-def spans(sizes: Sequence[int], measured: Sequence[int]) -> str:
-    """Return sizes in words, neighbours among the measured ones as a range; the largest is named as all.
-
-    Examples
-    --------
-    >>> measured = [10, 20, 30, 50, 1000]
-    >>> spans([10, 20, 30], measured), spans([10, 50], measured), spans([10, 20, 1000], measured)
-    ('10 to 30', '10 and 50', '10 to 20 and all 1,000')
-    """
-    places = [place for place, size in enumerate(measured) if size in sizes]
-    runs = [[place for _, place in run] for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
-    return _listed([_span(measured[run[0]], measured[run[-1]], measured[-1]) for run in runs])
-
-
-def _span(first: int, last: int, full: int) -> str:
-    if first != last:
-        return f"{first:,} to {last:,}"
-    return f"all {last:,}" if last == full else f"{last:,}"
-
-
-def times(ratio: float) -> str:
-    """Return how many times, up to ten in words, from there on with two digits.
-
-    Examples
-    --------
-    >>> [times(ratio) for ratio in (2.0, 2.6, 10.4, 11.2, 137, 12345)]
-    ['twice', 'three times', 'ten times', '11 times', '140 times', '12,000 times']
-    """
-    return _TIMES[round(ratio) - 2] if ratio < 10.5 else f"{float(f'{ratio:.2g}'):,.0f} times"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _question(results: Results) -> _Question:
@@ -147,7 +110,16 @@ def _question(results: Results) -> _Question:
     # No comparison with a missing time is true.
     faster = fast if 0 < 2 * seconds[fast] <= seconds[slow] else None
     words = f"trains {times(seconds[slow] / seconds[fast])} as fast" if faster else ""
-    return _Question(sides, at["n_train"].tolist(), leads, set(narrow["n_train"]), n_held_out, faster, words)
+    return _Question(
+        sides=sides,
+        sizes=at["n_train"].tolist(),
+        leads=leads,
+        tied=set(narrow["n_train"]),
+        n_held_out=n_held_out,
+        measured=bool(at.iloc[-1][["low", "high"]].notna().all()),
+        faster=faster,
+        fast=words,
+    )
 
 
 def _train_seconds(results: Results, side: str) -> float:
@@ -159,7 +131,7 @@ def _train_seconds(results: Results, side: str) -> float:
 
 def _hurt(changes: pd.DataFrame, sides: Sequence[str]) -> dict[str, list[str]]:
     """Return which sides each harmful change hurts, by the change in words."""
-    harmful = changes[(changes["difference"] < -MATTERS) & (changes["high"] < 0)]
+    harmful = heavy_losses(changes)
     hurt: dict[str, list[str]] = {}
     for change, side in zip(harmful["change"], harmful["side"], strict=True):
         if side in sides:
@@ -168,13 +140,13 @@ def _hurt(changes: pd.DataFrame, sides: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _sentence(question: _Question, hurt: dict[str, list[str]]) -> str:
-    sizes, ahead_now = question.sizes, question.ahead(question.sizes[-1])
+    ahead_now = question.ahead(question.sizes[-1])
     parts = [] if ahead_now else [_neither(question)]
     subjects = []
     for side in sorted(question.sides, key=lambda side: side != ahead_now):
         does = []
         if won := question.leads.get(side):
-            does.append(f"is ahead with {spans(won, sizes)}{'' if parts else ' reviews'}")
+            does.append(f"is ahead with {question.spans(won)}{'' if parts else ' reviews'}")
         if side == question.faster:
             does.append(question.fast)
         if does:
@@ -191,8 +163,9 @@ def _neither(question: _Question) -> str:
     nowhere = smaller and not question.leads
     if full in question.tied:
         return f"a tie with all {full:,} reviews{', and no sure winner with fewer' if nowhere else ''}"
-    where = spans(question.sizes, question.sizes) if nowhere else f"all {full:,}"
-    return f"no sure winner with {where} reviews (too few to test on: {question.n_held_out:,})"
+    where = question.spans(question.sizes) if nowhere else f"all {full:,}"
+    why = f" (too few to test on: {question.n_held_out:,})" if question.measured else ""
+    return f"no sure winner with {where} reviews{why}"
 
 
 def _what_hurts(hurt: dict[str, list[str]], subjects: list[str]) -> list[str]:
@@ -203,19 +176,17 @@ def _what_hurts(hurt: dict[str, list[str]], subjects: list[str]) -> list[str]:
     parts = []
     for who, changes in sorted(by_victims.items(), key=lambda item: len(item[0])):
         whom = "both" if len(who) > 1 else "it" if list(who) == subjects else the(who[0])
-        parts.append(f"{_listed(changes)} hurt {whom}")
+        parts.append(f"{listed(changes)} hurt {whom}")
     return parts
 
 
 def _advice(question: _Question) -> list[str]:
     """Say what to take with how many reviews; who trains faster is measured with all of them, so said with these."""
-    lines = []
-    for side, run in groupby(question.sizes, question.ahead):
-        sizes = list(run)
-        take = f"take {the(side)}" if side else "take either" if question.tied.issuperset(sizes) else "no sure winner"
-        lines.append(f"With {spans(sizes, question.sizes)} reviews, {take}")
+    runs = groupby(question.sizes, question.take)
+    lines = [f"With {question.spans(list(sizes))} reviews, {take}" for take, sizes in runs]
     if question.faster:
-        lines[-1] += f": {the(question.faster)} {question.fast}"
+        slower_is_ahead = question.ahead(question.sizes[-1]) not in (None, question.faster)
+        lines[-1] += f"{', though' if slower_is_ahead else ':'} {the(question.faster)} {question.fast}"
     return [f"{line}." for line in lines]
 
 
@@ -228,10 +199,11 @@ def _without_reviews(results: Results) -> list[str]:
     agreement = known.set_index("side")["qwk"]
     a, b = results.know_how_contrasts.iloc[0][["a", "b"]]
     asked = results.know_how_contrasts.query("a == @a and b == @b and n_train == 0")
-    for ahead, _, _ in sure_leads(asked, results.n_held_out):
+    if leads := sure_leads(asked, results.n_held_out):
+        best = leads[0][0]
         return [
-            f"With no review at all, take {the(ahead)} with know-how from other reviews "
-            f"(agreement {number(agreement[ahead])})."
+            f"With no review at all, take {the(best)} with know-how from other reviews "
+            f"(agreement {number(agreement[best])})."
         ]
     reached = ", ".join(f"{number(agreement[side])} with {the(side)}" for side in (a, b))
     return [f"With no review at all, take know-how from other reviews (agreement {reached}; no sure winner)."]
@@ -241,6 +213,7 @@ def _also(results: Results) -> list[str]:
     """Name every sure lead of the other pairs, and those of all pairs with know-how."""
     contrasts = results.contrasts
     a, b = contrasts.iloc[0][["a", "b"]]
+    full = contrasts["n_train"].max()
     others = contrasts[(contrasts["a"] != a) | (contrasts["b"] != b)]
     tables = [(others, results.n_held_out, "")]
     if len(results.know_how):
@@ -248,11 +221,7 @@ def _also(results: Results) -> list[str]:
     if results.peers and results.peers_are_current:
         tables.append((results.peer_contrasts, int(results.peers["n_held_out"]), ""))
     return [
-        f"{the(ahead)} ahead of {the(behind)} with {_spans_of(sizes, table)} reviews{beside}"
+        f"{the(ahead)} ahead of {the(behind)} with {spans(sizes, sorted(set(table['n_train'])), full)} reviews{beside}"
         for table, n_held_out, beside in tables
         for ahead, behind, sizes in sure_leads(table, n_held_out)
     ]
-
-
-def _spans_of(sizes: Sequence[int], contrasts: pd.DataFrame) -> str:
-    return spans(sizes, sorted(set(contrasts["n_train"])))

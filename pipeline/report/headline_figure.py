@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from pipeline.evaluation.verdict import sure_leads
 from pipeline.format import cut, interval
-from pipeline.report.figure import BLUE, INK, ORANGE, Picture, hint_bands, legend_below, new_axes, picture
-from pipeline.report.headline import spans
+from pipeline.report.figure import BLUE, INK, ORANGE, Picture, legend_below, new_axes, picture
+from pipeline.report.live import hint_bands
+from pipeline.report.phrases import spans
 from pipeline.report.results import Results
 from pipeline.report.table import cell
 
@@ -24,7 +25,8 @@ def pictures(results: Results) -> Iterator[Picture]:
     a, b = contrasts.iloc[0][["a", "b"]]
     at = contrasts[(contrasts["a"] == a) & (contrasts["b"] == b)].sort_values("n_train")
     leads = {ahead: sizes for ahead, _, sizes in sure_leads(at, results.n_held_out)}
-    sure = [f"{side} is surely ahead with {spans(sizes, at['n_train'].tolist())}" for side, sizes in leads.items()]
+    measured = at["n_train"].tolist()
+    sure = [f"{side} is surely ahead with {spans(sizes, measured, measured[-1])}" for side, sizes in leads.items()]
     shown = cell(interval, "difference", "low", "high", sign=True)
     values = "; ".join(f"{row['n_train']:,} reviews {shown(row)}" for row in at.to_dict("records"))
     text = (
@@ -39,7 +41,7 @@ def _values(at: pd.DataFrame, leads: dict[str, list[int]]) -> list[str]:
     ahead = {size: side for side, sizes in leads.items() for size in sizes}
     shown = cell(interval, "difference", "low", "high", sign=True)
     return [
-        f"{row['n_train']:,} training reviews\n{row['a']} less {row['b']}: {shown(row)}\n"
+        f"{row['n_train']:,} reviews\n{shown(row)}, "
         + (f"{ahead[row['n_train']]} surely ahead" if row["n_train"] in ahead else "could be chance")
         for row in at.to_dict("records")
     ]

@@ -1,48 +1,67 @@
 """The outline of the page: which sections it has, and which files lie beside it."""
 
-import re
+from collections.abc import Collection
 from typing import NamedTuple
-
-from markupsafe import Markup
 
 from pipeline.project.paths import DatasetPaths
 from pipeline.project.tables import TABLES, table_path
 
-_SECTION = re.compile(r'<section aria-labelledby="([^"]+)"[^>]*>\s*<h2 id="\1">(.*?)</h2>(.*?)</section>', re.DOTALL)
-# Paper gets what the comparison found and where it comes from, and stays below ten pages.
-_ON_PAPER = {"alerts", "curves", "words", "differences", "verdict", "board", "predictions"}
-
 
 class Section(NamedTuple):
-    """A section of the page: its id, its heading, what stands below it, and whether it is printed."""
+    """A section of the page; its content is the template of its name in `templates/sections`.
+
+    Attributes
+    ----------
+    id : str
+    title : str
+    stage : str
+        Without this stage the section is left out.
+    folded : bool
+        Whether a reader has to open it.
+    on_paper : bool
+        Whether it is printed: paper gets what the comparison found and where it comes from, on less than ten pages.
+    """
 
     id: str
-    title: Markup
-    body: Markup
-    on_paper: bool
+    title: str
+    stage: str = "score"
+    folded: bool = True
+    on_paper: bool = False
 
 
-def sections(html: str) -> list[Section]:
-    """Return the sections that stand in a part of the page; the contents list them, and the page folds most of them.
+_SECTIONS = (
+    Section("alerts", "Checks", folded=False, on_paper=True),
+    Section("curves", "Learning curves", "curves", folded=False, on_paper=True),
+    Section("words", "What the stars are read from", folded=False, on_paper=True),
+    Section("differences", "Differences between the sides", "curves", on_paper=True),
+    Section("verdict", "The verdict in full", "curves", on_paper=True),
+    Section("peers", "A language model on the desk, and SetFit", "peers"),
+    Section("board", "Leaderboard", on_paper=True),
+    Section("costs", "Quality against cost", "robustness"),
+    Section("predictions", "Predictions", on_paper=True),
+    Section("mistakes", "What each side got wrong"),
+    Section("robustness", "Robustness", "robustness"),
+    Section("data", "Data"),
+    Section("glossary", "Glossary"),
+    Section("again", "Run it again"),
+)
+# Before the curves there are no sides.
+_EARLY = {"mistakes": "What the best line of each family got wrong"}
 
-    Parameters
-    ----------
-    html : str
-        Safe HTML, in which each section begins with a heading that names it, as the templates in `sections` do.
+
+def outline(stages: Collection[str]) -> list[Section]:
+    """Return the sections of the page in their order, as far as these stages have found what they show.
 
     Examples
     --------
-    >>> [section] = sections('<section aria-labelledby="a"><h2 id="a">Costs</h2><p>9</p></section>')
-    >>> section.id, str(section.title), str(section.body), section.on_paper
-    ('a', 'Costs', '<p>9</p>', False)
+    >>> [section.id for section in outline(["score"]) if not section.folded]
+    ['alerts', 'words']
     """
-    return [
-        Section(name, Markup(title), Markup(body), name in _ON_PAPER)  # noqa: S704
-        for name, title, body in _SECTION.findall(html)
-    ]
+    titles = {} if "curves" in stages else _EARLY
+    return [one._replace(title=titles.get(one.id, one.title)) for one in _SECTIONS if one.stage in stages]
 
 
-def tables_beside(paths: DatasetPaths, stages: tuple[str, ...]) -> list[str]:
+def tables_beside(paths: DatasetPaths, stages: Collection[str]) -> list[str]:
     """Return the tables of these stages that lie beside the page, as links relative to it."""
     of_stages = [name for name, table in TABLES.items() if table.stage in stages]
     return [TABLES[name].file for name in of_stages if table_path(paths, name).exists()]

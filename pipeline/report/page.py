@@ -20,9 +20,10 @@ from pipeline.files import git_commit
 from pipeline.format import number, short
 from pipeline.project.conf import ReportConfig
 from pipeline.report import alerts, costs, curves, data, headline_figure, peers, predictions, robustness, words
-from pipeline.report.figure import Picture, drawing, live
+from pipeline.report.figure import Picture, drawing
 from pipeline.report.headline import headline
-from pipeline.report.outline import sections, tables_beside
+from pipeline.report.live import live
+from pipeline.report.outline import outline, tables_beside
 from pipeline.report.results import Results, lines_of
 from pipeline.scale import FIVE_STARS
 from pipeline.sources.formats import dataset_name
@@ -46,10 +47,10 @@ def draw(results: Results, config: ReportConfig, complete: bool = True) -> list[
 
 def render(dataset: str, results: Results, pictures: list[Picture], config: ReportConfig, complete: bool = True) -> str:
     """Return the page, with pictures from `draw`; until it is complete, with what the score stage has found."""
-    stages = ("score", "curves", "robustness") if complete else ("score",)
+    stages: tuple[str, ...] = ("score", "curves", "robustness") if complete else ("score",)
     configs = {stage: results.manifest(stage)["config"] for stage in stages}
     if complete and results.peers:
-        configs["peers"] = results.peers["config"]
+        configs["peers"], stages = results.peers["config"], (*stages, "peers")
     looked_into = _looked_into(results, complete).to_dict("records")
     template = _environment().get_template("report.html")
     return template.render(
@@ -63,7 +64,8 @@ def render(dataset: str, results: Results, pictures: list[Picture], config: Repo
         configs={**configs, "report": config.model_dump()},
         facts=_facts(results),
         day=results.day,
-        files=tables_beside(results.paths, (*stages, *(("peers",) if complete and results.peers else ()))),
+        outline=outline(stages),
+        files=tables_beside(results.paths, stages),
         alerts=alerts.checks(results, complete),
         data=data.section(results),
         sample_scale=FIVE_STARS,
@@ -137,9 +139,8 @@ def _environment() -> jinja2.Environment:
         "short": short,
         "breakable": lambda name: Markup("<wbr>").join(re.split(r"(?<=[_+/])", name)),
         "data_uri": lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
-        "sections": sections,
         "stacked": _stacked,
-        "live": lambda one: Markup(live(one)),  # noqa: S704
+        "live": lambda one: Markup(live(one.svg, one.file.removesuffix(".svg"), one.text)),  # noqa: S704
         "digest": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
         "yaml": lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100),
     }
@@ -148,7 +149,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _stacked(text: str) -> Markup:
-    """Return a figure with its interval as HTML, the interval apart from it.
+    """Return a figure with its interval as HTML, the interval apart from it; a heavy loss stands out.
 
     Examples
     --------
@@ -156,8 +157,9 @@ def _stacked(text: str) -> Markup:
     ('<b>0.67</b> <small>0.56 to 0.74</small>', '<b>–</b>')
     """
     value, _, interval = text.partition(" (")
+    lost = Markup(' class="lost"') if value.startswith(robustness.LOST) else ""
     beside = Markup(" <small>{}</small>").format(interval.rstrip(")")) if interval else ""
-    return Markup("<b>{}</b>{}").format(value, beside)
+    return Markup("<b{}>{}</b>{}").format(lost, value, beside)
 
 
 def _facts(results: Results) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.format import interval, number
-from pipeline.report.alerts import LOSS
+from pipeline.report.alerts import MATTERS
 from pipeline.report.figure import INK, Picture, legend_below, looks, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import QWK, Table, cell, long_table, wide_table
@@ -22,7 +22,7 @@ def change_table(changes: pd.DataFrame) -> Table:
     """Return QWK on the reviews as they are, and by how much each change lowers it; a column for each side."""
     reviews = changes["n_reviews"].max() if len(changes) else 0
     caption = f"QWK on {reviews} held-out reviews as they are, and its difference after a change (95%)"
-    caption += f"; {LOST} a loss of more than {LOSS:g}"
+    caption += f"; {LOST} a loss of more than {MATTERS:g}"
     names = changes["change"].replace(_IN_WORDS).str.replace("_", " ")
     return wide_table(caption, changes.assign(change=names), "change", "side", _change_cell)
 
@@ -30,7 +30,7 @@ def change_table(changes: pd.DataFrame) -> Table:
 def _change_cell(row: Any) -> str:
     if row["change"] == "unchanged":
         return QWK(row)
-    return f"{LOST} {_DIFFERENCE(row)}" if row["difference"] < -LOSS else _DIFFERENCE(row)
+    return f"{LOST} {_DIFFERENCE(row)}" if row["difference"] < -MATTERS else _DIFFERENCE(row)
 
 
 def transfer_table(transfer: pd.DataFrame) -> Table:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.format import number
@@ -43,7 +44,7 @@ def strongest_words(results: Results, n: int) -> dict[str, Any] | None:
     # The lines are in the order of the leaderboard.
     used = [part for line in results.lines.values() for part in line["parts"] or [] if part in known]
     feature = (used or known)[0]
-    words = results.words[results.words["features"] == feature]
+    words = results.words[(results.words["features"] == feature) & np.isfinite(results.words["sn_db"])]
     up = words["difference"] > 0
     tables = {("Push the stars up", True): words[up], ("Push the stars down", False): words[~up]}
     lists = bar_lists({title: _word_table(table.head(n)) for title, table in tables.items()})

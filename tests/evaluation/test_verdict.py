@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation.sides import Side
-from pipeline.evaluation.verdict import know_how_sentence, others_sentence, three_sentences
+from pipeline.evaluation.verdict import know_how_sentence, others_sentence, three_sentences, who_is_ahead
 from pipeline.experiment.curves import contrasts_frame, crossovers_frame, sides_frame
 from pipeline.experiment.line import Line
 
@@ -106,3 +106,9 @@ def test_numbers_in_the_sentences_are_those_of_the_tables() -> None:
     first = three_sentences(sides_frame(made), table, crossovers_frame(made, PAIRS), 99, SECONDS)[0]
     assert f"difference {full['difference']:+.3f} ({full['low']:+.3f} to {full['high']:+.3f}" in first
     assert isinstance(table, pd.DataFrame)
+
+
+def test_an_interval_with_zero_in_it_is_told_with_its_signs() -> None:
+    table = pd.DataFrame({"a": ["T-method"], "b": "attention", "n_train": 10, "difference": -0.2, "p_holm": 0.01})
+    said = who_is_ahead(table.assign(low=-0.5, high=0.01), n_test=400)
+    assert "attention is ahead with 10 training reviews (Holm p below 0.05), by up to 0.200 (-0.010 to 0.500)" in said

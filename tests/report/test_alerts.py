@@ -79,7 +79,7 @@ def test_good_data_pass_every_check_without_a_word_more() -> None:
         "no empty texts",
         "no star is rare",
         "no near-identical reviews on both sides of the split (12 kept together)",
-        "no change of the reviews costs a side more than 0.1 QWK",
+        "no change of the reviews surely costs a side more than 0.1 QWK",
         "predictions spread no wider than the stars",
     ]
 

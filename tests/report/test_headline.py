@@ -90,9 +90,23 @@ def test_where_the_intervals_are_wide_nobody_speaks_of_a_tie() -> None:
 
 
 def test_with_too_few_held_out_reviews_nothing_is_sure() -> None:
-    few = found("+++++", n_held_out=29)
+    few = found("+++++", n_held_out=29, hurt=[("T-method", "shouting", -0.2, -0.1)])
     assert few.sentence == "No sure winner with 10 to 450 reviews (too few to test on: 29)."
     assert few.advice == ["With 10 to 450 reviews, no sure winner."]
+
+
+def test_a_tie_is_advised_at_its_sizes_only() -> None:
+    table = pd.concat([contrasts("..", sizes=[10, 20], reach=WIDE), contrasts("..", sizes=[30, 450])])
+    said = headline(results_of([table]))
+    assert said.sentence == "A tie with all 450 reviews, and no sure winner with fewer."
+    assert said.advice == ["With 10 to 20 reviews, no sure winner.", "With 30 to 450 reviews, take either."]
+
+
+def test_differences_that_could_not_be_measured_are_no_tie_and_no_reason_is_made_up() -> None:
+    unknown = contrasts("....").assign(difference=np.nan, low=np.nan, high=np.nan, p=np.nan, p_holm=np.nan)
+    said = headline(results_of([unknown], n_held_out=5000))
+    assert said.sentence == "No sure winner with 20 to 450 reviews."
+    assert said.advice == ["With 20 to 450 reviews, no sure winner."]
 
 
 @pytest.mark.parametrize(("sign", "start"), [(".", "A tie with"), ("+", "The T-method is ahead with")])
@@ -175,13 +189,14 @@ def test_every_change_has_words() -> None:
             ],
         ),
         ("+++++", ["With 10 to 450 reviews, take the T-method: "]),
-        ("....-", ["With 10 to 50 reviews, take either.", "With all 450 reviews, take attention: "]),
+        ("....-", ["With 10 to 50 reviews, take either.", "With all 450 reviews, take attention, though "]),
     ],
 )
 def test_the_advice_goes_by_the_training_reviews(signs: str, advice: list[str]) -> None:
-    assert found(signs).advice == [line.replace(": ", ".") for line in advice]
+    assert found(signs).advice == [line.replace(", though ", ".").replace(": ", ".") for line in advice]
     faster = "the T-method trains ten times as fast."
-    assert found(signs, seconds=(1, 10)).advice == [line.replace(": ", f": {faster}") for line in advice]
+    with_seconds = [f"{line}{faster}" if line.endswith(" ") else line for line in advice]
+    assert found(signs, seconds=(1, 10)).advice == with_seconds
 
 
 def test_know_how_is_advised_with_no_review_at_all() -> None:
@@ -207,7 +222,7 @@ def test_every_sure_lead_of_the_other_pairs_is_named_losses_too() -> None:
         "the T-method ahead of other models with 10 to 450 reviews",
         "T-attention ahead of trained attention with all 450 reviews",
         "trained attention ahead of T-attention with 10 to 20 reviews",
-        "the T-method ahead of other models with all 384 reviews, both with know-how",
+        "the T-method ahead of other models with 384 reviews, both with know-how",
         "other models ahead of the T-method with 0 reviews, both with know-how",
     ]
     vars(made)["n_held_out"] = 12

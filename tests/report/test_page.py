@@ -165,10 +165,8 @@ def test_figures_of_another_time_are_removed_and_the_answer_is_told(
     assert caplog.messages == [found.sentence, *found.advice, *results.sentences]
 
 
-@pytest.mark.parametrize("name", ["T | pipes", "<b>T</b>", "T *method* $x$", "Ｔ法 犬"])
-def test_names_from_configuration_stay_plain_text_everywhere(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_from_configuration_stay_plain_text_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "<b>T</b> | pipes, *method* $x$ Ｔ法 犬"
     monkeypatch.chdir(tmp_path)
     paths = build(tmp_path, n_test=40, t_name=name)
     report.run(paths.dataset)
@@ -195,10 +193,8 @@ def test_a_few_held_out_reviews_of_the_sample_make_a_report_too(
 
 
 def test_only_as_much_is_drawn_as_the_configuration_asks_for(results: Results) -> None:
-    few = draw(results, ReportConfig(n_plots=1, n_items=1, n_mistakes=1))
-    assert [picture.kind for picture in few].count("predictions") == 1
-    more = draw(results, ReportConfig(n_plots=3, n_items=1, n_mistakes=1))
-    assert [picture.kind for picture in more].count("predictions") == 3
+    drawn = draw(results, ReportConfig(n_plots=1, n_items=1, n_mistakes=1))
+    assert [picture.kind for picture in drawn].count("predictions") == 1
 
 
 def test_the_page_says_what_was_undone_in_the_texts_only_if_something_was(results: Results, page: str) -> None:

@@ -115,7 +115,7 @@ def test_every_side_has_a_curve_a_difference_and_costs(here: Path) -> None:
     assert (costs["review_ms"] > 0).all()
     assert (costs["train_seconds"] > 0).all()
     assert costs.loc[("SetFit", 10), "train_seconds"] > costs.loc[("T-method", 10), "train_seconds"]
-    assert '<section aria-labelledby="peers">' in paths.page.read_text(encoding="utf-8")
+    assert '<section aria-labelledby="peers-title"' in paths.page.read_text(encoding="utf-8")
     manifest = read_json(paths.peers / "manifest.json")
     assert manifest["n_held_out"] == N_HELD_OUT
     assert manifest["language_model"]["model"] == "tiny"
