@@ -31,14 +31,14 @@ _EMPTY = "text empty or not a string"
 _LEAK = "nearly identical to a test review"
 # What a change does to a review, and what helps.
 _CHANGES = {
-    "typos": ("Typing errors", "correct the spelling first"),
-    "shouting": ("Capitals and doubled exclamation marks", "write such reviews in lower case first"),
-    "truncated": ("Reviews without their second half", "score whole reviews only"),
-    "shuffled": ("Words in random order", "score sentences, not lists of words"),
-    "no_punctuation": ("Missing punctuation", "keep it in the texts"),
+    "typos": ("typing errors", "correct the spelling first"),
+    "shouting": ("capitals and doubled exclamation marks", "write such reviews in lower case first"),
+    "truncated": ("halved reviews", "score whole reviews only"),
+    "shuffled": ("words in random order", "score sentences, not lists of words"),
+    "no_punctuation": ("punctuation taken out", "keep it in the texts"),
     "british": ("British spelling", "train on both spellings"),
-    "boilerplate": ("A form's sentence in front", "remove such sentences first"),
-    "added_sentence": ("A sentence beside the point", "remove what is no review first"),
+    "boilerplate": ("a form's sentence in front", "remove such sentences first"),
+    "added_sentence": ("a sentence beside the point", "remove what is no review first"),
 }
 
 
@@ -98,7 +98,7 @@ def _changes(results: Results) -> Iterator[Alert]:
     for change, rows in heavy.groupby("change", sort=False):
         title, advice = _CHANGES.get(str(change), (str(change), "train on such reviews, too"))
         sides = [f"{side} {-loss:.2f}" for side, loss in zip(rows["side"], rows["difference"], strict=True)]
-        yield Alert("warn", title, f"This costs {listed(sides)} QWK: {advice}.")
+        yield Alert("warn", f"Tested with {title}", f"This costs {listed(sides)} QWK: {advice}.")
     if heavy.empty and changes["high"].notna().any():
         yield Alert("pass", f"no change of the reviews surely costs a side more than {MATTERS:g} QWK")
 
@@ -209,7 +209,7 @@ def _language(results: Results) -> Iterator[Alert]:
     ]
     poor = {"poorly_read": read.get("poorly_read", 0)}
     found += [Alert(level_of(poor["poorly_read"], _UNREAD), "Foreign text", said) for said in notes(poor)]
-    yield from found or [Alert("pass", "texts in a language that the features read")]
+    yield from found or [Alert("pass", "the features know the language")]
 
 
 def _cut_off(results: Results) -> Iterator[Alert]:
@@ -219,10 +219,10 @@ def _cut_off(results: Results) -> Iterator[Alert]:
     for name, one in cut.items():
         level = level_of(one["texts"], _CUT)
         if level == "pass":
-            yield Alert("pass", f"the encoder {name} reads {1 - one['texts']:.0%} of the reviews to their end")
+            yield Alert("pass", f"the {name} encoder reads {1 - one['texts']:.0%} of the reviews to their end")
             continue
         what = (
-            f"The encoder {name} stops after {one['limit']} tokens, before the end of {one['texts']:.0%} of the reviews"
+            f"The {name} encoder stops after {one['limit']} tokens, before the end of {one['texts']:.0%} of the reviews"
         )
         yield Alert(level, "Reviews cut off", f"{what}: take one that reads more (conf/features).")
 

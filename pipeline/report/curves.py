@@ -95,7 +95,7 @@ def contrast_table(contrasts: pd.DataFrame, n_held_out: int, beside: str = "") -
         "p after Holm": cell(p_text, "p_holm"),
         "surely ahead": cell(str, "ahead"),
     }
-    table = long_table(f"QWK of the first side less the second{beside}", contrasts.assign(ahead=ahead), cells)
+    table = long_table(f"QWK of the first side minus the second{beside}", contrasts.assign(ahead=ahead), cells)
     return replace(table, sure={place for place, winner in enumerate(ahead) if winner != "–"})
 
 

@@ -14,6 +14,7 @@ from pipeline.report.phrases import spans, the, times
 from pipeline.report.results import Results, of_line
 
 # All of them plural, since they stand before "hurt".
+_NOBODY = "no sure winner"
 _CHANGES = {
     "typos": "typos",
     "shouting": "capitals",
@@ -53,6 +54,8 @@ class _Question:
     sizes: list[int]
     leads: dict[str, list[int]]  # at which sizes each side is surely ahead
     tied: set[int]  # sizes whose interval is so narrow that no difference in it matters
+    by: dict[int, float]  # the difference at each size
+    leaning: dict[int, str]  # the side that looks better, where nothing is sure or tied but the interval leaves 0 out
     n_held_out: int
     measured: bool  # whether there is an interval with all reviews
     faster: str | None  # the side that trains at least twice as fast with all reviews
@@ -64,7 +67,9 @@ class _Question:
     def take(self, size: int) -> str:
         if side := self.ahead(size):
             return f"take {the(side)}"
-        return "take either" if size in self.tied else "no sure winner"
+        if size in self.tied:
+            return "take either"
+        return f"{the(self.leaning[size])} looks better, but it may be chance" if size in self.leaning else _NOBODY
 
     def spans(self, sizes: Sequence[int]) -> str:
         return spans(sizes, self.sizes, self.sizes[-1])
@@ -96,7 +101,7 @@ def headline(results: Results) -> Headline:
     """
     question = _question(results)
     hurt = _hurt(results.changes, question.sides) if question.n_held_out >= ENOUGH else {}
-    return Headline(_sentence(question, hurt), [*_without_reviews(results), *_advice(question)], _also(results))
+    return Headline(_sentence(question, hurt), [*_advice(question), *_without_reviews(results)], _also(results))
 
 
 def _question(results: Results) -> _Question:
@@ -104,7 +109,9 @@ def _question(results: Results) -> _Question:
     sides = tuple(contrasts.iloc[0][["a", "b"]])
     at = contrasts[(contrasts["a"] == sides[0]) & (contrasts["b"] == sides[1])].sort_values("n_train")
     leads = {ahead: sizes for ahead, _, sizes in sure_leads(at, n_held_out)}
-    narrow = at[(at["low"] >= -MATTERS) & (at["high"] <= MATTERS)] if n_held_out >= ENOUGH else at[:0]
+    enough = at if n_held_out >= ENOUGH else at[:0]
+    narrow = enough[(enough["low"] >= -MATTERS) & (enough["high"] <= MATTERS)]
+    apart = enough[(enough["low"] > 0) | (enough["high"] < 0)]
     seconds = {side: _train_seconds(results, side) for side in sides}
     fast, slow = sorted(sides, key=seconds.__getitem__)
     # No comparison with a missing time is true.
@@ -115,6 +122,8 @@ def _question(results: Results) -> _Question:
         sizes=at["n_train"].tolist(),
         leads=leads,
         tied=set(narrow["n_train"]),
+        by=dict(zip(at["n_train"], at["difference"], strict=True)),
+        leaning={row["n_train"]: sides[int(row["difference"] < 0)] for row in apart.to_dict("records")},
         n_held_out=n_held_out,
         measured=bool(at.iloc[-1][["low", "high"]].notna().all()),
         faster=faster,
@@ -182,12 +191,21 @@ def _what_hurts(hurt: dict[str, list[str]], subjects: list[str]) -> list[str]:
 
 def _advice(question: _Question) -> list[str]:
     """Say what to take with how many reviews; who trains faster is measured with all of them, so said with these."""
-    runs = groupby(question.sizes, question.take)
-    lines = [f"With {question.spans(list(sizes))} reviews, {take}" for take, sizes in runs]
+    lines = []
+    for take, run in groupby(question.sizes, question.take):
+        sizes = list(run)
+        by = [abs(question.by[size]) for size in sizes if question.ahead(size)]
+        better = f" (better by {_from_to(min(by), max(by))})" if by else ""
+        lines.append(f"With {question.spans(sizes)} reviews, {take}{better}")
     if question.faster:
         slower_is_ahead = question.ahead(question.sizes[-1]) not in (None, question.faster)
         lines[-1] += f"{', though' if slower_is_ahead else ':'} {the(question.faster)} {question.fast}"
     return [f"{line}." for line in lines]
+
+
+def _from_to(low: float, high: float) -> str:
+    first, last = number(low), number(high)
+    return first if first == last else f"{first} to {last}"
 
 
 def _without_reviews(results: Results) -> list[str]:
@@ -202,11 +220,11 @@ def _without_reviews(results: Results) -> list[str]:
     if leads := sure_leads(asked, results.n_held_out):
         best = leads[0][0]
         return [
-            f"With no review at all, take {the(best)} with know-how from other reviews "
+            f"Without a review of yours, take {the(best)} with know-how from other reviews "
             f"(agreement {number(agreement[best])})."
         ]
     reached = ", ".join(f"{number(agreement[side])} with {the(side)}" for side in (a, b))
-    return [f"With no review at all, take know-how from other reviews (agreement {reached}; no sure winner)."]
+    return [f"Without a review of yours, know-how from other reviews reaches agreement {reached}: {_NOBODY}."]
 
 
 def _also(results: Results) -> list[str]:

@@ -31,9 +31,9 @@ def pictures(results: Results) -> Iterator[Picture]:
     values = "; ".join(f"{row['n_train']:,} reviews {shown(row)}" for row in at.to_dict("records"))
     text = (
         f"{', and '.join(sure) or 'Neither side is surely ahead at any size'}. "
-        f"Agreement of {a} less that of {b}, with 95% intervals, by training reviews: {values}."
+        f"Agreement of {a} minus {b}, with 95% intervals, by training reviews: {values}."
     )
-    yield picture("headline", "headline", text, _differences(at, leads))
+    yield picture("headline", "headline", text, _differences(at, leads, len(contrasts)))
 
 
 def _values(at: pd.DataFrame, leads: dict[str, list[int]]) -> list[str]:
@@ -41,13 +41,13 @@ def _values(at: pd.DataFrame, leads: dict[str, list[int]]) -> list[str]:
     ahead = {size: side for side, sizes in leads.items() for size in sizes}
     shown = cell(interval, "difference", "low", "high", sign=True)
     return [
-        f"{row['n_train']:,} reviews\n{shown(row)}, "
+        f"{row['n_train']:,} reviews\ndifference {shown(row)}, "
         + (f"{ahead[row['n_train']]} surely ahead" if row["n_train"] in ahead else "could be chance")
         for row in at.to_dict("records")
     ]
 
 
-def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
+def _differences(at: pd.DataFrame, leads: dict[str, list[int]], n_comparisons: int) -> Figure:
     """Draw the differences with their intervals; what is sure differs in colour and shape, and is filled.
 
     Parameters
@@ -56,6 +56,8 @@ def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
         One contrast, in ascending order of sizes, which stand side by side: on a log scale the largest would overlap.
     leads : dict of str to list of int
         At which sizes a side is surely ahead.
+    n_comparisons : int
+        For how many comparisons the p-values are corrected.
     """
     figure, axes = new_axes(4.6, 2.2)
     a, b = at.iloc[0][["a", "b"]]
@@ -66,7 +68,7 @@ def _differences(at: pd.DataFrame, leads: dict[str, list[int]]) -> Figure:
     unsure = at[~for_a & ~for_b]
     chance = "could be chance"
     if ((unsure["low"] > 0) | (unsure["high"] < 0)).any():
-        chance += ", with so many comparisons"
+        chance += f", as one of {n_comparisons} comparisons"
     for rows, color, marker, face, label in (
         (at[for_a], BLUE, "^", BLUE, f"{above} surely ahead"),
         (at[for_b], ORANGE, "v", ORANGE, f"{below} surely ahead"),

@@ -32,7 +32,7 @@ class Section(NamedTuple):
 _SECTIONS = (
     Section("alerts", "Checks", folded=False, on_paper=True),
     Section("curves", "Learning curves", "curves", folded=False, on_paper=True),
-    Section("words", "What the stars are read from", folded=False, on_paper=True),
+    Section("words", "The words that make the stars", folded=False, on_paper=True),
     Section("differences", "Differences between the sides", "curves", on_paper=True),
     Section("verdict", "The verdict in full", "curves", on_paper=True),
     Section("peers", "A language model on the desk, and SetFit", "peers"),

@@ -73,7 +73,7 @@ def test_good_data_pass_every_check_without_a_word_more() -> None:
     assert passed() == [
         "250 held-out reviews",
         "texts in a language that the features read",
-        "the encoder bundled reads 100% of the reviews to their end",
+        "the bundled encoder reads 100% of the reviews to their end",
         "stars from 1 to 5, a known scale",
         "0 of 1,000 rows rejected",
         "no empty texts",
@@ -207,7 +207,7 @@ def test_the_section_says_the_level_in_words_and_escapes() -> None:
         Alert("pass", "b"),
     ]
     shown = template.render(alerts=alerts)
-    assert "▲ Warning: &lt;b&gt;new.</strong> Bad &amp; wrong." in shown
-    assert "● Note: Few.</strong> More." in shown
+    assert "! Warning: &lt;b&gt;new.</strong> Bad &amp; wrong." in shown
+    assert "i Note: Few.</strong> More." in shown
     assert "✓ Passed:</strong> a; b." in shown
     assert "Passed" not in template.render(alerts=alerts[:2])

@@ -78,7 +78,7 @@ def test_without_words_items_and_readings_the_section_is_empty(results: Results)
         vars(results)[name] = getattr(results, name).head(0)
     page = render("d", results, [], ReportConfig(n_plots=1, n_items=1, n_mistakes=1))
     section = re.findall(r'<section aria-labelledby="words">(.*?)</section>', page, re.DOTALL)
-    assert [each.strip() for each in section] == ['<h2 id="words">What the stars are read from</h2>']
+    assert [each.strip() for each in section] == ['<h2 id="words">The words that make the stars</h2>']
 
 
 def test_hostile_words_and_sides_stay_text(results: Results) -> None:
