@@ -20,7 +20,7 @@ from pipeline.experiment.unescape import unescape
 from pipeline.experiment.usable import has_text
 from pipeline.experiment.workers import in_parallel, kept
 from pipeline.files import atomic_path
-from pipeline.format import duration, number
+from pipeline.format import counted, duration, number
 from pipeline.progress import no_bars, progress_bar
 from pipeline.scale import Scale
 from pipeline.sources.columns import NO_NAMES, ColumnNames
@@ -68,10 +68,13 @@ def run(
     Raises
     ------
     PipelineError
-        If the file cannot be read, `out` is of another kind or lies in what is read, or the model is not to be had.
+        If the file cannot be read, `out` is of another kind, a directory, or lies in what is read, or the model is not
+        to be had.
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise PipelineError(f"{out} has the suffix {out.suffix!r}: --out (OUT=) takes one of {', '.join(_SUFFIXES)}")
+    if out.is_dir():
+        raise PipelineError(f"{out} is a directory: name a file by --out (OUT=)")
     if file.resolve() in (out.resolve(), *out.resolve().parents):
         raise PipelineError(f"{out} lies in {file}, which is read: name another --out (OUT=)")
     started = time.perf_counter()
@@ -108,7 +111,7 @@ class _Counts:
         self._unknown += int((table["reason"] == UNKNOWN).sum())
 
     def told(self, n: int) -> str:
-        parts = [f"{n} rows"]
+        parts = [counted(n, "row")]
         if self._empty:
             parts.append(f"{self._empty} of them without a star{self._first}")
         if self._unknown:
@@ -155,7 +158,7 @@ def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.Data
         model = _loaded(saved)
         table = _rated(model, texts)
         if explain:
-            words = map(_words, word_contributions_of_texts(model.predict, texts))
+            words = map(_words, word_contributions_of_texts(model.predict, [unescape(text)[0] for text in texts]))
             table.insert(table.shape[1] - 1, "words", pd.Series(list(words), dtype="string"))
     table = table.set_axis(usable).reindex(range(len(reasons)))
     return block.start, table.assign(reason=table["reason"].fillna(pd.Series(reasons, dtype="string")))
@@ -191,7 +194,7 @@ def _words(found: WordContributions) -> str:
     words = by_word(found)
     shown = [f"{word} {number(added, 2, sign=True)}" for word, added in words[:_MOST_WORDS].items()]
     rest = words[_MOST_WORDS:]
-    more = [f"{len(rest)} more words {number(rest.sum(), 2, sign=True)}"] if len(rest) else []
+    more = [f"{counted(len(rest), 'more word')} {number(rest.sum(), 2, sign=True)}"] if len(rest) else []
     return "; ".join([f"base {number(found.base)}", *shown, *more])
 
 
