@@ -48,7 +48,10 @@ def run(
 ) -> str:
     """Write the star of each row of a file or directory, in its order; return what was done in one line.
 
-    A row without a usable text keeps its place, with the reason in place of a star.
+    Columns are row (from 1), file (of a directory), review_id, text (where asked for), star (predicted, rounded to the
+    scale), predicted (before it is rounded), p_<value> for each value of the scale where the model gives probabilities,
+    words (where asked for) and reason. A row without a usable text keeps its place, with the reason in place of a star;
+    one without a known word has the mean star, and a reason that says so.
 
     Parameters
     ----------
@@ -150,7 +153,7 @@ def _tables(
 
 
 def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.DataFrame]:
-    """Return what a model makes of a block: star, expected, probabilities, words, and the reason why there is none."""
+    """Return what a model makes of a block: star, predicted, probabilities, words, and the reason why there is none."""
     reasons = [problem or _fault(text) for text, problem in zip(block.texts, block.problems, strict=True)]
     usable = [row for row, reason in enumerate(reasons) if reason is None]
     texts = [block.texts[row] for row in usable]
@@ -165,13 +168,13 @@ def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.Data
 
 
 def _rated(model: BoundedRegressor, texts: list[str]) -> pd.DataFrame:
-    """Return a row for each text: star, expected, probabilities, and the reason where nothing is known."""
+    """Return a row for each text: star, predicted, probabilities, and the reason where nothing is known."""
     scale = Scale.parse(model.scale)
     n_values = len(scale.values) * model.gives_probabilities
     nothing = Ratings(np.empty(0), np.empty((0, n_values)), np.empty(0, dtype=bool))
     stars, probabilities, known = model.rate(texts) if texts else nothing
     star = pd.Series(scale.round(stars)).astype("Int64" if scale.is_whole else "Float64")
-    table = pd.DataFrame({"star": star, "expected": stars.round(_DECIMALS)})
+    table = pd.DataFrame({"star": star, "predicted": stars.round(_DECIMALS)})
     if probabilities is not None:
         for value, p in zip(scale.values[:n_values], probabilities.T, strict=True):
             table[f"p_{value:g}"] = p.round(_DECIMALS)

@@ -132,7 +132,7 @@ class TestFile:
         assert table.loc[empty, "reason"].notna().all()
         rated = table.drop(index=empty)
         predicted = model.predict(rated["text"].tolist())
-        np.testing.assert_allclose(rated["expected"], predicted, atol=5e-5)
+        np.testing.assert_allclose(rated["predicted"], predicted, atol=5e-5)
         np.testing.assert_array_equal(rated["star"], np.floor(predicted + 0.5))
         np.testing.assert_allclose(rated.filter(like="p_").sum(axis=1)[[0, 5]], 1, atol=3e-4)
         assert rated["reason"].dropna().to_dict() == {4: predict.UNKNOWN}
@@ -182,7 +182,7 @@ class TestFile:
     def test_the_words_of_a_row_add_up_to_its_star(self, odd: Path, tmp_path: Path) -> None:
         predict_file.run(odd, tmp_path / "stars.csv", explain=True)
         table = pd.read_csv(tmp_path / "stars.csv").dropna(subset="words")
-        for words, expected in zip(table["words"], table["expected"], strict=True):
+        for words, expected in zip(table["words"], table["predicted"], strict=True):
             parts = [float(part.rsplit(" ", 1)[1]) for part in words.split("; ")]
             assert sum(parts) == pytest.approx(expected, abs=0.005 * (len(parts) + 1))
 
