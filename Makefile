@@ -83,7 +83,7 @@ peers: | $(VENV)/.peers
 		$(if $(URL),--base-url $(call quoted,$(URL)))
 
 predict: | $(VENV)/.run
-	@$(PY) -m pipeline predict $(if $(DATA)$(NAME),--dataset $(call quoted,$(or $(call plain,$(NAME)),$(DATA)))) \
+	@$(PY) -m pipeline predict $(if $(filter-out file,$(DATA))$(NAME),--dataset $(call quoted,$(or $(call plain,$(NAME)),$(DATA)))) \
 		$(if $(MODEL),--model $(call quoted,$(MODEL))) $(if $(OUT),--out $(call quoted,$(OUT))) \
 		$(if $(FILE),--file $(call quoted,$(FILE)) $(if $(TEXT),--text $(call quoted,$(TEXT))) $(if $(ID),--id $(call quoted,$(ID))) \
 		$(if $(ENCODING),--encoding $(call quoted,$(ENCODING))),--explain $(if $(TEXT),-- $(call quoted,$(TEXT))))
@@ -110,7 +110,7 @@ docs: | $(VENV)/.docs
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 ui: | $(VENV)/.run
-	$(PY) -m pipeline ui --port $(PORT)
+	$(PY) -m pipeline ui --port $(call quoted,$(PORT))
 
 clean:
 	rm -rf data/prepared data/features docs/_build docs/gallery docs/api mlflow.db .mlflow.db.lock .mlflow.db.holder mlruns

@@ -81,6 +81,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with a noun, which gets an s but for 1.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2000 rows')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def listed(parts: Sequence[str]) -> str:
     """Return parts as a list in a sentence.
 

@@ -70,7 +70,7 @@ def find_model(dataset: str | None, file: Path | None) -> SavedModel:
         return _saved(paths, line)
     if not file.is_file():
         raise PipelineError(f"{file} is no file: give a model of reports/<dataset>/models by --model (MODEL=)")
-    paths = DatasetPaths.of_reports(file.absolute().parents[1])
+    paths = DatasetPaths.of_reports(file.absolute().parent.parent)
     lines = _lines(paths) if paths.models == file.absolute().parent and paths.lines.exists() else []
     known = next((line for line in lines if line["model_file"] == file.name), None)
     return _saved(paths, known) if known else SavedModel(file.name, file)

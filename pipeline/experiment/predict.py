@@ -12,7 +12,8 @@ from pipeline.evaluation.word_contributions import WordContributions, word_contr
 from pipeline.experiment.bounded import Ratings
 from pipeline.experiment.champion import find_model, load_model
 from pipeline.experiment.transformers import without_warning_of_sentiment
-from pipeline.format import cut, number, printable
+from pipeline.experiment.unescape import unescape
+from pipeline.format import counted, cut, number, printable
 from pipeline.scale import Scale
 
 _WIDTH = 40
@@ -43,7 +44,8 @@ def run(text: str, dataset: str | None = None, model: Path | None = None, explai
     regressor = load_model(saved)
     with reading_texts(saved.about):
         ratings = regressor.rate([text])
-        found = word_contributions(regressor.predict, text) if explain else None
+        # The words that the model reads: no amp of &amp; and no br of <br>.
+        found = word_contributions(regressor.predict, unescape(text)[0]) if explain else None
     scale = Scale.parse(regressor.scale)
     lines = [f"{saved.about} · scale {scale}", *_bars(ratings, scale), _star(ratings, scale)]
     if found is not None:
@@ -115,5 +117,5 @@ def _explained(found: WordContributions) -> list[str]:
         gap = " " * (_WORD_WIDTH - wcswidth(name))
         lines.append(f"{number(added, 2, sign=True):>6}  {name}{gap}  {bar}".rstrip())
     if len(rest):
-        lines.append(f"{number(rest.sum(), 2, sign=True):>6}  ({len(rest)} more words)")
+        lines.append(f"{number(rest.sum(), 2, sign=True):>6}  ({counted(len(rest), 'more word')})")
     return [*lines, f"{number(found.prediction):>6}  (the star)"]

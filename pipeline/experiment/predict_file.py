@@ -20,7 +20,7 @@ from pipeline.experiment.unescape import unescape
 from pipeline.experiment.usable import has_text
 from pipeline.experiment.workers import in_parallel, kept
 from pipeline.files import atomic_path
-from pipeline.format import duration, number
+from pipeline.format import counted, duration, number
 from pipeline.progress import no_bars, progress_bar
 from pipeline.scale import Scale
 from pipeline.sources.columns import NO_NAMES, ColumnNames
@@ -48,7 +48,10 @@ def run(
 ) -> str:
     """Write the star of each row of a file or directory, in its order; return what was done in one line.
 
-    A row without a usable text keeps its place, with the reason in place of a star.
+    Columns are row (from 1), file (of a directory), review_id, text (where asked for), star (predicted, rounded to the
+    scale), predicted (before it is rounded), p_<value> for each value of the scale where the model gives probabilities,
+    words (where asked for) and reason. A row without a usable text keeps its place, with the reason in place of a star;
+    one without a known word has the mean star, and a reason that says so.
 
     Parameters
     ----------
@@ -68,10 +71,13 @@ def run(
     Raises
     ------
     PipelineError
-        If the file cannot be read, `out` is of another kind or lies in what is read, or the model is not to be had.
+        If the file cannot be read, `out` is of another kind, a directory, or lies in what is read, or the model is not
+        to be had.
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise PipelineError(f"{out} has the suffix {out.suffix!r}: --out (OUT=) takes one of {', '.join(_SUFFIXES)}")
+    if out.is_dir():
+        raise PipelineError(f"{out} is a directory: name a file by --out (OUT=)")
     if file.resolve() in (out.resolve(), *out.resolve().parents):
         raise PipelineError(f"{out} lies in {file}, which is read: name another --out (OUT=)")
     started = time.perf_counter()
@@ -108,7 +114,7 @@ class _Counts:
         self._unknown += int((table["reason"] == UNKNOWN).sum())
 
     def told(self, n: int) -> str:
-        parts = [f"{n} rows"]
+        parts = [counted(n, "row")]
         if self._empty:
             parts.append(f"{self._empty} of them without a star{self._first}")
         if self._unknown:
@@ -147,7 +153,7 @@ def _tables(
 
 
 def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.DataFrame]:
-    """Return what a model makes of a block: star, expected, probabilities, words, and the reason why there is none."""
+    """Return what a model makes of a block: star, predicted, probabilities, words, and the reason why there is none."""
     reasons = [problem or _fault(text) for text, problem in zip(block.texts, block.problems, strict=True)]
     usable = [row for row, reason in enumerate(reasons) if reason is None]
     texts = [block.texts[row] for row in usable]
@@ -155,20 +161,20 @@ def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.Data
         model = _loaded(saved)
         table = _rated(model, texts)
         if explain:
-            words = map(_words, word_contributions_of_texts(model.predict, texts))
+            words = map(_words, word_contributions_of_texts(model.predict, [unescape(text)[0] for text in texts]))
             table.insert(table.shape[1] - 1, "words", pd.Series(list(words), dtype="string"))
     table = table.set_axis(usable).reindex(range(len(reasons)))
     return block.start, table.assign(reason=table["reason"].fillna(pd.Series(reasons, dtype="string")))
 
 
 def _rated(model: BoundedRegressor, texts: list[str]) -> pd.DataFrame:
-    """Return a row for each text: star, expected, probabilities, and the reason where nothing is known."""
+    """Return a row for each text: star, predicted, probabilities, and the reason where nothing is known."""
     scale = Scale.parse(model.scale)
     n_values = len(scale.values) * model.gives_probabilities
     nothing = Ratings(np.empty(0), np.empty((0, n_values)), np.empty(0, dtype=bool))
     stars, probabilities, known = model.rate(texts) if texts else nothing
     star = pd.Series(scale.round(stars)).astype("Int64" if scale.is_whole else "Float64")
-    table = pd.DataFrame({"star": star, "expected": stars.round(_DECIMALS)})
+    table = pd.DataFrame({"star": star, "predicted": stars.round(_DECIMALS)})
     if probabilities is not None:
         for value, p in zip(scale.values[:n_values], probabilities.T, strict=True):
             table[f"p_{value:g}"] = p.round(_DECIMALS)
@@ -191,7 +197,7 @@ def _words(found: WordContributions) -> str:
     words = by_word(found)
     shown = [f"{word} {number(added, 2, sign=True)}" for word, added in words[:_MOST_WORDS].items()]
     rest = words[_MOST_WORDS:]
-    more = [f"{len(rest)} more words {number(rest.sum(), 2, sign=True)}"] if len(rest) else []
+    more = [f"{counted(len(rest), 'more word')} {number(rest.sum(), 2, sign=True)}"] if len(rest) else []
     return "; ".join([f"base {number(found.base)}", *shown, *more])
 
 

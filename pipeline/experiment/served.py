@@ -18,7 +18,8 @@ from mlflow.types.schema import AnyType
 from sklearn.dummy import DummyRegressor
 
 from pipeline.errors import first_line
-from pipeline.evaluation.word_contributions import word_contributions_of_texts
+from pipeline.evaluation.word_contributions import word_contributions
+from pipeline.experiment.unescape import unescape
 
 _COLUMN = "text"
 
@@ -69,7 +70,8 @@ class _Served:
         """Return for each text the star, what it is without a word, and what each word adds in the text's order."""
         # First, so that what is no text is refused as it is without words.
         stars = self._stars(texts)
-        found = word_contributions_of_texts(self._stars, texts.tolist())
+        # One after the other: each takes hundreds of texts, and a request may hold thousands.
+        found = [word_contributions(self._stars, unescape(text)[0]) for text in texts]
         words = [each.words[["word", "contribution"]].to_dict("records") for each in found]
         return pd.DataFrame({"star": stars, "base": [each.base for each in found], "words": words})
 

@@ -44,5 +44,7 @@ def shown(text: str) -> str:
     --------
     >>> shown("http://ann:secret@server:5000 does not answer")
     'http://server:5000 does not answer'
+    >>> shown("http://ann:p@ss@server:5000")
+    'http://server:5000'
     """
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return re.sub(r"//[^/\s]*@", "//", text)

@@ -87,6 +87,13 @@ class TestText:
         up_then_down = parts[1 : len(re.findall(r"^ *[+-]\S+ +\w", told, re.MULTILINE)) + 1]
         assert up_then_down == sorted(up_then_down, reverse=True)
 
+    def test_the_words_are_those_without_what_an_export_left(self) -> None:
+        exported, plain = (
+            "Tom &amp; Ann&#39;s food was great.&lt;br&gt;Never again!",
+            "Tom & Ann's food was great.\nNever again!",
+        )
+        assert predict.run(exported, explain=True) == predict.run(plain, explain=True)
+
     def test_a_model_without_probabilities_by_its_file(self) -> None:
         about, star = predict.run(TEXT, model=Path("reports/earlier/models/2.skops")).splitlines()
         assert about == "earlier · text_stats / T(1) · scale 1 to 5"
@@ -95,12 +102,16 @@ class TestText:
     def test_a_text_without_a_known_word_gets_the_mean_and_is_told_so(self) -> None:
         _, star, *rest = predict.run("Xyzzy!", explain=True).splitlines()
         assert star == f"star 3.0, rounded 3; {predict.UNKNOWN}"
-        assert rest[2:] == ["  3.00  (without a word)", "  0.00  (1 more words)", "  3.00  (the star)"]
+        assert rest[2:] == ["  3.00  (without a word)", "  0.00  (1 more word)", "  3.00  (the star)"]
 
     def test_a_copied_model_is_named_by_its_file(self, tmp_path: Path) -> None:
         copy = tmp_path / "copy.skops"
         copy.write_bytes(Path("reports/mine/models/1.skops").read_bytes())
         assert predict.run(TEXT, model=copy).startswith("copy.skops · scale 1 to 5\n")
+
+    def test_a_model_in_the_root_of_a_disk_is_a_copied_one_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Path, "is_file", lambda _: True)
+        assert find_model(None, Path("/copy.skops")).about == "copy.skops"
 
     def test_no_text_steers_the_terminal(self) -> None:
         assert "\x1b" not in predict.run("great \x1b[31mplace\x07", explain=True)
@@ -121,7 +132,7 @@ class TestFile:
         assert table.loc[empty, "reason"].notna().all()
         rated = table.drop(index=empty)
         predicted = model.predict(rated["text"].tolist())
-        np.testing.assert_allclose(rated["expected"], predicted, atol=5e-5)
+        np.testing.assert_allclose(rated["predicted"], predicted, atol=5e-5)
         np.testing.assert_array_equal(rated["star"], np.floor(predicted + 0.5))
         np.testing.assert_allclose(rated.filter(like="p_").sum(axis=1)[[0, 5]], 1, atol=3e-4)
         assert rated["reason"].dropna().to_dict() == {4: predict.UNKNOWN}
@@ -171,7 +182,7 @@ class TestFile:
     def test_the_words_of_a_row_add_up_to_its_star(self, odd: Path, tmp_path: Path) -> None:
         predict_file.run(odd, tmp_path / "stars.csv", explain=True)
         table = pd.read_csv(tmp_path / "stars.csv").dropna(subset="words")
-        for words, expected in zip(table["words"], table["expected"], strict=True):
+        for words, expected in zip(table["words"], table["predicted"], strict=True):
             parts = [float(part.rsplit(" ", 1)[1]) for part in words.split("; ")]
             assert sum(parts) == pytest.approx(expected, abs=0.005 * (len(parts) + 1))
 
@@ -197,6 +208,7 @@ class TestFile:
         (["good", "--out", "stars.csv"], "--out goes with --file (FILE=)"),
         (["--file", "r.csv"], "--file r.csv needs --out (OUT=), such as --out stars.csv"),
         (["--file", "r.csv", "--out", "r.xlsx"], "--out (OUT=) takes one of .csv, .jsonl, .parquet"),
+        (["--file", "r.csv", "--out", "a.csv"], "a.csv is a directory: name a file by --out (OUT=)"),
         (["--file", "r.csv", "--out", "r.csv"], "r.csv lies in r.csv, which is read"),
         (["--file", "reports", "--out", "reports/mine/o.csv"], "reports/mine/o.csv lies in reports, which is read"),
         (["--file", "r.csv", "--out", "o.csv"], "r.csv does not exist"),
@@ -221,6 +233,7 @@ def test_wrong_input_ends_in_one_line(
     message: str,
 ) -> None:
     (root / "no_text.csv").write_text("a,b\n1,2\n")
+    (root / "a.csv").mkdir(exist_ok=True)
     (root / "damaged.skops").write_bytes(b"PK no more")
     save(root / "features.skops", TextStats().fit(["good"]))
     assert run_cli(monkeypatch, "predict", *arguments) == 2

@@ -214,7 +214,7 @@ def test_make_predict_tells_the_star_of_a_text_and_of_a_file(project: Path, repo
     out = tmp_path / "stars.csv"
     result = make(project, "predict", "FILE=data/sample/reviews.jsonl", f"OUT={out}", "NAME=sample")
     assert result.stdout.startswith(f"{out}: 60 rows, by sample · {best['name']}, in "), result.stderr
-    stars = pd.read_csv(out).set_index("review_id")["expected"]
+    stars = pd.read_csv(out).set_index("review_id")["predicted"]
     predictions = pd.read_parquet(reports / "predictions.parquet").set_index("review_id")[best["name"]]
     np.testing.assert_allclose(stars[predictions.index], predictions.clip(1, 5), atol=1e-3)
 
