@@ -72,7 +72,7 @@ def test_good_data_pass_every_check_without_a_word_more() -> None:
     assert {(alert.level, alert.text) for alert in found()} == {("pass", "")}
     assert passed() == [
         "250 held-out reviews",
-        "texts in a language that the features read",
+        "the features know the language",
         "the bundled encoder reads 100% of the reviews to their end",
         "stars from 1 to 5, a known scale",
         "0 of 1,000 rows rejected",
@@ -102,7 +102,7 @@ def test_warnings_come_first_and_notes_before_what_passed() -> None:
 def test_a_change_that_costs_a_side_more_than_a_tenth_is_named_with_sides_and_loss() -> None:
     harm = [("T-method", "shouting", -0.19, -0.1), ("attention", "shouting", -0.112, -0.01)]
     (alert,) = (alert for alert in found(changes=changes(*harm)) if alert.level == "warn")
-    assert alert.title == "Capitals and doubled exclamation marks"
+    assert alert.title == "Tested with capitals and doubled exclamation marks"
     assert alert.text == "This costs T-method 0.19 and attention 0.11 QWK: write such reviews in lower case first."
 
 
@@ -113,7 +113,7 @@ def test_a_small_or_unsure_loss_is_no_warning(harm: tuple[float, float]) -> None
 
 def test_every_change_has_words_and_an_unknown_one_its_name() -> None:
     assert set(_CHANGES) == set(CHANGES)
-    assert raised(changes=changes(("T-method", "<b>new", -0.3, -0.2))) == [("warn", "<b>new")]
+    assert raised(changes=changes(("T-method", "<b>new", -0.3, -0.2))) == [("warn", "Tested with <b>new")]
 
 
 @pytest.mark.parametrize(
