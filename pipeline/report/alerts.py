@@ -32,7 +32,7 @@ _LEAK = "nearly identical to a test review"
 # What a change does to a review, and what helps.
 _CHANGES = {
     "typos": ("typing errors", "correct the spelling first"),
-    "shouting": ("capitals and doubled exclamation marks", "write such reviews in lower case first"),
+    "shouting": ("capitals and doubled exclamation marks", "write them in lower case first"),
     "truncated": ("halved reviews", "score whole reviews only"),
     "shuffled": ("words in random order", "score sentences, not lists of words"),
     "no_punctuation": ("punctuation taken out", "keep it in the texts"),
@@ -98,7 +98,8 @@ def _changes(results: Results) -> Iterator[Alert]:
     for change, rows in heavy.groupby("change", sort=False):
         title, advice = _CHANGES.get(str(change), (str(change), "train on such reviews, too"))
         sides = [f"{side} {-loss:.2f}" for side, loss in zip(rows["side"], rows["difference"], strict=True)]
-        yield Alert("warn", f"Tested with {title}", f"This costs {listed(sides)} QWK: {advice}.")
+        what = f"This costs {listed(sides)} QWK. Where your reviews are so, {advice}."
+        yield Alert("warn", f"Tested with {title}", what)
     if heavy.empty and changes["high"].notna().any():
         yield Alert("pass", f"no change of the reviews surely costs a side more than {MATTERS:g} QWK")
 

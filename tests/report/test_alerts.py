@@ -103,7 +103,9 @@ def test_a_change_that_costs_a_side_more_than_a_tenth_is_named_with_sides_and_lo
     harm = [("T-method", "shouting", -0.19, -0.1), ("attention", "shouting", -0.112, -0.01)]
     (alert,) = (alert for alert in found(changes=changes(*harm)) if alert.level == "warn")
     assert alert.title == "Tested with capitals and doubled exclamation marks"
-    assert alert.text == "This costs T-method 0.19 and attention 0.11 QWK: write such reviews in lower case first."
+    costs, advice = alert.text.split(". ")
+    assert costs == "This costs T-method 0.19 and attention 0.11 QWK"
+    assert advice == "Where your reviews are so, write them in lower case first."
 
 
 @pytest.mark.parametrize("harm", [(-0.09, -0.05), (-0.3, 0.01), (0.2, 0.3), (np.nan, np.nan)])
