@@ -46,9 +46,13 @@ def renew(source: DatasetPaths, target: DatasetPaths, stages: list[str]) -> None
 
 
 def renew_pages(source: DatasetPaths, target: DatasetPaths) -> None:
-    """Replace the rendered report of the sample, and its summary."""
-    for path, copy in ((source.page, SAMPLE_REPORT), (source.summary, target.summary)):
-        write_text(copy, _checked(path))
+    """Replace the rendered report of the sample, and its summary; no table lies beside this page."""
+    page = re.sub(r'<a href="[\w/]+\.csv">(.*?)</a>', r"\1", _checked(source.page))
+    beside = "The files lie beside this page: "
+    if beside not in page:
+        raise PipelineError(f"{source.page} does not say {beside!r}: mend {Path(__file__).name}")
+    write_text(SAMPLE_REPORT, page.replace(beside, "A run of yours has these files beside the page: "))
+    write_text(target.summary, _checked(source.summary))
 
 
 def _rounded(value: Any) -> Any:

@@ -68,7 +68,7 @@ def test_the_five_lines_print_words_with_their_sn_ratios() -> None:
     ((code, shown),) = python_blocks(ROOT / "README.md")
     assert len([line for line in code.splitlines() if line]) == 5
     assert "sn_db" in shown
-    (sentence,) = re.findall(r'Reviews with "(\w+)" have (\d\.\d) stars more', README)
+    (sentence,) = re.findall(r'reviews with "(\w+)" have (\d\.\d) stars more', README)
     assert re.search(r"^ *{} +{} ".format(*sentence), shown, flags=re.MULTILINE)
 
 
