@@ -68,6 +68,8 @@ def module_environment() -> dict[str, str]:
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run the command line in this process and return its exit code."""
+    # MLflow leaves the store of an earlier test in the environment.
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(sys, "argv", ["pipeline", *arguments])
     with pytest.raises(SystemExit) as stop:
         main()
