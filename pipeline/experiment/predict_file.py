@@ -17,7 +17,7 @@ from pipeline.experiment.champion import SavedModel, find_model, load_model
 from pipeline.experiment.fitting import one_thread
 from pipeline.experiment.predict import UNKNOWN, by_word, reading_texts
 from pipeline.experiment.unescape import unescape
-from pipeline.experiment.usable import has_text
+from pipeline.experiment.usable import NO_TEXT, has_text
 from pipeline.experiment.workers import in_parallel, kept
 from pipeline.files import atomic_path
 from pipeline.format import counted, duration, number
@@ -31,7 +31,6 @@ _SUFFIXES = (".csv", ".jsonl", ".parquet")
 _AT_ONCE, _AT_ONCE_EXPLAINED = 512, 16
 _MOST_WORDS = 8
 _DECIMALS = 4
-_NO_TEXT = "text empty or not a string"
 # A worker reads its model once.
 _loaded = lru_cache(maxsize=1)(load_model)
 
@@ -90,13 +89,13 @@ def run(
     read = partial(_read, saved, explain)
     left_out = ["file"] * file.is_file() + ["text"] * (not with_text)
     # So is what is damaged further on.
-    n, counted = sum(map(len, rows.parts())), _Counts()
+    n, counts = sum(map(len, rows.parts())), _Counts()
     with progress_bar(n, "predict", " reviews") as bar, no_bars(), kept(), _writer(out) as write:
         for table in _tables(rows, read, explain, bar):
-            counted.add(table)
+            counts.add(table)
             write(table.drop(columns=left_out))
     seconds = duration(time.perf_counter() - started)
-    return f"{out}: {counted.told(n)}, by {saved.about}, in {seconds}"
+    return f"{out}: {counts.told(n)}, by {saved.about}, in {seconds}"
 
 
 class _Counts:
@@ -182,7 +181,7 @@ def _rated(model: BoundedRegressor, texts: list[str]) -> pd.DataFrame:
 
 
 def _fault(text: Any) -> str | None:
-    return None if has_text(text) and has_text(unescape(text)[0]) else _NO_TEXT
+    return None if has_text(text) and has_text(unescape(text)[0]) else NO_TEXT
 
 
 def _words(found: WordContributions) -> str:

@@ -19,7 +19,7 @@ from pipeline.sources.raw import RawRows
 from pipeline.text import normalised
 
 _IN_MEMORY = 1 << 20
-_TEXT = "text empty or not a string"
+NO_TEXT = "text empty or not a string"
 # Why a row is no review, by its number in `_Survey.fault`.
 _NONE, _UNREADABLE, _EMPTY, _STARS, _TWICE, _SAME_ID = range(6)
 
@@ -199,7 +199,7 @@ class UsableReviews:
         elsewhere = f" of {survey.files[survey.file[first]]}" if survey.file[first] != survey.file[number] else ""
         reason = {
             _UNREADABLE: row["problem"],
-            _EMPTY: _TEXT,
+            _EMPTY: NO_TEXT,
             _STARS: f"stars not {self._values()}: {given}",
             _TWICE: f"duplicate text: same as line {survey.line[first]}{elsewhere}",
             _SAME_ID: f"review_id used before: {row['review_id']}",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.evaluation.verdict import ENOUGH
 from pipeline.experiment.read_notes import NOTED, notes
+from pipeline.experiment.usable import NO_TEXT
 from pipeline.format import listed
 from pipeline.report.results import Results
 from pipeline.shipped import SAMPLES
@@ -27,7 +28,6 @@ _NARROW = 200
 # Of an even share: 5% on a scale of five stars.
 _RARE = 0.25
 _LARGE_GROUP = 0.2
-_EMPTY = "text empty or not a string"
 _LEAK = "nearly identical to a test review"
 # What a change does to a review, and what helps.
 _CHANGES = {
@@ -132,7 +132,7 @@ def _empty_texts(results: Results) -> Iterator[Alert]:
     reasons = results.prepared.get("rejected_reasons")
     if reasons is None:
         return
-    if n := reasons.get(_EMPTY, 0):
+    if n := reasons.get(NO_TEXT, 0):
         rows = "row has no text and was" if n == 1 else "rows have no text and were"
         yield Alert("note", "Empty texts", f"{n:,} {rows} left out: the first one stands under Data.")
     else:

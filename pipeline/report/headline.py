@@ -13,8 +13,8 @@ from pipeline.report.alerts import MATTERS, heavy_losses
 from pipeline.report.phrases import spans, the, times
 from pipeline.report.results import Results, of_line
 
-# All of them plural, since they stand before "hurt".
 _NOBODY = "no sure winner"
+# All of them plural, since they stand before "hurt".
 _CHANGES = {
     "typos": "typos",
     "shouting": "capitals",
