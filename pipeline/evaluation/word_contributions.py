@@ -178,12 +178,10 @@ class _Pieces:
         self._text = text
         starts = [0, *(_cut(text, end, start) for (_, end), (start, _) in pairwise(spans)), len(text)]
         self.pieces = [text[start:end] for start, end in pairwise(starts)]
-        # Letters that would make one word with letters of the next piece, were the piece between them missing.
-        found = [text[start:end] for start, end in spans]
-        grows = [len(words(word * 2)) == 1 for word in found]
-        cases = list(zip(self.pieces, found, grows, strict=True))
-        self._opens = [grow and piece.startswith(word) for piece, word, grow in cases]
-        self._closes = [grow and piece.endswith(word) for piece, word, grow in cases]
+        # Two pieces whose middle is missing would make one word of their letters, even with an apostrophe between them,
+        # and an accent in front of the second would go to the first.
+        self._has_letters = [len(words(text[start:end] * 2)) == 1 for start, end in spans]
+        self._has_marks_first = [piece < word for piece, (word, _) in zip(starts, spans, strict=False)]
 
     def joined(self, kept: Iterable[int]) -> str:
         """Return the text with these words alone."""
@@ -192,7 +190,8 @@ class _Pieces:
             return self._text
         parts = [self.pieces[i] for i in kept]
         for n, (i, j) in enumerate(pairwise(kept)):
-            if j > i + 1 and self._closes[i] and self._opens[j]:
+            touch = (self._has_letters[i] and self._has_letters[j]) or self._has_marks_first[j]
+            if j > i + 1 and touch and not parts[n][-1].isspace():
                 parts[n] += " "
         return "".join(parts).strip()
 

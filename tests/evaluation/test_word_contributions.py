@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.evaluation import word_contributions, word_contributions_of_texts
@@ -45,6 +45,9 @@ def test_base_and_contributions_add_up_to_the_prediction(text: str, n_orders: in
 
 
 @given(TEXTS)
+@example("5'の5")
+@example("5の '5")
+@example("味の \u0301a")
 def test_a_text_without_some_of_its_words_has_the_others_as_they_were(text: str) -> None:
     if spans := word_spans(text):
         pieces = _Pieces(text, spans)
