@@ -35,12 +35,13 @@ OUT =
 PORT = 5000
 PYTHON = python3
 
-# A review may hold a dollar sign, which make would expand, and line breaks, at which it would cut a command.
+# A review or a path may hold a dollar sign, which make would expand, and line breaks, at which it would cut a command.
 define line_break
 
 
 endef
-override TEXT := $(subst $(line_break), ,$(value TEXT))
+$(foreach name,DATA FILE TRAIN TEST NAME TEXT STARS ID CATEGORY MODEL OUT,\
+	$(eval override $(name) := $$(subst $$(line_break), ,$$(value $(name)))))
 
 VENV := .venv
 PY := $(VENV)/bin/python

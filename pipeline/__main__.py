@@ -16,7 +16,7 @@ try:
 
         from pipeline.experiment.engine import Engine, using
         from pipeline.project.fingerprint import STAGES
-        from pipeline.project.paths import MLFLOW_DB, DatasetPaths
+        from pipeline.project.paths import DatasetPaths
         from pipeline.scale import Scale
         from pipeline.shipped import SampleName
         from pipeline.sources.columns import ColumnNames
@@ -355,15 +355,16 @@ def show_know_how(
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Print the links to the comparisons and open the MLflow UI over this project's runs; stop it with Ctrl+C."""
-    from pipeline.project.store import is_server, shown, sqlite_uri, tracking_uri
+    from pipeline.project.store import is_server, shown, sqlite_file, tracking_uri
     from pipeline.report.links import links_to_all, local
 
     store = tracking_uri()
     if is_server(store):
         typer.echo(f"The runs are on a server, which MLFLOW_TRACKING_URI names:\n{links_to_all(shown(store))}")
         return
-    if store == sqlite_uri(MLFLOW_DB) and not MLFLOW_DB.exists():
-        raise PipelineError(f"{MLFLOW_DB} is missing, there are no runs to show: run make all (tmva all) first")
+    # MLflow would make the file.
+    if (file := sqlite_file(store)) and not file.exists():
+        raise PipelineError(f"{file} is missing, there are no runs to show: run make all (tmva all) first")
     _check_free(port)
     typer.echo(f"{links_to_all(local(port))}\nOpen a link as soon as the server has started; Ctrl+C stops it.")
     sys.stdout.flush()

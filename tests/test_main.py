@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import ROOT, make_project, run_cli
+from project import ROOT, make_project, module_environment, run_cli
+
+from pipeline.project.store import sqlite_uri
 
 Project = Path
 
@@ -203,6 +205,16 @@ def test_wrong_input_ends_in_one_line_and_exit_code_2(
     assert len(errors) == 1
     assert message in errors[0]
     assert "Traceback" not in captured.err
+
+
+def test_ui_makes_no_store_where_there_is_none(tmp_path: Path) -> None:
+    missing = tmp_path / "other runs.db"
+    settings = module_environment() | {"MLFLOW_TRACKING_URI": sqlite_uri(missing), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pipeline", "ui"]
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (f"error: {missing} is missing, there are no runs to show: run make all (tmva all) first\n")
+    assert not missing.exists()
 
 
 @pytest.mark.slow

@@ -32,6 +32,21 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(MLFLOW_DB)
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of an SQLite address, None of any other address.
+
+    Examples
+    --------
+    >>> sqlite_file("sqlite+pysqlite:////50%25 off%3F/mlflow.db").as_posix()
+    '/50% off?/mlflow.db'
+    >>> sqlite_file("postgresql://server/runs")
+    """
+    from sqlalchemy import make_url
+
+    database = make_url(uri).database if uri.startswith("sqlite") else None
+    return Path(database) if database else None
+
+
 def is_server(uri: str) -> bool:
     """Whether an address is one that a browser opens, too."""
     return uri.startswith(("http://", "https://"))

@@ -79,7 +79,7 @@ def files_of(path: Path) -> list[Path]:
     if not path.exists():
         raise PipelineError(f"{path} does not exist: check FILE=, TRAIN= and TEST=")
     if path.stat().st_size == 0:
-        raise PipelineError(f"{path} is empty: it needs columns text and stars (1 to 5) or label (0 to 4)")
+        raise PipelineError(f"{path} is empty (0 bytes): name a file that holds texts")
     if not format_of(path):
         seen = f", and it is {kind}" if (kind := _kind(path)) else ""
         if path.suffix.lower() in _COMPRESSED:

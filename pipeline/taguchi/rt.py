@@ -261,7 +261,10 @@ class RTMethod(TransformerMixin, ThresholdDetector):
 
     def _columns(self, X: Any) -> Array:
         Y = by_block(lambda rows: rt_variables(rows, self.center_), X)
-        return np.column_stack([Y, np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)])
+        # A square may lie beyond float64's range; some processors warn of the product with infinity, too.
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = np.linalg.norm((Y - self.y_mean_) @ self.root_, axis=1)
+        return np.column_stack([Y, np.where(np.isfinite(Y).all(axis=1), distance, np.inf)])
 
     def _constant_names(self) -> list[str]:
         return self.constant_variables_.tolist()

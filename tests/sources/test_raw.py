@@ -307,7 +307,7 @@ NO_ROWS = pa.table({"text": pa.array([], pa.string()), "stars": pa.array([], pa.
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("r.parquet", b"", "is empty: it needs columns text and stars (1 to 5) or label (0 to 4)"),
+        ("r.parquet", b"", "is empty (0 bytes): name a file that holds texts"),
         ("r.csv", b"", "is empty"),
         ("r.jsonl", b"", "is empty"),
         ("r.parquet", PARQUET[:-50], "cannot be read as Parquet"),

@@ -211,8 +211,9 @@ def test_make_predict_tells_the_star_of_a_text_and_of_a_file(project: Path, repo
     assert told.startswith(f"sample · {best['name']} · scale 1 to 5\n")
     assert re.search(r"^star \d\.\d, rounded \d$", told, re.MULTILINE)
     assert " great " in told
-    out = tmp_path / "stars.csv"
-    result = make(project, "predict", "FILE=data/sample/reviews.jsonl", f"OUT={out}", "NAME=sample")
+    file, out = tmp_path / "my $reviews.jsonl", tmp_path / "stars in $x.csv"
+    shutil.copy(project / "data/sample/reviews.jsonl", file)
+    result = make(project, "predict", f"FILE={file}", f"OUT={out}", "NAME=sample")
     assert result.stdout.startswith(f"{out}: 60 rows, by sample · {best['name']}, in "), result.stderr
     stars = pd.read_csv(out).set_index("review_id")["predicted"]
     predictions = pd.read_parquet(reports / "predictions.parquet").set_index("review_id")[best["name"]]

@@ -118,10 +118,11 @@ class TestContributions:
         np.testing.assert_allclose(grouped.contributions(new), expected.contributions(new), rtol=1e-6, atol=1e-6)
 
     @pytest.mark.parametrize("model", [MahalanobisTaguchi(), MahalanobisTaguchi(groups=["all", "items"]), RTMethod()])
-    def test_a_row_whose_square_overflows(self, model):
+    @pytest.mark.parametrize("value", [1e160, 1e308])
+    def test_a_row_whose_square_overflows(self, model, value):
         X = rows(30, 4)
         far = X[:2].copy()
-        far[1, 2] = 1e160
+        far[1, 2] = value
         model = model.fit(X)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
