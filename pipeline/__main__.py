@@ -273,7 +273,11 @@ def predict(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --file, what to write: .csv, .jsonl or .parquet.")] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Tell the words that made a star: up to a second for each review.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Tell the words that made a star: a second for a review, minutes for a book.",
+        ),
     ] = False,
     dataset: Annotated[
         str | None, typer.Option(help="Whose best model predicts, by default that of the last run.")
@@ -285,6 +289,10 @@ def predict(
     with_text: Annotated[bool, typer.Option("--with-text", help="With --file, repeat the texts.")] = False,
 ) -> None:
     """Predict the star of a review, or of each review in a file, by the best model of the last run."""
+    if dataset is not None and model is not None:
+        raise PipelineError(
+            f"got --dataset {dataset} and --model {model}: give one of them (NAME= and DATA=, or MODEL=)"
+        )
     name = None if dataset is None else _dataset_name(dataset)
     of_file = {"--out": out, "--text": text, "--id": id, "--encoding": encoding, "--with-text": with_text or None}
     if file is None:

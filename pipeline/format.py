@@ -135,8 +135,10 @@ def cut(text: str, width: int) -> str:
     """
     from wcwidth import wcswidth
 
-    text = "".join(c if c.isprintable() else " " for c in text).rstrip()
-    if wcswidth(text) <= width:
+    whole = "".join(c if c.isprintable() else " " for c in text).rstrip()
+    # A long text is not measured to its end; accents take no column.
+    text = whole[: 4 * width]
+    if text == whole and wcswidth(text) <= width:
         return text
     while wcswidth(text) > width - 1:
         text = text[:-1]

@@ -80,8 +80,8 @@ def know_how_sentence(
         of_side = known[known["side"] == name].sort_values("n_train")
         parts = []
         for n, qwk in zip(of_side["n_train"], of_side["qwk"], strict=True):
-            before = f" ({without[name, n]:.3f} without)" if (name, n) in without.index else ""
-            parts.append(f"{qwk:.3f} with {'no review' if n == 0 else f'{n:,}'}{before}")
+            before = f" ({number(without[name, n], 3)} without)" if (name, n) in without.index else ""
+            parts.append(f"{number(qwk, 3)} with {'no review' if n == 0 else f'{n:,}'}{before}")
         return f"{name} reaches QWK {', '.join(parts)}"
 
     others = others_sentence(contrasts, n_test)

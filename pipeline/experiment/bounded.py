@@ -193,7 +193,7 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
         texts: npt.NDArray[np.object_] = np.array([unescape(text)[0] for text in check_texts(X)], dtype=object)
         if not len(texts):
             raise ValueError("Expected at least one text, got none.")
-        return texts, np.array([self._knows(text) for text in texts])
+        return texts, np.array([holds_known_word(text, self.known_words_) for text in texts])
 
     def explain(self, text: str) -> pd.DataFrame:
         """Explain the stars of one text: what each word and each column adds.
@@ -215,13 +215,9 @@ class BoundedRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "known_words_")
         text = unescape(check_texts([text])[0])[0]
-        return explain(self.estimator_, text, Scale.parse(self.scale)) if self._knows(text) else only_base(self.mean_)
-
-    def _knows(self, text: str) -> bool:
-        sums = np.array(list(_checksums(text)), dtype=np.uint32)
-        places = np.searchsorted(self.known_words_, sums)
-        inside = places < len(self.known_words_)
-        return bool((self.known_words_[places[inside]] == sums[inside]).any())
+        if not holds_known_word(text, self.known_words_):
+            return only_base(self.mean_)
+        return explain(self.estimator_, text, Scale.parse(self.scale))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -247,6 +243,21 @@ def known_words(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
     2
     """
     return np.array(sorted(set().union(*map(_checksums, texts))), dtype=np.uint32)
+
+
+def holds_known_word(text: str, known: npt.NDArray[np.uint32]) -> bool:
+    """Return whether a text holds one of the words that `known_words` has found.
+
+    Examples
+    --------
+    >>> known = known_words(["Good food"])
+    >>> holds_known_word("good!", known), holds_known_word("bad", known)
+    (True, False)
+    """
+    sums = np.array(list(_checksums(text)), dtype=np.uint32)
+    places = np.searchsorted(known, sums)
+    inside = places < len(known)
+    return bool((known[places[inside]] == sums[inside]).any())
 
 
 def _checksums(text: str) -> set[int]:

@@ -1,6 +1,7 @@
 """The model that predicts where none is named: the best line that the score stage has saved."""
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +74,17 @@ def find_model(dataset: str | None, file: Path | None) -> SavedModel:
     paths = DatasetPaths.of_reports(file.absolute().parent.parent)
     lines = _lines(paths) if paths.models == file.absolute().parent and paths.lines.exists() else []
     known = next((line for line in lines if line["model_file"] == file.name), None)
+    if not known and not _is_model(file):
+        raise PipelineError(f"{file} is no model: give a file of reports/<dataset>/models by --model (MODEL=)")
     return _saved(paths, known) if known else SavedModel(file.name, file)
+
+
+def _is_model(file: Path) -> bool:
+    """Return whether a file is an archive as skops writes it."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return "schema.json" in archive.namelist()
 
 
 def load_model(saved: SavedModel) -> BoundedRegressor:

@@ -73,16 +73,16 @@ def reading_texts(about: str) -> Iterator[None]:
         ) from None
 
 
-def by_word(found: WordContributions) -> "pd.Series[float]":
+def by_word(words: pd.DataFrame) -> "pd.Series[float]":
     """Return what each word adds, wherever it stands and in whatever letters; the strongest first.
 
     Examples
     --------
     >>> words = pd.DataFrame({"word": ["Good", "bad", "good"], "contribution": [0.5, -0.7, 0.5]})
-    >>> by_word(WordContributions(3.0, words, 3.3)).to_dict()
+    >>> by_word(words).to_dict()
     {'good': 1.0, 'bad': -0.7}
     """
-    sums = found.words["contribution"].groupby(found.words["word"].str.lower(), sort=False).sum()
+    sums = words["contribution"].groupby(words["word"].str.lower(), sort=False).sum()
     return sums.sort_values(key=np.abs, ascending=False, kind="stable")
 
 
@@ -106,7 +106,7 @@ def _explained(found: WordContributions) -> list[str]:
     """Return the base and the words, up and down, which add up to the star."""
     from wcwidth import wcswidth
 
-    words = by_word(found)
+    words = by_word(found.words)
     n_shown = min(int((words.abs() >= _LEAST).sum()), _MOST_WORDS)
     shown, rest = words[:n_shown].sort_values(ascending=False), words[n_shown:]
     longest = float(shown.abs().max()) if len(shown) else 0.0

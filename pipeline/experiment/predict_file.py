@@ -31,6 +31,7 @@ _SUFFIXES = (".csv", ".jsonl", ".parquet")
 _AT_ONCE, _AT_ONCE_EXPLAINED = 512, 16
 _MOST_WORDS = 8
 _DECIMALS = 4
+_WORTH_WORKERS = 20  # seconds of work that are left: to start workers takes up to ten
 # A worker reads its model once.
 _loaded = lru_cache(maxsize=1)(load_model)
 
@@ -141,7 +142,7 @@ def _tables(
             for start in range(0, len(part), size)
         ]
         done = {}
-        for start, table in in_parallel(read, blocks):
+        for start, table in _read_all(blocks, read):
             done[start] = table
             bar.update(len(table))
         made = pd.concat([table for _, table in sorted(done.items())], ignore_index=True)
@@ -149,6 +150,20 @@ def _tables(
         beside.insert(0, "row", np.arange(before + 1, before + len(part) + 1))
         before += len(part)
         yield pd.concat([beside, made], axis=1)
+
+
+def _read_all(
+    blocks: list[_Block], read: Callable[[_Block], tuple[int, pd.DataFrame]]
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the table of each block: from workers as soon as what is left is worth their start."""
+    for n_read, block in enumerate(blocks, 1):
+        started = time.perf_counter()
+        table = read(block)
+        seconds = time.perf_counter() - started
+        yield table
+        if seconds * (len(blocks) - n_read) > _WORTH_WORKERS:
+            yield from in_parallel(read, blocks[n_read:])
+            return
 
 
 def _read(saved: SavedModel, explain: bool, block: _Block) -> tuple[int, pd.DataFrame]:
@@ -193,7 +208,7 @@ def _words(found: WordContributions) -> str:
     >>> _words(WordContributions(3.0, words, 2.8))
     'base 3.00; bad -0.70; good +0.50'
     """
-    words = by_word(found)
+    words = by_word(found.words)
     shown = [f"{word} {number(added, 2, sign=True)}" for word, added in words[:_MOST_WORDS].items()]
     rest = words[_MOST_WORDS:]
     more = [f"{counted(len(rest), 'more word')} {number(rest.sum(), 2, sign=True)}"] if len(rest) else []

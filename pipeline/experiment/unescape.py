@@ -131,6 +131,9 @@ def _without_html(text: str, kinds: set[str]) -> str:
 
 
 def _talks_about_html(text: str) -> bool:
+    # An empty field of an editor: nobody writes a mark alone.
+    if not _BREAK_TAGS.sub("", _ENTITIES.sub(_characters, text)).strip():
+        return False
     names = _NAMED.search(text) is not None
     if _AFTER_A_SENTENCE.search(text) or _LETTER_ENTITY.search(text):
         return False

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.evaluation.verdict import ENOUGH
 from pipeline.experiment.read_notes import NOTED, notes
 from pipeline.experiment.usable import NO_TEXT
-from pipeline.format import listed
+from pipeline.format import listed, number
 from pipeline.report.results import Results
 from pipeline.shipped import SAMPLES
 
@@ -34,7 +34,7 @@ _CHANGES = {
     "typos": ("typing errors", "correct the spelling first"),
     "shouting": ("capitals and doubled exclamation marks", "write them in lower case first"),
     "truncated": ("halved reviews", "score whole reviews only"),
-    "shuffled": ("words in random order", "score sentences, not lists of words"),
+    "shuffled": ("words in random order", "score whole sentences, not lists of words"),
     "no_punctuation": ("punctuation taken out", "keep it in the texts"),
     "british": ("British spelling", "train on both spellings"),
     "boilerplate": ("a form's sentence in front", "remove such sentences first"),
@@ -98,7 +98,7 @@ def _changes(results: Results) -> Iterator[Alert]:
     for change, rows in heavy.groupby("change", sort=False):
         title, advice = _CHANGES.get(str(change), (str(change), "train on such reviews, too"))
         sides = [f"{side} {-loss:.2f}" for side, loss in zip(rows["side"], rows["difference"], strict=True)]
-        what = f"This costs {listed(sides)} QWK. Where your reviews are so, {advice}."
+        what = f"This costs {listed(sides)} QWK. If your reviews are like this, {advice}."
         yield Alert("warn", f"Tested with {title}", what)
     if heavy.empty and changes["high"].notna().any():
         yield Alert("pass", f"no change of the reviews surely costs a side more than {MATTERS:g} QWK")
@@ -111,7 +111,7 @@ def _spread(results: Results) -> Iterator[Alert]:
         what = f"Predictions spread wider than the true stars for {listed(wide)}: take a recalibrated model there."
         yield Alert(level_of(ratios.max(), _SPREAD), "Over-dispersion", what)
     elif len(ratios):
-        yield Alert("pass", "predictions spread no wider than the stars")
+        yield Alert("pass", f"predictions spread {number(ratios.max())} times as wide as the stars at most")
 
 
 def _held_out(results: Results) -> Iterator[Alert]:

@@ -1,6 +1,6 @@
 """The reviews behind the results: where they come from, stars, lengths, categories, and what was left out or undone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.experiment.read_notes import notes
-from pipeline.format import cut
+from pipeline.format import cut, listed
 from pipeline.report.figure import BLUE, ORANGE, Picture, new_axes, picture, star_ticks
 from pipeline.report.results import Results
 from pipeline.report.table import Table, cell, long_table
@@ -46,9 +46,7 @@ def _facts(results: Results) -> dict[str, str]:
     given = {name.upper(): options[name] for name in _OPTIONS if options.get(name)}
     facts = {"Source": ", ".join(f"{name}={value}" for name, value in given.items()), "Rows": _rows(prepared)}
     if "language" in prepared:
-        facts["Language"] = _LANGUAGES.get(
-            str(prepared["language"]), "neither Japanese nor Chinese: words stand between spaces"
-        )
+        facts["Language"] = _languages(prepared["language"], results.read)
     facts["Read as"] = " ".join(notes({**results.read, "unknown_tokens": {}, "poorly_read": 0}))
     facts["Stars"] = f"from {results.scale}" + (", numbers between them rounded" if prepared.get("rounded") else "")
     if results.has_reviews:
@@ -57,6 +55,15 @@ def _facts(results: Results) -> dict[str, str]:
         n = near["reviews"]
         facts["Near-identical"] = f"{n:,} reviews, kept on one side of the split" if n else "none"
     return facts
+
+
+def _languages(main: str | None, read: Mapping[str, Any]) -> str:
+    """Return the language of all texts, or which share of them is in Japanese or in Chinese."""
+    found, n = read.get("languages", {}), read.get("n_texts", 0)
+    if not found or found.get(str(main)) == n:
+        return _LANGUAGES.get(str(main), "neither Japanese nor Chinese: words stand between spaces")
+    parts = [f"{_LANGUAGES[name]} in {found[name] / n:.0%} of the texts" for name in sorted(found)]
+    return f"{listed(parts)}{'; words stand between spaces in the others' if sum(found.values()) < n else ''}"
 
 
 def _rows(prepared: dict[str, Any]) -> str:
@@ -122,7 +129,8 @@ def _lengths(results: Results) -> tuple["pd.Series[int]", str]:
 
 def _lengths_in_words(lengths: "pd.Series[int]", unit: str) -> str:
     half, most = lengths.quantile([0.5, 0.9])
-    return f"half have {half:,.0f} {unit} or fewer, nine of ten {most:,.0f} or fewer, the longest {lengths.max():,}"
+    one = f"{half:,.0f} {unit[:-1] if round(half) == 1 else unit}"
+    return f"half have {one} or fewer, nine of ten {most:,.0f} or fewer, the longest {lengths.max():,}"
 
 
 def _star_bars(reviews: pd.DataFrame, scale: Scale) -> Figure:

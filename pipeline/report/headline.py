@@ -10,7 +10,7 @@ from pipeline.evaluation.verdict import ENOUGH, sure_leads
 from pipeline.experiment.line import Line
 from pipeline.format import listed, number
 from pipeline.report.alerts import MATTERS, heavy_losses
-from pipeline.report.phrases import spans, the, times
+from pipeline.report.phrases import spans, the, times, verb
 from pipeline.report.results import Results, of_line
 
 _NOBODY = "no sure winner"
@@ -69,7 +69,9 @@ class _Question:
             return f"take {the(side)}"
         if size in self.tied:
             return "take either"
-        return f"{the(self.leaning[size])} looks better, but it may be chance" if size in self.leaning else _NOBODY
+        if side := self.leaning.get(size):
+            return f"{the(side)} {verb(side, 'looks')} better, but it may be chance"
+        return _NOBODY
 
     def spans(self, sizes: Sequence[int]) -> str:
         return spans(sizes, self.sizes, self.sizes[-1])
@@ -116,7 +118,7 @@ def _question(results: Results) -> _Question:
     fast, slow = sorted(sides, key=seconds.__getitem__)
     # No comparison with a missing time is true.
     faster = fast if 0 < 2 * seconds[fast] <= seconds[slow] else None
-    words = f"trains {times(seconds[slow] / seconds[fast])} as fast" if faster else ""
+    words = f"{verb(fast, 'trains')} {times(seconds[slow] / seconds[fast])} as fast" if faster else ""
     return _Question(
         sides=sides,
         sizes=at["n_train"].tolist(),
@@ -155,7 +157,7 @@ def _sentence(question: _Question, hurt: dict[str, list[str]]) -> str:
     for side in sorted(question.sides, key=lambda side: side != ahead_now):
         does = []
         if won := question.leads.get(side):
-            does.append(f"is ahead with {question.spans(won)}{'' if parts else ' reviews'}")
+            does.append(f"{verb(side, 'is')} ahead with {question.spans(won)}{'' if parts else ' reviews'}")
         if side == question.faster:
             does.append(question.fast)
         if does:
@@ -168,13 +170,15 @@ def _sentence(question: _Question, hurt: dict[str, list[str]]) -> str:
 
 def _neither(question: _Question) -> str:
     """Say that neither side is ahead with all reviews, and where none is at any size, so."""
-    *smaller, full = question.sizes
-    nowhere = smaller and not question.leads
-    if full in question.tied:
-        return f"a tie with all {full:,} reviews{', and no sure winner with fewer' if nowhere else ''}"
-    where = question.spans(question.sizes) if nowhere else f"all {full:,}"
-    why = f" (too few to test on: {question.n_held_out:,})" if question.measured else ""
-    return f"no sure winner with {where} reviews{why}"
+    full = question.sizes[-1]
+    asked = [full] if question.leads else question.sizes
+    tied = [size for size in asked if size in question.tied]
+    open_ = [size for size in asked if size not in question.tied]
+    why = f" (too few to test on: {question.n_held_out:,})" if question.measured and full in open_ else ""
+    parts = [f"a tie with {question.spans(tied)} reviews"] if tied else []
+    if open_:
+        parts.append(f"{_NOBODY} with {question.spans(open_)}{'' if tied else ' reviews'}{why}")
+    return " and ".join(parts)
 
 
 def _what_hurts(hurt: dict[str, list[str]], subjects: list[str]) -> list[str]:
@@ -184,9 +188,16 @@ def _what_hurts(hurt: dict[str, list[str]], subjects: list[str]) -> list[str]:
         by_victims.setdefault(tuple(victims), []).append(change)
     parts = []
     for who, changes in sorted(by_victims.items(), key=lambda item: len(item[0])):
-        whom = "both" if len(who) > 1 else "it" if list(who) == subjects else the(who[0])
-        parts.append(f"{listed(changes)} hurt {whom}")
+        parts.append(f"{listed(changes)} hurt {_whom(who, subjects)}")
     return parts
+
+
+def _whom(sides: tuple[str, ...], subjects: list[str]) -> str:
+    if len(sides) > 1:
+        return "both"
+    if [*sides] != subjects:
+        return the(sides[0])
+    return "it" if verb(sides[0], "is") == "is" else "them"
 
 
 def _advice(question: _Question) -> list[str]:
@@ -198,8 +209,8 @@ def _advice(question: _Question) -> list[str]:
         better = f" (better by {_from_to(min(by), max(by))})" if by else ""
         lines.append(f"With {question.spans(sizes)} reviews, {take}{better}")
     if question.faster:
-        slower_is_ahead = question.ahead(question.sizes[-1]) not in (None, question.faster)
-        lines[-1] += f"{', though' if slower_is_ahead else ':'} {the(question.faster)} {question.fast}"
+        joint = {None: ";", question.faster: ":"}.get(question.ahead(question.sizes[-1]), ", though")
+        lines[-1] += f"{joint} {the(question.faster)} {question.fast}"
     return [f"{line}." for line in lines]
 
 
@@ -220,11 +231,11 @@ def _without_reviews(results: Results) -> list[str]:
     if leads := sure_leads(asked, results.n_held_out):
         best = leads[0][0]
         return [
-            f"Without a review of yours, take {the(best)} with know-how from other reviews "
+            f"Before you have a review, take {the(best)} with know-how from the embedded reviews "
             f"(agreement {number(agreement[best])})."
         ]
     reached = ", ".join(f"{number(agreement[side])} with {the(side)}" for side in (a, b))
-    return [f"Without a review of yours, know-how from other reviews reaches agreement {reached}: {_NOBODY}."]
+    return [f"Before you have a review, know-how from the embedded reviews reaches agreement {reached}: {_NOBODY}."]
 
 
 def _also(results: Results) -> list[str]:

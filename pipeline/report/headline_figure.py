@@ -68,7 +68,7 @@ def _differences(at: pd.DataFrame, leads: dict[str, list[int]], n_comparisons: i
     unsure = at[~for_a & ~for_b]
     chance = "could be chance"
     if ((unsure["low"] > 0) | (unsure["high"] < 0)).any():
-        chance += f", as one of {n_comparisons} comparisons"
+        chance += f", as {n_comparisons} comparisons were made"
     for rows, color, marker, face, label in (
         (at[for_a], BLUE, "^", BLUE, f"{above} surely ahead"),
         (at[for_b], ORANGE, "v", ORANGE, f"{below} surely ahead"),

@@ -19,6 +19,19 @@ def the(name: str) -> str:
     return f"the {name}" if name.lower().endswith(("method", "model")) else name
 
 
+def verb(name: str, singular: str) -> str:
+    """Return a verb in the form that the name of a side asks for.
+
+    Examples
+    --------
+    >>> verb("T-method", "is"), verb("other models", "is"), verb("other models", "trains")
+    ('is', 'are', 'train')
+    """
+    if not name.lower().endswith(("methods", "models")):
+        return singular
+    return "are" if singular == "is" else singular.removesuffix("s")
+
+
 def spans(sizes: Sequence[int], measured: Sequence[int], full: int) -> str:
     """Return sizes in words, neighbours among the measured ones as a range.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.metrics import round_to_stars
+from pipeline.experiment.predict import by_word
 from pipeline.experiment.readings import BOTH
 from pipeline.format import number
 from pipeline.report.results import Results
@@ -91,7 +92,7 @@ def readings(results: Results) -> dict[str, Any] | None:
 
 def _side(side: Any, words: pd.DataFrame, text: str, stars: float, end: float, results: Results) -> SideReading:
     base, predicted = (float(words[name].iloc[0]) for name in ("base", "predicted"))
-    ranked = words.groupby("word", sort=False)["contribution"].sum().sort_values()
+    ranked = by_word(words).sort_values()
     named = [f"{word} {number(added, 2, sign=True)}" for word, added in ranked.items()]
     up, down = int((ranked > 0).sum()), int((ranked < 0).sum())
     return SideReading(

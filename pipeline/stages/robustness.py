@@ -14,7 +14,7 @@ from pipeline.evaluation.costs import cost_table
 from pipeline.evaluation.perturbations import change_all, changes_in
 from pipeline.evaluation.word_contributions import WordContributions, word_contributions_of_texts
 from pipeline.experiment import robustness
-from pipeline.experiment.bounded import BoundedRegressor, known_words
+from pipeline.experiment.bounded import BoundedRegressor, holds_known_word, known_words
 from pipeline.experiment.engine import spread
 from pipeline.experiment.know_how import foreign_sample
 from pipeline.experiment.line import Line
@@ -133,9 +133,12 @@ def _readings(
 ) -> pd.DataFrame:
     """Return some held-out reviews as both sides read them, word by word."""
     train, held_out = (reviews[reviews["split"] == split] for split in ("train", "test"))
-    chosen = chosen_reviews(held_out, {side: predictions[line] for side, line in pair.items()}, scale)[:n]
-    shown = held_out.iloc[[row for _, row in chosen]]
     mean, known = float(train["stars"].mean()), known_words(train["text"])
+    # Of a text without a known word, both sides say the mean.
+    is_read = held_out["text"].map(partial(holds_known_word, known=known)).to_numpy(dtype=bool)
+    held_out = held_out[is_read]
+    chosen = chosen_reviews(held_out, {side: predictions[line][is_read] for side, line in pair.items()}, scale)[:n]
+    shown = held_out.iloc[[row for _, row in chosen]]
     models = {
         line: BoundedRegressor.of_fitted(
             from_raw_text(reader.estimators[line], reader.parts[line.features], reader.transformers), scale, mean, known

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline.evaluation import MedianStarRegressor
-from pipeline.experiment import predict, predict_file
+from pipeline.experiment import champion, predict, predict_file
 from pipeline.experiment.bounded import BoundedRegressor
 from pipeline.experiment.champion import find_model
 from pipeline.experiment.saved import load, save
@@ -111,6 +112,7 @@ class TestText:
 
     def test_a_model_in_the_root_of_a_disk_is_a_copied_one_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, "is_file", lambda _: True)
+        monkeypatch.setattr(champion, "_is_model", lambda _: True)
         assert find_model(None, Path("/copy.skops")).about == "copy.skops"
 
     def test_no_text_steers_the_terminal(self) -> None:
@@ -165,6 +167,7 @@ class TestFile:
         self, odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(predict_file, "_AT_ONCE", 3)
+        monkeypatch.setattr(predict_file, "_WORTH_WORKERS", 0)
         for n_workers in ("1", "2"):
             monkeypatch.setenv("LOKY_MAX_CPU_COUNT", n_workers)
             predict_file.run(odd, tmp_path / f"{n_workers}.csv")
@@ -220,7 +223,9 @@ class TestFile:
         ),
         (["good", "--dataset", "../up"], "cannot be a dataset's name"),
         (["good", "--model", "none.skops"], "none.skops is no file: give a model of reports/<dataset>/models"),
-        (["good", "--model", "damaged.skops"], "damaged.skops cannot be read"),
+        (["good", "--model", "damaged.skops"], "damaged.skops is no model"),
+        (["good", "--model", "archive.zip"], "archive.zip is no model: give a file of reports/<dataset>/models"),
+        (["good", "--model", "a.skops", "--dataset", "b"], "got --dataset b and --model a.skops: give one of them"),
         (["good", "--model", "features.skops"], "features.skops holds TextStats, which does not predict stars"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -235,6 +240,8 @@ def test_wrong_input_ends_in_one_line(
     (root / "no_text.csv").write_text("a,b\n1,2\n")
     (root / "a.csv").mkdir(exist_ok=True)
     (root / "damaged.skops").write_bytes(b"PK no more")
+    with zipfile.ZipFile(root / "archive.zip", "w") as archive:
+        archive.writestr("letter.txt", "good")
     save(root / "features.skops", TextStats().fit(["good"]))
     assert run_cli(monkeypatch, "predict", *arguments) == 2
     captured = capsys.readouterr()

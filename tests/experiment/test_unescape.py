@@ -104,6 +104,11 @@ def test_what_an_export_left_is_undone(text: str, expected: str) -> None:
     assert kinds
 
 
+@pytest.mark.parametrize("text", ["<br>", "&nbsp;", " <br /> ", "<p></p>", "<p>&nbsp;</p>\n<br/>", "&#160;&nbsp;"])
+def test_an_empty_field_of_an_editor_is_empty(text: str) -> None:
+    assert not unescape(text)[0].strip()
+
+
 @pytest.mark.parametrize("text", KEPT)
 def test_a_text_that_talks_about_escapes_survives(text: str) -> None:
     assert unescape(text) == (text, ())

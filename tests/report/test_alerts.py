@@ -80,7 +80,7 @@ def test_good_data_pass_every_check_without_a_word_more() -> None:
         "no star is rare",
         "no near-identical reviews on both sides of the split (12 kept together)",
         "no change of the reviews surely costs a side more than 0.1 QWK",
-        "predictions spread no wider than the stars",
+        "predictions spread 1.00 times as wide as the stars at most",
     ]
 
 
@@ -105,7 +105,7 @@ def test_a_change_that_costs_a_side_more_than_a_tenth_is_named_with_sides_and_lo
     assert alert.title == "Tested with capitals and doubled exclamation marks"
     costs, advice = alert.text.split(". ")
     assert costs == "This costs T-method 0.19 and attention 0.11 QWK"
-    assert advice == "Where your reviews are so, write them in lower case first."
+    assert advice == "If your reviews are like this, write them in lower case first."
 
 
 @pytest.mark.parametrize("harm", [(-0.09, -0.05), (-0.3, 0.01), (0.2, 0.3), (np.nan, np.nan)])

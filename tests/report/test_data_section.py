@@ -107,12 +107,30 @@ def test_the_pictures_count_every_review(prepared: Results) -> None:
 
 def test_in_japanese_and_chinese_characters_are_counted(prepared: Results) -> None:
     vars(prepared)["prepared"] = {**prepared.prepared, "language": "ja"}
-    vars(prepared)["read"] = {"languages": {"ja": 9}, "words": ["characters"], "unknown_tokens": {}}
+    vars(prepared)["read"] = {"n_texts": 9, "languages": {"ja": 9}, "words": ["characters"], "unknown_tokens": {}}
     section = data.section(prepared)
     assert section
     assert section["facts"]["Language"] == "Japanese"
     assert "pairs of them" in section["facts"]["Read as"]
     assert section["facts"]["Length"].startswith("half have 50 characters")
+
+
+@pytest.mark.parametrize(
+    ("main", "languages", "said"),
+    [
+        (None, {"ja": 7}, "Japanese in 7% of the texts; words stand between spaces in the others"),
+        ("ja", {"ja": 53, "zh": 2}, "Japanese in 53% of the texts and Chinese in 2% of the texts; words stand"),
+        ("zh", {"zh": 60, "ja": 40}, "Japanese in 40% of the texts and Chinese in 60% of the texts"),
+    ],
+)
+def test_of_several_languages_each_has_its_share(
+    prepared: Results, main: str | None, languages: dict[str, int], said: str
+) -> None:
+    vars(prepared)["prepared"] = {**prepared.prepared, "language": main}
+    vars(prepared)["read"] = {"n_texts": 100, "languages": languages, "words": ["characters"]}
+    section = data.section(prepared)
+    assert section
+    assert section["facts"]["Language"].startswith(said)
 
 
 def test_without_prepared_data_the_section_says_so_and_draws_nothing(prepared: Results) -> None:

@@ -67,7 +67,7 @@ def found(signs, **settings) -> Headline:
         ("+..+.", "A tie with all 450 reviews; the T-method is ahead with 10 and 50."),
         ("---..", "A tie with all 450 reviews; attention is ahead with 10 to 30."),
         ("+..-.", "A tie with all 450 reviews; the T-method is ahead with 10; attention is ahead with 50."),
-        (".....", "A tie with all 450 reviews, and no sure winner with fewer."),
+        (".....", "A tie with 10 to 450 reviews."),
         ("....+", "The T-method is ahead with all 450 reviews."),
         ("....-", "Attention is ahead with all 450 reviews."),
         ("+++++", "The T-method is ahead with 10 to 450 reviews."),
@@ -98,8 +98,25 @@ def test_with_too_few_held_out_reviews_nothing_is_sure() -> None:
 def test_a_tie_is_advised_at_its_sizes_only() -> None:
     table = pd.concat([contrasts("..", sizes=[10, 20], reach=WIDE), contrasts("..", sizes=[30, 450])])
     said = headline(results_of([table]))
-    assert said.sentence == "A tie with all 450 reviews, and no sure winner with fewer."
+    assert said.sentence == "A tie with 30 to 450 reviews and no sure winner with 10 to 20."
     assert said.advice == ["With 10 to 20 reviews, no sure winner.", "With 30 to 450 reviews, take either."]
+    table = pd.concat([contrasts("..", sizes=[10, 20]), contrasts("..", sizes=[30, 450], reach=WIDE)])
+    said = headline(results_of([table]))
+    assert said.sentence == ("A tie with 10 to 20 reviews and no sure winner with 30 to 450 (too few to test on: 150).")
+    assert said.advice == ["With 10 to 20 reviews, take either.", "With 30 to 450 reviews, no sure winner."]
+
+
+def test_a_side_with_a_plural_name_has_plural_verbs() -> None:
+    hurt = [("other models", "typos", -0.2, -0.1)]
+    pair = ("other models", "attention")
+    said = headline(results_of([contrasts("+....", pair=pair)], seconds=(1.0, 2.0), hurt=hurt))
+    assert said.sentence == (
+        "A tie with all 450 reviews; other models are ahead with 10 and train twice as fast; typos hurt them."
+    )
+    leaning = contrasts("......"[:5], pair=pair).assign(low=0.01)
+    assert headline(results_of([leaning.assign(high=0.5)])).advice == [
+        "With 10 to 450 reviews, other models look better, but it may be chance."
+    ]
 
 
 def test_differences_that_could_not_be_measured_are_no_tie_and_no_reason_is_made_up() -> None:
@@ -197,7 +214,7 @@ def test_every_change_has_words() -> None:
     [
         (
             "+++..",
-            ["With 10 to 30 reviews, take the T-method (better by 0.20).", "With 50 to 450 reviews, take either: "],
+            ["With 10 to 30 reviews, take the T-method (better by 0.20).", "With 50 to 450 reviews, take either; "],
         ),
         (
             "+.--.",
@@ -205,7 +222,7 @@ def test_every_change_has_words() -> None:
                 "With 10 reviews, take the T-method (better by 0.20).",
                 "With 20 reviews, take either.",
                 "With 30 to 50 reviews, take attention (better by 0.20).",
-                "With all 450 reviews, take either: ",
+                "With all 450 reviews, take either; ",
             ],
         ),
         ("+++++", ["With 10 to 450 reviews, take the T-method (better by 0.20): "]),
@@ -216,7 +233,9 @@ def test_every_change_has_words() -> None:
     ],
 )
 def test_the_advice_goes_by_the_training_reviews(signs: str, advice: list[str]) -> None:
-    assert found(signs).advice == [line.replace(", though ", ".").replace(": ", ".") for line in advice]
+    assert found(signs).advice == [
+        line.replace(", though ", ".").replace(": ", ".").replace("; ", ".") for line in advice
+    ]
     faster = "the T-method trains ten times as fast."
     with_seconds = [f"{line}{faster}" if line.endswith(" ") else line for line in advice]
     assert found(signs, seconds=(1, 10)).advice == with_seconds
@@ -226,11 +245,11 @@ def test_know_how_is_advised_without_a_review() -> None:
     plain = [contrasts("+++..")]
     known = [contrasts("+..", sizes=[0, 10, 30])]
     assert headline(results_of(plain, known=known)).advice[-1] == (
-        "Without a review of yours, take the T-method with know-how from other reviews (agreement 0.77)."
+        "Before you have a review, take the T-method with know-how from the embedded reviews (agreement 0.77)."
     )
     unsure = headline(results_of(plain, known=[contrasts(".+.", sizes=[0, 10, 30])]))
     assert unsure.advice[-1] == (
-        "Without a review of yours, know-how from other reviews reaches agreement "
+        "Before you have a review, know-how from the embedded reviews reaches agreement "
         "0.77 with the T-method, 0.77 with attention: no sure winner."
     )
     assert unsure.also == ["the T-method ahead of attention with 10 reviews, both with know-how"]

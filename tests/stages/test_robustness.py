@@ -57,7 +57,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sample = (directory / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
     others = [line for line in (ROOT / "data/sample/reviews.jsonl").read_text(encoding="utf-8").splitlines()
               if line not in sample]  # fmt: skip
-    (directory / "elsewhere.jsonl").write_text("\n".join(others[::9]) + "\n", encoding="utf-8")
+    # Reviews of which no other holds a word.
+    unknown = [json.dumps({"text": letter * 9, "stars": 1 + n % 5}) for n, letter in enumerate("bcdfghjklmnpqrst")]
+    (directory / "elsewhere.jsonl").write_text("\n".join(others[::9] + unknown) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
         prepare.run("sample", "sample")
@@ -159,8 +161,9 @@ def test_costs_are_those_of_the_lines_with_a_curve(here: Path) -> None:
     assert baseline["total_seconds"] == baseline["fit_seconds"]
 
 
-def test_reviews_are_read_word_by_word_and_the_sums_are_the_lines_predictions(here: Path) -> None:
-    paths = DatasetPaths("sample")
+@pytest.mark.parametrize("dataset", ["sample", "elsewhere"])
+def test_reviews_are_read_word_by_word_and_the_sums_are_the_lines_predictions(here: Path, dataset: str) -> None:
+    paths = DatasetPaths(dataset)
     table, reviews = read_table(paths, "readings"), pd.read_parquet(paths.reviews).set_index("review_id")
     predictions = pd.read_parquet(paths.predictions).set_index("review_id")
     train = reviews[reviews["split"] == "train"]
